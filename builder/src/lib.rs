@@ -1,0 +1,1 @@
+//! Queries in, quantum graph out; knows nothing of execution.

@@ -1,0 +1,2 @@
+//! The `qbb` command.
+fn main() {}

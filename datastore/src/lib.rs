@@ -1,0 +1,1 @@
+//! Artifacts: URIs, path templates, records and atomic writes; knows no registries and no graphs.

@@ -1,0 +1,1 @@
+//! Scheduling quanta and running them; knows no databases and no release.

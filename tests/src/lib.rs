@@ -1,0 +1,1 @@
+//! Whole-program tests and the kit that drives the real middleware.

@@ -1,0 +1,1 @@
+//! Graph and journal in, personal registry out; knows nothing of execution.
