@@ -18,9 +18,16 @@ modules that subclass middleware classes (`~qbb_worker.records` and
 `~qbb_worker.butler`); they are only imported when a graph is opened.
 """
 
-__all__ = ("PROTOCOL_VERSION", "__version__")
+__all__ = ("PROTOCOL_VERSION", "VERSION")
 
-__version__ = "0.1.0"
+VERSION = "0.1.0"
+"""Version of this package (`str`).
+
+Not named ``__version__`` on purpose: the middleware records that attribute of
+every loaded module in the ``packages`` dataset and refuses to continue a run
+in which one changed.  A newer qbb does not change results, so it must not end
+runs that were started with an older one.
+"""
 
 PROTOCOL_VERSION = 1
 """Version of the request and reply format of `qbb_worker.serve` (`int`).

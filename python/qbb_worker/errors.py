@@ -56,7 +56,7 @@ class WorkerError(Exception):
             "kind": self.kind,
             "message": single_line(self.message),
             "task": self.task,
-            "hint": self.hint,
+            "hint": single_line(self.hint) if self.hint is not None else None,
         }
 
 

@@ -21,7 +21,8 @@ def write_init_outputs(
     """Do what ``pipetask pre-exec-init-qbb`` does.
 
     Configs come first: an existing one must be equal to that of the graph.
-    Then the package versions, which replace existing ones if they changed.
+    Then the package versions, which must not contradict existing ones, and
+    replace them if there are packages not recorded before.
     Then the init-outputs, which need the tasks to be constructed; existing
     ones are kept.
 
@@ -44,8 +45,9 @@ def write_init_outputs(
     Raises
     ------
     WorkerError
-        Raised with kind ``conflict`` if the run holds another config, and
-        with kind ``request`` if the blocks do not fit the pipeline graph.
+        Raised with kind ``conflict`` if the run holds another config or other
+        package versions, with kind ``datastore`` if writing fails, and with
+        kind ``request`` if the blocks do not fit the pipeline graph.
     """
     from lsst.daf.butler.registry import ConflictingDefinitionError
 

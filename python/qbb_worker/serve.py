@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import PROTOCOL_VERSION, __version__
+from . import PROTOCOL_VERSION, VERSION
 from .channel import Channel, die_with_parent, survive_interrupt
 from .errors import WorkerError
 
@@ -88,7 +88,7 @@ class Worker:
             "ok": True,
             "worker": self._name,
             "pid": os.getpid(),
-            "version": __version__,
+            "version": VERSION,
             "protocol": PROTOCOL_VERSION,
             "started": self._parts is not None,
         }
@@ -131,7 +131,7 @@ class Worker:
             "imports_seconds": seconds,
             "worker": name,
             "pid": os.getpid(),
-            "version": __version__,
+            "version": VERSION,
             "protocol": PROTOCOL_VERSION,
         }
 

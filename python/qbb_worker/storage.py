@@ -1,0 +1,152 @@
+"""Storage classes and formatters, as far as files and compatibility go."""
+
+from __future__ import annotations
+
+__all__ = ("describe_storage_classes",)
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def describe_storage_classes(
+    names: Iterable[str],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Describe storage classes and how the default configuration stores them.
+
+    Parameters
+    ----------
+    names : `~collections.abc.Iterable` [ `str` ]
+        Storage classes; those of their components are added.
+
+    Returns
+    -------
+    storage_classes : `dict` [ `str`, `dict` ]
+        Python type, components, and the other storage classes among these
+        from which conversion is possible, by name.
+    formatters : `dict` [ `str`, `dict` ]
+        Formatter class and extension of files by storage class name.
+    """
+    from lsst.daf.butler import ButlerConfig, StorageClassFactory
+
+    config = ButlerConfig()
+    factory = StorageClassFactory()
+    factory.addFromConfig(config)
+    known = _with_components(factory, names)
+    tree = config["storageClasses"].toDict()
+    storage_classes = {
+        name: {
+            "pytype": _python_type(storage_class, tree),
+            "components": sorted(storage_class.components),
+            "derived_components": sorted(storage_class.derivedComponents),
+            "component_storage_classes": {
+                component: part.name
+                for component, part in sorted(storage_class.allComponents().items())
+            },
+            "convertible_from": sorted(
+                other.name
+                for other in known.values()
+                if other is not storage_class and _can_convert(storage_class, other)
+            ),
+        }
+        for name, storage_class in sorted(known.items())
+    }
+    return storage_classes, _describe_formatters(config, known)
+
+
+def _with_components(factory: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Look up storage classes, and those of their components recursively."""
+    from .errors import WorkerError
+
+    known: dict[str, Any] = {}
+    pending = sorted(names)
+    while pending:
+        name = pending.pop()
+        if name in known:
+            continue
+        try:
+            known[name] = factory.getStorageClass(name)
+        except KeyError as exc:
+            raise WorkerError(
+                "pipeline",
+                f"Storage class {name!r} is not defined.",
+                hint="Set DAF_BUTLER_CONFIG_PATH to a folder with a storageClasses.yaml that "
+                "defines it.",
+            ) from exc
+        pending.extend(part.name for part in known[name].allComponents().values())
+    return known
+
+
+def _python_type(storage_class: Any, tree: Mapping[str, Any]) -> str | None:
+    """Return the name of the Python type, even if it cannot be imported."""
+    from lsst.utils.introspection import get_full_type_name
+
+    try:
+        return str(get_full_type_name(storage_class.pytype))
+    except ImportError:
+        pass
+    # Reading data is not planned, so the name in the configuration will do.
+    name: str | None = storage_class.name
+    while name is not None and (definition := tree.get(name)) is not None:
+        if (pytype := definition.get("pytype")) is not None:
+            return str(pytype)
+        name = definition.get("inheritsFrom")
+    return None
+
+
+def _can_convert(target: Any, source: Any) -> bool:
+    """Tell whether objects of one storage class can be given as another.
+
+    If a Python type cannot be imported here, nothing can be converted here.
+    """
+    try:
+        return bool(target.can_convert(source))
+    except ImportError:
+        return False
+
+
+def _describe_formatters(config: Any, storage_classes: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask the default datastore configuration how it would write each."""
+    from lsst.daf.butler import DimensionUniverse, FormatterFactory
+
+    universe = DimensionUniverse()
+    factory = FormatterFactory()
+    factory.registerFormatters(config["datastore", "formatters"], universe=universe)
+    tree = config["datastore", "formatters"].toDict()
+    return {
+        name: _describe_formatter(factory, universe, storage_class, tree)
+        for name, storage_class in sorted(storage_classes.items())
+    }
+
+
+def _describe_formatter(
+    factory: Any, universe: Any, storage_class: Any, tree: Mapping[str, Any]
+) -> dict[str, str | None]:
+    """Make a formatter, because only an instance knows its extension."""
+    from lsst.daf.butler import (
+        DataCoordinate,
+        DatasetRef,
+        DatasetType,
+        FileDescriptor,
+        Formatter,
+        Location,
+    )
+
+    data_id = DataCoordinate.make_empty(universe)
+    ref = DatasetRef(DatasetType("x", universe.empty, storage_class), data_id, run="x")
+    descriptor = FileDescriptor(Location("/", "x"), storageClass=storage_class)
+    try:
+        formatter = factory.getFormatter(ref, descriptor, dataId=data_id, ref=ref)
+    except KeyError:
+        # Such datasets cannot be written with the default configuration.
+        return {"formatter": None, "extension": None}
+    except Exception:
+        # Its module is not installed or does not work here; another
+        # environment may well have it.
+        entry = tree.get(storage_class.name)
+        written = entry.get("formatter") if isinstance(entry, Mapping) else entry
+        return {"formatter": written if isinstance(written, str) else None, "extension": None}
+    if isinstance(formatter, Formatter):
+        extension = formatter.extension
+    else:
+        extension = formatter.get_write_extension()
+    return {"formatter": formatter.name(), "extension": extension or None}
