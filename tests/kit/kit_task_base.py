@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,6 +32,7 @@ from lsst.pipe.base import (
     QuantumContext,
     TaskMetadata,
 )
+from lsst.pipe.base.connections import DeferredDatasetRef
 
 
 def digest_of(value: Any) -> str:
@@ -53,9 +54,12 @@ def digest_of(value: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-def flat_refs(refs: DatasetRef | Iterable[DatasetRef]) -> list[DatasetRef]:
+Ref = DatasetRef | DeferredDatasetRef
+
+
+def flat_refs(refs: Ref | Sequence[Ref]) -> list[Ref]:
     """Return the references of a connection, multiple or not, as a list."""
-    return [refs] if isinstance(refs, DatasetRef) else list(refs)
+    return list(refs) if isinstance(refs, Sequence) else [refs]
 
 
 class DigestConfig(PipelineTaskConfig, pipelineConnections=PipelineTaskConnections):
