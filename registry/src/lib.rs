@@ -1,1 +1,19 @@
-//! Repository databases, read and written; the only crate that links a database driver, and it knows nothing of graphs or execution.
+//! Repository databases, read and written; the only crate that links a database driver, and it
+//! knows nothing of graphs or execution.
+
+mod collection;
+mod error;
+mod filter;
+mod reader;
+mod writer;
+
+pub use collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
+pub use error::RegistryError;
+pub use filter::{CellRange, CellSet, Filter};
+pub use reader::{
+    CalibrationRows, DatasetRows, DatastoreRecordRows, OverlapRows, RegisteredDatasetType,
+    RegistryReader, Snapshot,
+};
+pub use writer::{
+    Association, DatasetBatch, NewCollection, RegistryWriter, StoredFile, Transaction,
+};

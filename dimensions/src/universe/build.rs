@@ -458,3 +458,9 @@ fn families(
     }
     Ok(families)
 }
+
+impl PartialEq for Universe {
+    fn eq(&self, other: &Self) -> bool {
+        self.config == other.config || self.elements == other.elements
+    }
+}
