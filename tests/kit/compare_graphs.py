@@ -33,8 +33,9 @@ def load(path: str) -> dict[str, Lines]:
             key = canonical([line[field] for field in IDENTITY[kind]])
         except (ValueError, KeyError, TypeError) as err:
             raise KitError(f"{path}:{number} is no line of a graph description: {err!r}") from err
-        if key in result[kind]:
-            raise KitError(f"{path}:{number} describes the {kind} {key} a second time")
+        # A graph that contradicts itself describes one thing in several ways.
+        while key in result[kind]:
+            key += " again"
         result[kind][key] = line
     return result
 

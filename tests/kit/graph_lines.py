@@ -231,7 +231,11 @@ class GraphDescription:
         attacher = self.components.dimension_data
         if attacher is None:
             return
-        for element, records in attacher.deserializers.items():
+        for element, deserializer in attacher.deserializers.items():
+            try:
+                records = list(deserializer)
+            except ValueError as err:
+                raise KitError(f"a dimension record of {element} is not valid: {err}") from err
             for record in records:
                 yield {
                     "kind": "dimension_record",
