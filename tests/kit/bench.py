@@ -61,7 +61,9 @@ class Bench:
         self.results: dict[str, dict[str, float]] = {}
         shutil.copytree(release, self.repository)
 
-    def measure(self, step: str, items: int, commands: list[list[str]], inside: list[list[str]]) -> None:
+    def measure(
+        self, step: str, items: int, commands: list[list[str]], inside: list[list[str]]
+    ) -> None:
         """Run commands as processes and inside of one, and keep the medians."""
         processes = [run_process(command) for command in commands]
         self.keep(step, items, processes, [run_process(command).last_json() for command in inside])
@@ -79,16 +81,35 @@ class Bench:
     def both(self, step: str, items: int, command: list[str]) -> None:
         """Measure a command that can be repeated."""
         repeats = self.args.repeats
-        self.measure(step, items, [command] * repeats, [["time_inside.py", "command", *command]] * repeats)
+        self.measure(
+            step, items, [command] * repeats, [["time_inside.py", "command", *command]] * repeats
+        )
 
     def build(self) -> None:
         """Build the graph, the first time to know the labels of its tasks."""
         args = self.args
         arguments = ["--output-run", "u/bench/run", "--output", "u/bench", "--where", args.where]
         known = run_process(
-            ["build_graph.py", self.repository, args.pipeline, self.graph, "--input", *args.input, *arguments]
+            [
+                "build_graph.py",
+                self.repository,
+                args.pipeline,
+                self.graph,
+                "--input",
+                *args.input,
+                *arguments,
+            ]
         ).last_json()
-        command = ["pipetask", "qgraph", "-b", self.repository, "-p", args.pipeline, "-q", self.graph]
+        command = [
+            "pipetask",
+            "qgraph",
+            "-b",
+            self.repository,
+            "-p",
+            args.pipeline,
+            "-q",
+            self.graph,
+        ]
         command += ["-i", ",".join(args.input), "-o", "u/bench", "--output-run", "u/bench/run"]
         command += ["-d", args.where, "--qgraph-datastore-records"]
         for label in known["n_task_quanta"]:
@@ -112,8 +133,8 @@ class Bench:
         free = [str(i) for i in self.components.quantum_datasets if i not in behind]
         if len(free) < 2 * n * repeats:
             raise KitError(
-                f"{2 * n * repeats} quanta without predecessors are needed, the graph has {len(free)}; "
-                "use a larger release or fewer --quanta or --repeats"
+                f"{2 * n * repeats} quanta without predecessors are needed, "
+                f"the graph has {len(free)}; use a larger release or fewer --quanta or --repeats"
             )
         run_process(["pipetask", "pre-exec-init-qbb", self.repository, self.graph])
         commands = [
@@ -137,7 +158,12 @@ class Bench:
         database = Path(self.repository, "gen3.sqlite3")
         before = Path(f"{database}.before")
         shutil.copy(database, before)
-        command = ["butler", "transfer-from-graph", "--register-dataset-types", "--update-output-chain"]
+        command = [
+            "butler",
+            "transfer-from-graph",
+            "--register-dataset-types",
+            "--update-output-chain",
+        ]
         command += [self.graph, self.repository]
         n_outputs = len(
             {
@@ -193,7 +219,9 @@ def main() -> None:
     parser.add_argument("--pipeline", default=str(PIPELINES / "data_release.yaml"))
     parser.add_argument("--input", nargs="+", default=[DEFAULTS], metavar="COLLECTION")
     parser.add_argument("--where", default=WHERE)
-    parser.add_argument("--repeats", type=int, default=3, help="repetitions that medians are taken of")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="repetitions that medians are taken of"
+    )
     parser.add_argument("--quanta", type=int, default=8, help="quanta in one run of the step `run`")
     parser.add_argument("--until", choices=STEPS, default=STEPS[-1], help="last step to time")
     script_main(run, parser)

@@ -10,11 +10,9 @@ standard error.
 from __future__ import annotations
 
 import argparse
-import sys
 
 from kit_support import (
     DEFAULTS,
-    KIT,
     WHERE,
     KitError,
     Stopwatch,
@@ -22,8 +20,6 @@ from kit_support import (
     make_parser,
     script_main,
 )
-
-sys.path.insert(0, str(KIT))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,11 +51,15 @@ def run(args: argparse.Namespace) -> int:
                     pipeline_graph,
                     butler,
                     where=args.where,
-                    input_collections=list(butler.collections.query(args.input, flatten_chains=True)),
+                    input_collections=list(
+                        butler.collections.query(args.input, flatten_chains=True)
+                    ),
                     output_run=args.output_run,
                     skip_existing_in=args.skip_existing_in,
                     clobber=args.clobber,
-                    dataset_query_constraint=DatasetQueryConstraintVariant.fromExpression(args.constraint),
+                    dataset_query_constraint=DatasetQueryConstraintVariant.fromExpression(
+                        args.constraint
+                    ),
                 )
                 components = builder.finish(
                     output=args.output,
@@ -88,7 +88,11 @@ def main() -> None:
     parser.add_argument("pipeline", help="pipeline YAML file; may end in #subset or #label,label")
     parser.add_argument("graph", help="file to write, *.qg")
     parser.add_argument(
-        "--input", nargs="+", default=[DEFAULTS], metavar="COLLECTION", help="input collections, in order"
+        "--input",
+        nargs="+",
+        default=[DEFAULTS],
+        metavar="COLLECTION",
+        help="input collections, in order",
     )
     parser.add_argument("--output", default=None, help="CHAINED collection of the outputs")
     parser.add_argument("--output-run", default="u/kit/run", help="RUN collection of the outputs")
@@ -104,7 +108,9 @@ def main() -> None:
         "--clobber", action="store_true", help="outputs in the way will be removed before execution"
     )
     parser.add_argument(
-        "--constraint", default="all", help="dataset query constraint: all, off or dataset type names"
+        "--constraint",
+        default="all",
+        help="dataset query constraint: all, off or dataset type names",
     )
     parser.add_argument(
         "--no-op", action="store_true", help="configure the kit's tasks not to read their inputs"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from check_findings import Contents, Findings
 from lsst.daf.butler import Butler, CollectionType, DatasetRef
+
+from check_findings import Contents, Findings
 
 
 def check_chains(butler: Butler, findings: Findings) -> None:
@@ -44,10 +45,12 @@ def check_summaries(contents: Contents, findings: Findings) -> None:
         if unnamed:
             problems.append(f"{run} holds {sorted(unnamed)}, which its summary does not name")
         for governor in contents.butler.dimensions.governor_dimensions.names:
-            values = {ref.dataId[governor] for ref in refs if governor in ref.dataId}
-            unnamed = values - set(summary.governors.get(governor, ()))
+            governed = {ref.dataId[governor] for ref in refs if governor in ref.dataId}
+            unnamed = {str(value) for value in governed} - set(summary.governors.get(governor, ()))
             if unnamed:
-                problems.append(f"{run} has {governor} {sorted(unnamed)}, which its summary does not name")
+                problems.append(
+                    f"{run} has {governor} {sorted(unnamed)}, which its summary does not name"
+                )
     findings.add("summaries", problems, f"{len(contents.runs)} runs")
 
 
@@ -110,5 +113,7 @@ def check_find_first(butler: Butler, findings: Findings, sample: int) -> None:
             if found is None or found.id != ref.id:
                 problems.append(f"{ref} in {chain}: the look-up finds {found}")
     findings.add(
-        "find-first", problems, f"{len(chains)} chains, {n_compared} datasets, {n_lookups} single look-ups"
+        "find-first",
+        problems,
+        f"{len(chains)} chains, {n_compared} datasets, {n_lookups} single look-ups",
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from typing import Any
+
+from lsst.daf.butler import DatasetRef
 
 from check_findings import Contents, Findings
-from lsst.daf.butler import DatasetRef
 
 TABLES = {"ArrowAstropy", "ArrowTable", "ArrowNumpy", "DataFrame"}
 
@@ -24,7 +26,8 @@ def check_artifacts(contents: Contents, findings: Findings, *, true_sizes: bool)
         transfer writes do.
     """
     butler, refs = contents.butler, list(contents.refs.values())
-    datastore = butler._datastore
+    # Paths and sizes are not part of any public interface.
+    datastore: Any = butler._datastore
     problems = [
         f"{ref}: the datastore does not know it"
         for ref, known in datastore.knows_these(refs).items()
@@ -52,7 +55,9 @@ def check_artifacts(contents: Contents, findings: Findings, *, true_sizes: bool)
                 problems.append(f"{ref}: {info.file_size} bytes recorded, {uri} has {size}")
     left_open = f", {n_open} sizes left open" if n_open else ""
     findings.add(
-        "artifacts", problems, f"{len(refs)} datasets in {len(sizes)} files of {sum(sizes.values())} bytes{left_open}"
+        "artifacts",
+        problems,
+        f"{len(refs)} datasets in {len(sizes)} files of {sum(sizes.values())} bytes{left_open}",
     )
 
 
@@ -71,7 +76,9 @@ def check_reading(contents: Contents, findings: Findings, sample: int, seed: int
                 columns = butler.get(ref.makeComponentRef("columns"))
                 n_rows = butler.get(ref.makeComponentRef("rowcount"))
                 if list(columns) != list(value.colnames) or n_rows != len(value):
-                    problems.append(f"{ref}: components {list(columns)}, {n_rows} are not those of the table")
+                    problems.append(
+                        f"{ref}: components {list(columns)}, {n_rows} are not those of the table"
+                    )
         except Exception as err:  # anything a formatter raises is a finding
             problems.append(f"{ref}: {type(err).__name__}: {err}")
     findings.add("reading", problems, f"{len(refs)} datasets and {n_components} components read")

@@ -21,7 +21,9 @@ class Findings:
 
     def add(self, name: str, problems: list[str], detail: str) -> None:
         """Add the outcome of one check."""
-        self.checks.append({"check": name, "ok": not problems, "detail": detail, "problems": problems})
+        self.checks.append(
+            {"check": name, "ok": not problems, "detail": detail, "problems": problems}
+        )
 
     @property
     def passed(self) -> bool:

@@ -27,6 +27,9 @@ import sqlite3
 import uuid
 from pathlib import Path
 
+from lsst.daf.butler import Butler, CollectionType, DatasetRef
+from lsst.pipe.base.quantum_graph import PredictedQuantumGraphComponents
+
 from check_collections import check_chains, check_find_first, check_summaries
 from check_datasets import (
     check_artifacts,
@@ -39,8 +42,6 @@ from check_findings import Contents, Findings
 from check_sky import check_overlap_rows, check_spatial_queries
 from graph_lines import load_components
 from kit_support import KitError, check_repository_root, make_parser, script_main
-from lsst.daf.butler import Butler, CollectionType, DatasetRef
-from lsst.pipe.base.quantum_graph import PredictedQuantumGraphComponents
 
 
 class Prediction:
@@ -102,7 +103,9 @@ def check_output_chain(butler: Butler, prediction: Prediction, findings: Finding
     if chain not in infos:
         problems.append(f"{chain} does not exist")
     elif infos[chain].type is not CollectionType.CHAINED or infos[chain].children[:1] != (run,):
-        problems.append(f"{chain} is {infos[chain].type.name} {infos[chain].children}, not a chain to {run}")
+        problems.append(
+            f"{chain} is {infos[chain].type.name} {infos[chain].children}, not a chain to {run}"
+        )
     findings.add("output chain", problems, f"{chain} begins with {run}")
 
 
@@ -129,7 +132,9 @@ def check_inputs(butler: Butler, prediction: Prediction, findings: Findings, sam
                 )
                 if first is None or first.id != ref.id:
                     problems.append(f"{ref}: the input collections find {first}")
-    findings.add("inputs", problems, f"{len(found_refs)} of {len(prediction.inputs)} are registered")
+    findings.add(
+        "inputs", problems, f"{len(found_refs)} of {len(prediction.inputs)} are registered"
+    )
     here = Contents(butler, [])
     here.refs = {ref.id: ref for ref in found_refs}
     reading = Findings()
@@ -140,16 +145,21 @@ def check_inputs(butler: Butler, prediction: Prediction, findings: Findings, sam
 def check_database(butler: Butler, database: Path, findings: Findings) -> None:
     """Check a SQLite registry's own integrity and that no dataset is invisible."""
     problems = []
-    with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
+    ) as connection:
         (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
         if verdict != "ok":
             problems.append(f"integrity: {verdict}")
-        problems += [f"foreign key: {row}" for row in connection.execute("PRAGMA foreign_key_check")]
+        problems += [
+            f"foreign key: {row}" for row in connection.execute("PRAGMA foreign_key_check")
+        ]
         (n_rows,) = connection.execute("SELECT COUNT(*) FROM dataset").fetchone()
         sides = ("dataset_location", "file_datastore_records")
         for one, other in (sides, sides[::-1]):
             (n_alone,) = connection.execute(
-                f"SELECT COUNT(*) FROM {one} WHERE dataset_id NOT IN (SELECT dataset_id FROM {other})"
+                f"SELECT COUNT(*) FROM {one} "
+                f"WHERE dataset_id NOT IN (SELECT dataset_id FROM {other})"
             ).fetchone()
             if n_alone:
                 problems.append(f"{n_alone} datasets are in {one} but not in {other}")
@@ -174,7 +184,9 @@ def run(args: argparse.Namespace) -> int:
         known = butler.collections.query("*", CollectionType.RUN)
         unknown = sorted(set(runs or ()) - set(known))
         if unknown:
-            findings.add("runs", [f"{name} is no RUN collection" for name in unknown], "runs to check")
+            findings.add(
+                "runs", [f"{name} is no RUN collection" for name in unknown], "runs to check"
+            )
         contents = Contents(butler, [name for name in runs or known if name in known])
         check_summaries(contents, findings)
         check_find_first(butler, findings, args.lookups)
@@ -200,14 +212,20 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("repository", help="repository to check")
     parser.add_argument("--graph", default=None, help="graph (.qg) whose outputs should be here")
-    parser.add_argument("--expect-all", action="store_true", help="each predicted output must be here")
+    parser.add_argument(
+        "--expect-all", action="store_true", help="each predicted output must be here"
+    )
     parser.add_argument("--inputs", action="store_true", help="the graph's inputs must be here too")
     parser.add_argument(
         "--run", nargs="+", default=None, help="runs to check (default: the graph's, else all)"
     )
-    parser.add_argument("--true-sizes", action="store_true", help="no record may leave the size open")
+    parser.add_argument(
+        "--true-sizes", action="store_true", help="no record may leave the size open"
+    )
     parser.add_argument("--sample", type=int, default=0, help="datasets to read at most (0: all)")
-    parser.add_argument("--lookups", type=int, default=25, help="single look-ups for each chain (0: all)")
+    parser.add_argument(
+        "--lookups", type=int, default=25, help="single look-ups for each chain (0: all)"
+    )
     parser.add_argument("--json", action="store_true", help="print findings as one JSON object")
     script_main(run, parser)
 

@@ -6,8 +6,9 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-from check_findings import Findings
 from lsst.daf.butler import Butler, DimensionElement, DimensionRecord
+
+from check_findings import Findings
 
 PAIRED = (("visit", "patch"), ("visit", "tract"), ("visit_detector_region", "patch"))
 """Elements of two spatial families whose joins are recomputed."""
@@ -43,7 +44,9 @@ def check_overlap_rows(butler: Butler, database: Path, findings: Findings) -> No
     common = butler.dimensions.commonSkyPix
     problems = []
     n_rows = 0
-    with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
+    ) as connection:
         for element in region_elements(butler):
             keys = list(element.required.names)
             stored = set(
@@ -87,5 +90,7 @@ def check_spatial_queries(butler: Butler, findings: Findings) -> None:
             got = {tuple(row[name] for name in dimensions) for row in rows}
         n_pairs += len(wanted)
         problems += [f"{first} and {second} {pair}: not found" for pair in sorted(wanted - got)]
-        problems += [f"{first} and {second} {pair}: do not overlap" for pair in sorted(got - wanted)]
+        problems += [
+            f"{first} and {second} {pair}: do not overlap" for pair in sorted(got - wanted)
+        ]
     findings.add("spatial queries", problems, f"{n_pairs} overlapping pairs")

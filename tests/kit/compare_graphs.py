@@ -24,7 +24,11 @@ LONGEST = 400
 
 def load(path: str) -> dict[str, Lines]:
     """Return a graph's lines by kind and by what they are about."""
-    texts = Path(path).read_text(encoding="utf-8").splitlines() if path.endswith(".jsonl") else describe(path)
+    texts = (
+        Path(path).read_text(encoding="utf-8").splitlines()
+        if path.endswith(".jsonl")
+        else describe(path)
+    )
     result: dict[str, Lines] = {kind: {} for kind in IDENTITY}
     for number, text in enumerate(texts, start=1):
         try:
@@ -102,9 +106,16 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("a", help="first graph (.qg) or description (.jsonl)")
     parser.add_argument("b", help="second graph or description")
-    parser.add_argument("--limit", type=int, default=20, help="differences to print for each kind of line")
     parser.add_argument(
-        "--skip", nargs="+", default=[], choices=list(IDENTITY), metavar="KIND", help="kinds to leave out"
+        "--limit", type=int, default=20, help="differences to print for each kind of line"
+    )
+    parser.add_argument(
+        "--skip",
+        nargs="+",
+        default=[],
+        choices=list(IDENTITY),
+        metavar="KIND",
+        help="kinds to leave out",
     )
     script_main(run, parser)
 

@@ -44,7 +44,8 @@ def _thin_graph(components: PredictedQuantumGraphComponents) -> Iterator[str]:
     full = {i: (quantum.task_label, list(quantum.data_coordinate)) for i, quantum in quanta.items()}
     for quantum_id in thin.keys() | full.keys():
         if thin.get(quantum_id) != full.get(quantum_id):
-            yield f"quantum {quantum_id}: thin graph {thin.get(quantum_id)}, datasets {full.get(quantum_id)}"
+            said, true = thin.get(quantum_id), full.get(quantum_id)
+            yield f"quantum {quantum_id}: thin graph {said}, datasets {true}"
     producer = {i: q for q, quantum in quanta.items() for i in quantum.iter_output_dataset_ids()}
     derived = {
         (producer[i], q)
@@ -52,7 +53,7 @@ def _thin_graph(components: PredictedQuantumGraphComponents) -> Iterator[str]:
         for i in quantum.iter_input_dataset_ids()
         if i in producer
     }
-    edges = Counter(tuple(edge) for edge in components.thin_graph.edges)
+    edges = Counter((before, after) for before, after in components.thin_graph.edges)
     for edge in derived - edges.keys():
         yield f"edge {edge} follows from datasets but is not in the thin graph"
     for edge in edges.keys() - derived:
@@ -69,7 +70,8 @@ def _identities(components: PredictedQuantumGraphComponents) -> Iterator[str]:
                 for model in models:
                     key = (model.dataset_type_name, tuple(model.data_coordinate), model.run)
                     if key_of.setdefault(model.dataset_id, key) != key:
-                        yield f"dataset {model.dataset_id} is both {key_of[model.dataset_id]} and {key}"
+                        other = key_of[model.dataset_id]
+                        yield f"dataset {model.dataset_id} is both {other} and {key}"
                     if id_of.setdefault(key, model.dataset_id) != model.dataset_id:
                         yield f"dataset {key} has ids {id_of[key]} and {model.dataset_id}"
 
@@ -98,7 +100,9 @@ def _data_ids(components: PredictedQuantumGraphComponents) -> Iterator[str]:
         for data_id in expanded:
             for element in dimensions.elements:
                 record = data_id.records[element]
-                for implied in dimensions.universe[element].implied.names if record is not None else ():
+                for implied in (
+                    dimensions.universe[element].implied.names if record is not None else ()
+                ):
                     if getattr(record, implied) != data_id[implied]:
                         yield f"{data_id}: {element} has {implied} {getattr(record, implied)!r}"
 

@@ -13,11 +13,12 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from kit_support import KitError, canonical
 from lsst.daf.butler import Timespan
 from lsst.pipe.base.pipeline_graph import Edge, PipelineGraph, ReadEdge, TaskImportMode
 from lsst.pipe.base.quantum_graph import PredictedQuantumGraph, PredictedQuantumGraphComponents
 from lsst.sphgeom import Region
+
+from kit_support import KitError, canonical
 
 Line = dict[str, Any]
 IDENTITY: dict[str, tuple[str, ...]] = {
@@ -44,7 +45,9 @@ def load_components(path: str) -> PredictedQuantumGraphComponents:
     except OSError:
         raise
     except Exception as err:
-        raise KitError(f"{path} is not a graph that the middleware reads: {type(err).__name__}: {err}") from err
+        raise KitError(
+            f"{path} is not a graph that the middleware reads: {type(err).__name__}: {err}"
+        ) from err
 
 
 def plain(value: Any) -> Any:
@@ -97,7 +100,10 @@ class GraphDescription:
             }
         keys: dict[uuid.UUID, dict[str, Any]] = {}
         for quantum_id, quantum in self.quanta.items():
-            keys[quantum_id] = key = {"task": quantum.task_label, "data_id": self._quantum_data_id(quantum)}
+            keys[quantum_id] = key = {
+                "task": quantum.task_label,
+                "data_id": self._quantum_data_id(quantum),
+            }
             yield {
                 "kind": "quantum",
                 **key,
@@ -176,7 +182,7 @@ class GraphDescription:
             "storage_class": edge.storage_class_name,
             "raw_dimensions": sorted(edge.raw_dimensions),
             "is_calibration": edge.is_calibration,
-            "defer_query_constraint": edge.defer_query_constraint if reads else False,
+            "defer_query_constraint": isinstance(edge, ReadEdge) and edge.defer_query_constraint,
         }
 
     def _quantum_data_id(self, quantum: Any) -> dict[str, Any]:
@@ -195,7 +201,10 @@ class GraphDescription:
         }
 
     def _datasets(self, connections: dict[str, list[Any]]) -> dict[str, list[Line]]:
-        return {name: by_canonical([self._dataset(m) for m in models]) for name, models in connections.items()}
+        return {
+            name: by_canonical([self._dataset(m) for m in models])
+            for name, models in connections.items()
+        }
 
     @staticmethod
     def _recorded(quantum: Any) -> dict[str, list[str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from kit_task_base import define_task
-from kit_tasks import DICT, EXPOSURE_DETECTOR, TABLE, TRACT, VISIT
 from lsst.pipe.base import PipelineTaskConnections
 from lsst.pipe.base.connectionTypes import InitInput, InitOutput, Input, Output, PrerequisiteInput
+
+from kit_task_base import define_task
+from kit_tasks import DICT, EXPOSURE_DETECTOR, TABLE, TRACT, VISIT
 
 DETECTOR = ("instrument", "detector")
 
@@ -22,7 +23,9 @@ class OptionalInputConnections(PipelineTaskConnections, dimensions=EXPOSURE_DETE
         minimum=0,
         deferGraphConstraint=True,
     )
-    result = Output(doc="Result.", name="optional_result", storageClass=DICT, dimensions=EXPOSURE_DETECTOR)
+    result = Output(
+        doc="Result.", name="optional_result", storageClass=DICT, dimensions=EXPOSURE_DETECTOR
+    )
 
 
 class MinimumConnections(PipelineTaskConnections, dimensions=VISIT):
@@ -83,7 +86,9 @@ class MetadataReadConnections(PipelineTaskConnections, dimensions=TRACT):
         storageClass="TaskMetadata",
         dimensions=TRACT,
     )
-    table = Input(doc="Released table.", name="release_object", storageClass=TABLE, dimensions=TRACT)
+    table = Input(
+        doc="Released table.", name="release_object", storageClass=TABLE, dimensions=TRACT
+    )
     result = Output(doc="Result.", name="metadata_result", storageClass=DICT, dimensions=TRACT)
 
 
@@ -124,8 +129,12 @@ class InitSecondConnections(PipelineTaskConnections, dimensions=DETECTOR):
 
     schema_in = InitInput(doc="First schema.", name="init_first_schema", storageClass=DICT)
     schema_out = InitOutput(doc="Second schema.", name="init_second_schema", storageClass=DICT)
-    before = Input(doc="First result.", name="init_first_result", storageClass=DICT, dimensions=DETECTOR)
-    result = Output(doc="Result.", name="init_second_result", storageClass=DICT, dimensions=DETECTOR)
+    before = Input(
+        doc="First result.", name="init_first_result", storageClass=DICT, dimensions=DETECTOR
+    )
+    result = Output(
+        doc="Result.", name="init_second_result", storageClass=DICT, dimensions=DETECTOR
+    )
 
 
 OptionalInputConfig, OptionalInputTask = define_task(OptionalInputConnections)

@@ -51,7 +51,9 @@ def script_main(body: Callable[[argparse.Namespace], int], parser: argparse.Argu
 
 def make_parser(doc: str | None) -> argparse.ArgumentParser:
     """Make a parser whose help begins with the module's own documentation."""
-    return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
 
 
 def check_repository_root(root: str) -> str:
@@ -88,7 +90,9 @@ class Finished:
         try:
             return json.loads(lines[-1])
         except (IndexError, ValueError) as err:
-            raise KitError(f"`{' '.join(self.command)}` printed no JSON line: {self.output[-2000:]}") from err
+            raise KitError(
+                f"`{' '.join(self.command)}` printed no JSON line: {self.output[-2000:]}"
+            ) from err
 
     def timings(self) -> dict[str, float]:
         """Return what was measured, rounded for printing."""
@@ -110,7 +114,9 @@ def middleware_command(name: str) -> str:
         return str(beside)
     found = shutil.which(name)
     if found is None:
-        raise KitError(f"{name} is neither beside {sys.executable} nor on PATH; run setup_environment.py")
+        raise KitError(
+            f"{name} is neither beside {sys.executable} nor on PATH; run setup_environment.py"
+        )
     return found
 
 
@@ -146,7 +152,9 @@ def run_process(command: Sequence[str], *, check: bool = True) -> Finished:
         words[0] = middleware_command(words[0])
     with tempfile.TemporaryFile() as stream:
         start = time.perf_counter()
-        process = subprocess.Popen(words, stdout=stream, stderr=subprocess.STDOUT, env=task_environment())
+        process = subprocess.Popen(
+            words, stdout=stream, stderr=subprocess.STDOUT, env=task_environment()
+        )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)

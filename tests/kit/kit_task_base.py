@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,7 +32,6 @@ from lsst.pipe.base import (
     QuantumContext,
     TaskMetadata,
 )
-from lsst.pipe.base.connections import DeferredDatasetRef
 
 
 def digest_of(value: Any) -> str:
@@ -54,11 +53,8 @@ def digest_of(value: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-Ref = DatasetRef | DeferredDatasetRef
-
-
-def flat_refs(refs: Ref | Sequence[Ref]) -> list[Ref]:
-    """Return the references of a connection, multiple or not, as a list."""
+def flat_refs(refs: Any) -> list[Any]:
+    """Return the references of a connection, multiple or not, deferred or not, as a list."""
     return list(refs) if isinstance(refs, Sequence) else [refs]
 
 
@@ -91,7 +87,9 @@ class DigestConfig(PipelineTaskConfig, pipelineConnections=PipelineTaskConnectio
         for name in ("fail_on", "crash_on", "no_work_on", "partial_on", "incomplete_on"):
             for text in getattr(self, name):
                 if not all("=" in part for part in text.split("&")):
-                    raise ValueError(f"{name}: {text!r} is not of the form 'dimension=value[&...]'.")
+                    raise ValueError(
+                        f"{name}: {text!r} is not of the form 'dimension=value[&...]'."
+                    )
 
 
 def is_listed(data_id: DataCoordinate, texts: Iterable[str]) -> bool:
@@ -109,11 +107,14 @@ class DigestTask(PipelineTask):
 
     ConfigClass: ClassVar[type[DigestConfig]] = DigestConfig
     _DefaultName = "digest"
+    config: DigestConfig
 
-    def __init__(self, *, initInputs: Mapping[str, Any] | None = None, **kwargs: Any):
+    def __init__(self, *, initInputs: dict[str, Any] | None = None, **kwargs: Any):
         super().__init__(initInputs=initInputs, **kwargs)
-        self.init_digests = {name: digest_of(value) for name, value in sorted((initInputs or {}).items())}
-        connections = self.config.ConnectionsClass(config=self.config)
+        self.init_digests = {
+            name: digest_of(value) for name, value in sorted((initInputs or {}).items())
+        }
+        connections = self.config.connections.ConnectionsClass(config=self.config)
         for name in connections.initOutputs:
             # The executor takes init-outputs from attributes of the task.
             setattr(self, name, {"columns": ["id", "flux", "source"], "from": self.init_digests})
@@ -127,6 +128,7 @@ class DigestTask(PipelineTask):
         """Run one quantum."""
         config = self.config
         data_id = butlerQC.quantum.dataId
+        assert data_id is not None, "every quantum has a data ID"
         if config.seconds:
             time.sleep(config.seconds)
         if is_listed(data_id, config.crash_on):

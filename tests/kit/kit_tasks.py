@@ -9,10 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from kit_task_base import define_task
 from lsst.pex.config import Field
 from lsst.pipe.base import PipelineTaskConnections
 from lsst.pipe.base.connectionTypes import InitInput, InitOutput, Input, Output, PrerequisiteInput
+
+from kit_task_base import define_task
 
 DICT = "StructuredDataDict"
 TABLE = "ArrowAstropy"
@@ -62,7 +63,10 @@ class IsrConnections(PipelineTaskConnections, dimensions=EXPOSURE_DETECTOR):
         doc="Crosstalk matrix, which some detectors lack.", name="crosstalk", minimum=0
     )
     image = Output(
-        doc="Detrended image.", name="post_isr_image", storageClass=DICT, dimensions=EXPOSURE_DETECTOR
+        doc="Detrended image.",
+        name="post_isr_image",
+        storageClass=DICT,
+        dimensions=EXPOSURE_DETECTOR,
     )
 
     def __init__(self, *, config: Any = None):
@@ -89,7 +93,9 @@ class CalibrateConnections(PipelineTaskConnections, dimensions=VISIT_DETECTOR):
         multiple=True,
         deferLoad=True,
     )
-    schema = InitOutput(doc="Schema of the stars.", name="single_visit_star_schema", storageClass=DICT)
+    schema = InitOutput(
+        doc="Schema of the stars.", name="single_visit_star_schema", storageClass=DICT
+    )
     image = Output(
         doc="Calibrated image.",
         name="preliminary_visit_image",
@@ -136,7 +142,9 @@ class TabulateVisitsConnections(PipelineTaskConnections, dimensions=("instrument
         multiple=True,
         deferLoad=True,
     )
-    table = Output(doc="Table of visits.", name="visit_table", storageClass=TABLE, dimensions=("instrument",))
+    table = Output(
+        doc="Table of visits.", name="visit_table", storageClass=TABLE, dimensions=("instrument",)
+    )
 
 
 class MakeWarpConnections(PipelineTaskConnections, dimensions=VISIT_PATCH):
@@ -164,14 +172,19 @@ class AssembleCoaddConnections(
     sky_map = Input(doc="Sky map.", name="skyMap", storageClass=DICT, dimensions=("skymap",))
     coadd = Output(doc="Coadd.", name="{coaddName}_coadd", storageClass=DICT, dimensions=PATCH_BAND)
     counts = Output(
-        doc="Number of warps.", name="{coaddName}_coadd_n_image", storageClass=DICT, dimensions=PATCH_BAND
+        doc="Number of warps.",
+        name="{coaddName}_coadd_n_image",
+        storageClass=DICT,
+        dimensions=PATCH_BAND,
     )
 
 
 class DetectConnections(PipelineTaskConnections, dimensions=PATCH_BAND):
     """Detects on a coadd and defines a schema when it is constructed."""
 
-    schema = InitOutput(doc="Detection schema.", name="deep_coadd_detection_schema", storageClass=DICT)
+    schema = InitOutput(
+        doc="Detection schema.", name="deep_coadd_detection_schema", storageClass=DICT
+    )
     coadd = Input(doc="Coadd.", name="deep_coadd", storageClass=DICT, dimensions=PATCH_BAND)
     detections = Output(
         doc="Detections.", name="deep_coadd_detection", storageClass=TABLE, dimensions=PATCH_BAND
@@ -181,7 +194,9 @@ class DetectConnections(PipelineTaskConnections, dimensions=PATCH_BAND):
 class MergeConnections(PipelineTaskConnections, dimensions=PATCH):
     """Merges the bands of a patch, with the detections' schema at hand."""
 
-    schema = InitInput(doc="Detection schema.", name="deep_coadd_detection_schema", storageClass=DICT)
+    schema = InitInput(
+        doc="Detection schema.", name="deep_coadd_detection_schema", storageClass=DICT
+    )
     detections = Input(
         doc="Detections of all bands.",
         name="deep_coadd_detection",
@@ -189,14 +204,18 @@ class MergeConnections(PipelineTaskConnections, dimensions=PATCH):
         dimensions=PATCH_BAND,
         multiple=True,
     )
-    objects = Output(doc="Merged objects.", name="object_patch", storageClass=TABLE, dimensions=PATCH)
+    objects = Output(
+        doc="Merged objects.", name="object_patch", storageClass=TABLE, dimensions=PATCH
+    )
 
 
 class MeasureConnections(PipelineTaskConnections, dimensions=PATCH_BAND):
     """Measures merged objects in each band again."""
 
     coadd = Input(doc="Coadd.", name="deep_coadd", storageClass=DICT, dimensions=PATCH_BAND)
-    objects = Input(doc="Merged objects.", name="object_patch", storageClass=TABLE, dimensions=PATCH)
+    objects = Input(
+        doc="Merged objects.", name="object_patch", storageClass=TABLE, dimensions=PATCH
+    )
     references = PrerequisiteInput(
         doc="Reference catalog shards that the patch touches, if any.",
         name="star_refcat",
@@ -278,7 +297,9 @@ class ConsolidateSourcesConnections(
 class UserMeasureConnections(PipelineTaskConnections, dimensions=VISIT_DETECTOR):
     """Starts from released images, which exist in two runs in part."""
 
-    image = Input(doc="Released image.", name="visit_image", storageClass=DICT, dimensions=VISIT_DETECTOR)
+    image = Input(
+        doc="Released image.", name="visit_image", storageClass=DICT, dimensions=VISIT_DETECTOR
+    )
     objects = Input(
         doc="Released object tables of the tracts that the detector touches.",
         name="release_object",
@@ -289,7 +310,10 @@ class UserMeasureConnections(PipelineTaskConnections, dimensions=VISIT_DETECTOR)
         minimum=0,
     )
     catalog = Output(
-        doc="The user's catalog.", name="user_catalog", storageClass=TABLE, dimensions=VISIT_DETECTOR
+        doc="The user's catalog.",
+        name="user_catalog",
+        storageClass=TABLE,
+        dimensions=VISIT_DETECTOR,
     )
 
 

@@ -20,9 +20,10 @@ import shutil
 from pathlib import Path
 
 import astropy.units as u
-from kit_support import CAMERA, DEFAULTS, RELEASE, SKYMAP, KitError, make_parser, script_main
 from lsst.daf.butler import Butler, CollectionType, DatasetRef, Timespan
 from lsst.sphgeom import HtmPixelization
+
+from kit_support import CAMERA, DEFAULTS, RELEASE, SKYMAP, KitError, make_parser, script_main
 from release_datasets import TABLE, Archive
 from release_records import (
     FIRST_NOON,
@@ -93,10 +94,15 @@ def store_calibrations(archive: Archive, survey: Survey, exposures: list[Exposur
     flat = archive.define("flat", [*detector, "physical_filter"], DICT, calibration=True)
     where = f"instrument='{CAMERA}'"
     detectors = archive.data_ids(detector, where)
-    filters = archive.data_ids([*detector, "physical_filter"], f"{where} AND physical_filter != 'none'")
+    filters = archive.data_ids(
+        [*detector, "physical_filter"], f"{where} AND physical_filter != 'none'"
+    )
     boundary = FIRST_NOON + (survey.nights // 2) * 86400 * u.s
     chain = []
-    for label, timespan in (("2025A", Timespan(None, boundary)), ("2025B", Timespan(boundary, None))):
+    for label, timespan in (
+        ("2025A", Timespan(None, boundary)),
+        ("2025B", Timespan(boundary, None)),
+    ):
         collection, run = f"{CALIBRATIONS}/{label}", f"{CALIBRATIONS}/{label}/gen (1)"
         for dataset_type, data_ids in ((bias, detectors), (dark, detectors), (flat, filters)):
             certify(archive, collection, archive.store(dataset_type, data_ids, run), timespan)
@@ -175,7 +181,9 @@ def run(args: argparse.Namespace) -> int:
     root = Path(args.root).resolve()
     if root.exists() and any(root.iterdir()):
         raise KitError(f"{root} exists and is not empty")
-    sizes = {name: getattr(args, name) for name in ("visits", "detectors", "tracts", "patches", "snaps")}
+    sizes = {
+        name: getattr(args, name) for name in ("visits", "detectors", "tracts", "patches", "snaps")
+    }
     for name, size in sizes.items():
         if size < 1:
             raise KitError(f"--{name} must be at least 1, not {size}")
@@ -194,7 +202,9 @@ def main() -> None:
     parser.add_argument("--visits", type=int, default=default.visits)
     parser.add_argument("--detectors", type=int, default=default.detectors)
     parser.add_argument("--tracts", type=int, default=default.tracts)
-    parser.add_argument("--patches", type=int, default=default.patches, help="patches in each tract")
+    parser.add_argument(
+        "--patches", type=int, default=default.patches, help="patches in each tract"
+    )
     parser.add_argument("--bands", nargs="+", default=list(default.bands))
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument(

@@ -14,7 +14,15 @@ from typing import Any
 
 import pyarrow
 import pyarrow.parquet
-from lsst.daf.butler import Butler, CollectionType, DataCoordinate, DatasetRef, DatasetType, FileDataset
+from lsst.daf.butler import (
+    Butler,
+    CollectionType,
+    DataCoordinate,
+    DatasetRef,
+    DatasetType,
+    FileDataset,
+    FormatterV2,
+)
 from lsst.daf.butler.formatters.json import JsonFormatter
 from lsst.daf.butler.formatters.parquet import ParquetFormatter
 
@@ -70,7 +78,12 @@ class Archive:
         return dataset_type
 
     def store(
-        self, dataset_type: DatasetType, data_ids: Iterable[DataCoordinate], run: str, *, in_place: bool = False
+        self,
+        dataset_type: DatasetType,
+        data_ids: Iterable[DataCoordinate],
+        run: str,
+        *,
+        in_place: bool = False,
     ) -> list[DatasetRef]:
         """Write one artifact for each data ID and ingest them into a run.
 
@@ -88,14 +101,14 @@ class Archive:
         self.butler.collections.register(run, CollectionType.RUN)
         directory = self.outside if in_place else self.incoming
         directory.mkdir(parents=True, exist_ok=True)
+        table = dataset_type.storageClass_name == TABLE
+        formatter: type[FormatterV2] = ParquetFormatter if table else JsonFormatter
         files: list[FileDataset] = []
         for data_id in data_ids:
             ref = DatasetRef(dataset_type, data_id, run=run)
             identity = {"type": dataset_type.name, "run": run, "data_id": dict(data_id.required)}
-            if dataset_type.storageClass_name == TABLE:
-                content, suffix, formatter = table_bytes(identity), "parq", ParquetFormatter
-            else:
-                content, suffix, formatter = json.dumps(identity).encode(), "json", JsonFormatter
+            content = table_bytes(identity) if table else json.dumps(identity).encode()
+            suffix = "parq" if table else "json"
             path = directory / f"{dataset_type.name}_{self.n_datasets:07d}.{suffix}"
             path.write_bytes(content)
             files.append(FileDataset(str(path), [ref], formatter=formatter))
@@ -106,7 +119,9 @@ class Archive:
             )
         return [ref for file in files for ref in file.refs]
 
-    def data_ids(self, dimensions: Sequence[str], where: str = "", **values: Any) -> list[DataCoordinate]:
+    def data_ids(
+        self, dimensions: Sequence[str], where: str = "", **values: Any
+    ) -> list[DataCoordinate]:
         """Return the expanded data IDs of some dimensions in sorted order."""
         with self.butler.query() as query:
             if where or values:

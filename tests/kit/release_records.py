@@ -14,9 +14,10 @@ from typing import Any
 
 import astropy.time
 import astropy.units as u
-from kit_support import CAMERA, SKYMAP
 from lsst.daf.butler import Butler, Timespan
 from lsst.sphgeom import ConvexPolygon
+
+from kit_support import CAMERA, SKYMAP
 from release_sky import chip_regions, choose_pointing, columns_and_rows, make_tracts
 
 FIRST_NOON = astropy.time.Time("2025-06-20T12:00:00", scale="tai")
@@ -83,7 +84,8 @@ def insert_camera(butler: Butler, survey: Survey) -> None:
         },
     )
     filters = [
-        {"instrument": CAMERA, "name": survey.filter_name(band), "band": band} for band in survey.bands
+        {"instrument": CAMERA, "name": survey.filter_name(band), "band": band}
+        for band in survey.bands
     ]
     insert("physical_filter", *filters, {"instrument": CAMERA, "name": "none", "band": "white"})
     insert(
@@ -181,7 +183,9 @@ class Logbook:
         self.rows[element].append(row)
         return row
 
-    def add_exposure(self, night: int, kind: str, physical_filter: str, **values: Any) -> dict[str, Any]:
+    def add_exposure(
+        self, night: int, kind: str, physical_filter: str, **values: Any
+    ) -> dict[str, Any]:
         """Add an exposure that follows the last one of its night."""
         self.sequence[night] += 1
         sequence, day_obs = self.sequence[night], self.day_obs(night)
@@ -247,7 +251,10 @@ class Logbook:
             )
             for _ in range(n_snaps)
         ]
-        visit, timespan = snaps[0]["id"], Timespan(snaps[0]["timespan"].begin, snaps[-1]["timespan"].end)
+        visit, timespan = (
+            snaps[0]["id"],
+            Timespan(snaps[0]["timespan"].begin, snaps[-1]["timespan"].end),
+        )
         for snap in snaps:
             self.exposures.append(Exposure(snap["id"], night, visit, snap["timespan"]))
             self.add("visit_definition", exposure=snap["id"], visit=visit)
@@ -279,11 +286,13 @@ def insert_observations(butler: Butler, survey: Survey) -> list[Exposure]:
     book = Logbook(survey)
     for night in range(survey.nights):
         start = book.night_start(night)
-        book.add("day_obs", id=book.day_obs(night), timespan=Timespan(start, start + 86400 * u.s))
+        # Real repositories have days whose extent nobody wrote down.
+        timespan = Timespan(start, start + 86400 * u.s) if night else None
+        book.add("day_obs", id=book.day_obs(night), timespan=timespan)
         book.add_calibrations(night)
     for number in range(survey.visits):
         book.add_visit(number)
     for element, rows in book.rows.items():
         for start in range(0, len(rows), 20_000):
             butler.registry.insertDimensionData(element, *rows[start : start + 20_000])
-    return sorted(book.exposures, key=lambda exposure: exposure.timespan.begin)
+    return sorted(book.exposures, key=lambda exposure: exposure.timespan.nsec)

@@ -125,7 +125,9 @@ def make_tracts(n_tracts: int, n_patches: int) -> list[Tract]:
             0.07 + down * rows * PATCH_SIDE * 0.96,
         )
         border = BORDER if k % 2 == 0 else 0.0
-        tracts.append(Tract(FIRST_TRACT + TRACT_STEP * k, pointing, columns, rows, n_patches, border))
+        tracts.append(
+            Tract(FIRST_TRACT + TRACT_STEP * k, pointing, columns, rows, n_patches, border)
+        )
     return tracts
 
 

@@ -74,7 +74,9 @@ def main() -> None:
     parser.add_argument("--transfer", choices=["graph", "provenance", "none"], default="graph")
     parser.add_argument("--allow-failures", action="store_true", help="go on when quanta fail")
     parser.add_argument("--no-init", action="store_true", help="the init-outputs are there already")
-    parser.add_argument("--summary", default=None, metavar="FILE", help="keep run-qbb's own JSON report")
+    parser.add_argument(
+        "--summary", default=None, metavar="FILE", help="keep run-qbb's own JSON report"
+    )
     script_main(run, parser)
 
 

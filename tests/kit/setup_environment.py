@@ -134,7 +134,9 @@ def locked(environment: Path) -> Iterator[None]:
         if time.monotonic() > deadline:
             raise SetupError(f"{lock} is held by another process; remove it if there is none")
         if not told:
-            print(f"waiting for another process to finish {environment}", file=sys.stderr, flush=True)
+            print(
+                f"waiting for another process to finish {environment}", file=sys.stderr, flush=True
+            )
             told = True
         time.sleep(0.5)
     try:
@@ -146,7 +148,9 @@ def locked(environment: Path) -> Iterator[None]:
 
 def run(command: list[str]) -> None:
     """Run a command and raise with the end of its output if it fails."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-20:])
         raise SetupError(f"`{' '.join(command)}` exited with {done.returncode}:\n{tail}")
@@ -158,7 +162,18 @@ def install(environment: Path, base_python: str) -> None:
     print(f"installing the pinned middleware into {environment}", file=sys.stderr, flush=True)
     run([base_python, "-m", "venv", str(environment)])
     python = str(environment_python(environment))
-    run([python, "-m", "pip", "install", "--disable-pip-version-check", "-q", "-r", str(REQUIREMENTS)])
+    run(
+        [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "-q",
+            "-r",
+            str(REQUIREMENTS),
+        ]
+    )
     run([python, "-c", "import lsst.ctrl.mpexec, lsst.daf.butler, lsst.pipe.base"])
     fresh = environment / f"{STAMP}.new"
     fresh.write_text(wanted_stamp() + "\n")
@@ -179,7 +194,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--python", default=None, help="interpreter to make the environment with")
     parser.add_argument(
-        "--check", action="store_true", help="only say whether the environment is ready; exit 1 if not"
+        "--check",
+        action="store_true",
+        help="only say whether the environment is ready; exit 1 if not",
     )
     args = parser.parse_args(argv)
     # Absolute, but with symbolic links kept: the interpreter's own path is one.
@@ -187,7 +204,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not is_ready(environment):
             if args.check:
-                raise SetupError(f"{environment} is not ready; run {Path(__file__).name} without --check")
+                raise SetupError(
+                    f"{environment} is not ready; run {Path(__file__).name} without --check"
+                )
             environment.parent.mkdir(parents=True, exist_ok=True)
             base_python = find_base_python(args.python)
             with locked(environment):

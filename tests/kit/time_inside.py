@@ -15,20 +15,18 @@ Prints a JSON line with import_seconds and seconds, also as CPU time.
 from __future__ import annotations
 
 import argparse
-import sys
+import importlib
 import uuid
 
-from kit_support import KIT, KitError, Stopwatch, make_parser, script_main
-
-sys.path.insert(0, str(KIT))
+from kit_support import KitError, Stopwatch, make_parser, script_main
 
 
 def run_command(watch: Stopwatch, name: str, arguments: list[str]) -> None:
     """Run a stock command line inside this process."""
     with watch.lap("import"):
-        import lsst.ctrl.mpexec.cli.script
-        import lsst.daf.butler.script
-        import lsst.pipe.base.quantum_graph
+        # The commands import these only when they need them.
+        for module in ("ctrl.mpexec.cli.script", "daf.butler.script", "pipe.base.quantum_graph"):
+            importlib.import_module(f"lsst.{module}")
         from lsst.ctrl.mpexec.cli.pipetask import cli as pipetask
         from lsst.daf.butler.cli.butler import cli as butler
     commands = {"butler": butler, "pipetask": pipetask}
@@ -61,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         if len(args.words) > 2:
             raise KitError(f"load takes a graph and a quantum, not {args.words}")
-        more["n_quanta"] = load_graph(watch, args.words[0], args.words[1] if args.words[1:] else None)
+        more["n_quanta"] = load_graph(
+            watch, args.words[0], args.words[1] if args.words[1:] else None
+        )
     print(watch.report(**more))
     return 0
 
@@ -70,7 +70,9 @@ def main() -> None:
     """Parse the command line and run the script."""
     parser = make_parser(__doc__)
     parser.add_argument("operation", choices=["command", "load"])
-    parser.add_argument("words", nargs=argparse.REMAINDER, help="command line, or graph and quantum")
+    parser.add_argument(
+        "words", nargs=argparse.REMAINDER, help="command line, or graph and quantum"
+    )
     script_main(run, parser)
 
 
