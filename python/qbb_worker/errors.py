@@ -121,13 +121,13 @@ def import_task(label: str, class_name: str) -> type[Any]:
     try:
         return doImportType(class_name)
     except Exception as exc:
-        if isinstance(exc, ModuleNotFoundError) and exc.name is not None:
+        if isinstance(exc, ImportError):
             hint = (
-                f"Module {exc.name!r} is not on the Python path; set PYTHONPATH, or set up the "
-                "package that provides it, in the environment that qbb is started from."
+                "Set PYTHONPATH, or set up the package that provides the task, in the "
+                "environment that qbb is started from."
             )
         else:
-            hint = f"Try: python -c 'import {class_name.rpartition('.')[0]}' in the same environment."
+            hint = "The exception was raised while the module was being imported."
         raise WorkerError(
             "import",
             f"Cannot import task class {class_name!r} of task {label!r}: {type(exc).__name__}: {exc}",
