@@ -4,7 +4,8 @@
 The outputs of the kit's tasks depend only on their inputs, so two executions
 of one graph, or of two graphs that mean the same, must agree.  Left out is
 what differs from run to run by its nature: the content of metadata, logs and
-package versions, and the provenance graph, which only some commands write.  Exit code 1 if the runs differ.
+package versions, and the provenance graph, which only some commands write.
+Exit code 1 if the runs differ.
 """
 
 from __future__ import annotations
