@@ -151,6 +151,33 @@ impl RecordTable {
         }
     }
 
+    /// Joins whole columns; `None` unless there is one for each of the element's, all of the same
+    /// length.
+    pub fn from_columns(
+        element: &DimensionElement,
+        keys: Vec<Vec<i64>>,
+        implied: Vec<Vec<i64>>,
+        fields: Vec<FieldColumn>,
+        regions: Option<Vec<Box<[u8]>>>,
+        timespans: Option<Vec<Option<Timespan>>>,
+    ) -> Option<Self> {
+        let len = keys.first().map_or(0, Vec::len);
+        let table = Self { element: element.ix, keys, implied, fields, regions, timespans, len };
+        let fits = table.keys.len() == element.required.len()
+            && table.implied.len() == element.implied.len()
+            && table.fields.len() == element.alternate_keys.len() + element.metadata.len()
+            && table.regions.is_some() == element.is_spatial()
+            && table.timespans.is_some() == element.is_temporal();
+        (fits && table.columns_have(len)).then_some(table)
+    }
+
+    fn columns_have(&self, len: usize) -> bool {
+        self.keys.iter().chain(&self.implied).all(|column| column.len() == len)
+            && self.fields.iter().all(|column| column.len() == len)
+            && self.regions.as_ref().is_none_or(|column| column.len() == len)
+            && self.timespans.as_ref().is_none_or(|column| column.len() == len)
+    }
+
     /// Number of records.
     pub fn len(&self) -> usize {
         self.len
@@ -166,12 +193,7 @@ impl RecordTable {
     pub fn finish_row(&mut self) -> Option<u32> {
         let row = self.len;
         self.len += 1;
-        let n = self.len;
-        let whole = self.keys.iter().chain(&self.implied).all(|column| column.len() == n)
-            && self.fields.iter().all(|column| column.len() == n)
-            && self.regions.as_ref().is_none_or(|column| column.len() == n)
-            && self.timespans.as_ref().is_none_or(|column| column.len() == n);
-        whole.then_some(row as u32)
+        self.columns_have(self.len).then_some(row as u32)
     }
 
     /// Appends a copy of another table's record; both tables must be of one element and share
