@@ -27,6 +27,26 @@ pub enum CollectionKind {
     Calibration = 4,
 }
 
+impl CollectionKind {
+    /// The type with that number in the database.
+    pub fn from_number(number: i64) -> Option<Self> {
+        [Self::Run, Self::Tagged, Self::Chained, Self::Calibration]
+            .into_iter()
+            .find(|kind| *kind as i64 == number)
+    }
+}
+
+impl std::fmt::Display for CollectionKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Run => "RUN",
+            Self::Tagged => "TAGGED",
+            Self::Chained => "CHAINED",
+            Self::Calibration => "CALIBRATION",
+        })
+    }
+}
+
 /// One collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collection {

@@ -1,14 +1,16 @@
 //! Repository databases, read and written; the only crate that links a database driver, and it
 //! knows nothing of graphs or execution.
 
+mod catalog;
 mod collection;
 mod error;
 mod filter;
+mod glob;
 mod reader;
 mod writer;
 
 pub use collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
-pub use error::RegistryError;
+pub use error::{Conflict, ConflictKind, RegistryError};
 pub use filter::{CellRange, CellSet, Filter};
 pub use reader::{
     CalibrationRows, DatasetRows, DatastoreRecordRows, OverlapRows, RegisteredDatasetType,

@@ -94,7 +94,8 @@ pub trait Snapshot {
         symbols: &mut Symbols,
     ) -> Result<CalibrationRows, crate::RegistryError>;
 
-    /// Datastore records of datasets of a type in the given RUN collections.
+    /// Datastore records of datasets of a type in the given RUN collections; for when most of them
+    /// are wanted.
     ///
     /// # Errors
     /// As for [`Snapshot::collections`].
@@ -103,6 +104,18 @@ pub trait Snapshot {
         dataset_type: &RegisteredDatasetType,
         catalog: &CollectionCatalog,
         runs: &[CollectionIx],
+        filter: &Filter,
+        symbols: &mut Symbols,
+    ) -> Result<DatastoreRecordRows, crate::RegistryError>;
+
+    /// Datastore records of the given datasets, of whatever types; for when few datasets of a RUN
+    /// are wanted. Datasets without records have no rows.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::collections`].
+    fn datastore_records_of(
+        &mut self,
+        datasets: &[[u8; 16]],
         symbols: &mut Symbols,
     ) -> Result<DatastoreRecordRows, crate::RegistryError>;
 
