@@ -1,1 +1,0 @@
-//! Whole-program tests and the kit that drives the real middleware.
