@@ -11,6 +11,7 @@ use super::element::{
     TopologicalFamily,
 };
 use crate::group::DimensionGroup;
+use crate::suggestion::nearest_name;
 
 /// Deepest level of any pixelization; indices beyond it would not fit 64 bits.
 const MAX_SKYPIX_LEVEL: u8 = 30;
@@ -124,14 +125,10 @@ impl Universe {
 
     /// The dimension name nearest to `name`, if one is near enough to be a likely slip.
     pub fn similar(&self, name: &str) -> Option<&str> {
-        let limit = 1 + name.chars().count() / 4;
-        self.elements
-            .iter()
-            .filter(|element| element.is_dimension())
-            .map(|element| (edit_distance(name, &element.name), element.name.as_str()))
-            .filter(|&(distance, _)| distance <= limit)
-            .min()
-            .map(|(_, name)| name)
+        nearest_name(
+            name,
+            self.elements.iter().filter(|e| e.is_dimension()).map(|element| element.name.as_str()),
+        )
     }
 
     /// Spatial families: those of the configuration, then one for each pixelization system.
@@ -163,22 +160,6 @@ impl Universe {
         }
         Ok(DimensionGroup::conform(self, members))
     }
-}
-
-/// Levenshtein distance, for suggestions.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// A pixelization system and its first and last level.
