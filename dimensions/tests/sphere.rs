@@ -75,10 +75,8 @@ fn fnv1a(ranges: &[IndexRange]) -> u64 {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    let digit = |c: &u8| (*c as char).to_digit(16).expect("a hexadecimal digit") as u8;
+    text.as_bytes().chunks(2).map(|pair| 16 * digit(&pair[0]) + digit(&pair[1])).collect()
 }
 
 fn doubles(bytes: &[u8]) -> Vec<f64> {

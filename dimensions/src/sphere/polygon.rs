@@ -1,8 +1,10 @@
 //! Convex polygons: the regions of visits, detectors, patches, tracts and pixels.
 
+use std::f64::consts::FRAC_PI_2;
+
 use super::circle::{CHORD_ERROR, Circle};
 use super::error::PolygonError;
-use super::interval::LatInterval;
+use super::interval::{LatInterval, LonInterval};
 use super::lon_lat_box::LonLatBox;
 use super::orientation::{orientation, orientation_z};
 use super::vector::{LonLat, UnitVector3d, Vector3d, latitude_of};
@@ -145,12 +147,11 @@ pub(super) fn bounding_box(vertices: &[UnitVector3d]) -> LonLatBox {
         }
     }
     // Edges that never turn back in longitude enclose a pole, which has all longitudes.
-    let pole =
-        |lat: f64| LonLatBox::of(super::interval::LonInterval::FULL, LatInterval::point(lat));
+    let pole = |lat: f64| LonLatBox::of(LonInterval::FULL, LatInterval::point(lat));
     if !westward {
-        bounds.expanded(&pole(std::f64::consts::FRAC_PI_2))
+        bounds.expanded(&pole(FRAC_PI_2))
     } else if !eastward {
-        bounds.expanded(&pole(-std::f64::consts::FRAC_PI_2))
+        bounds.expanded(&pole(-FRAC_PI_2))
     } else {
         bounds
     }
@@ -192,7 +193,7 @@ mod tests {
             .expect("convex");
         let bounds = bounding_box(p.vertices());
         assert_eq!(bounds.lon(), [0.0, std::f64::consts::TAU]);
-        assert_eq!(bounds.lat()[1], std::f64::consts::FRAC_PI_2);
+        assert_eq!(bounds.lat()[1], FRAC_PI_2);
     }
 
     #[test]
