@@ -130,7 +130,8 @@ def import_task(label: str, class_name: str) -> type[Any]:
             hint = "The exception was raised while the module was being imported."
         raise WorkerError(
             "import",
-            f"Cannot import task class {class_name!r} of task {label!r}: {type(exc).__name__}: {exc}",
+            f"Cannot import task class {class_name!r} of task {label!r}: "
+            f"{type(exc).__name__}: {exc}",
             task=label,
             hint=hint,
         ) from exc

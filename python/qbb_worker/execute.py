@@ -139,9 +139,11 @@ class QuantumRunner:
         outputs = [ref.id for ref in built.output_refs]
         with self._store.butler(built.inputs, outputs, records, watched=special) as butler:
             try:
-                skipped = self._executor(butler, attempt).execute(
-                    built.task_node, built.with_records(records), built.quantum_id
-                ).skipped_existing
+                skipped = (
+                    self._executor(butler, attempt)
+                    .execute(built.task_node, built.with_records(records), built.quantum_id)
+                    .skipped_existing
+                )
             except BaseException as exc:
                 # Also SystemExit and KeyboardInterrupt: a task that raises
                 # them has failed, but the worker is still sound.
@@ -189,7 +191,10 @@ class QuantumRunner:
         else:
             found = {i: self._store.written_rows(i) for i in butler.actual_outputs}
             metadata = butler.kept.get(built.metadata_ref.id)
-            if built.log_ref is not None and (logs := butler.kept.get(built.log_ref.id)) is not None:
+            if (
+                built.log_ref is not None
+                and (logs := butler.kept.get(built.log_ref.id)) is not None
+            ):
                 extra = logs.extra or {}
         if failure is not None:
             status = "failed"

@@ -58,15 +58,18 @@ def _parser() -> _Parser:
         "pipeline", help="pipeline file or URI; '#label,subset' selects a part of it"
     )
     for flags, kind, metavar, text in (
-        (("-c", "--config"), "config", "LABEL:FIELD=VALUE", "override a field of a configuration"),
-        (("-C", "--config-file"), "config-file", "LABEL:FILE", "override a configuration by a file"),
+        (("-c", "--config"), "config", "LABEL:FIELD=VALUE", "set a field of a configuration"),
+        (("-C", "--config-file"), "config-file", "LABEL:FILE", "apply a configuration file"),
         (("--instrument",), "instrument", "CLASS", "use the overrides of an instrument"),
     ):
         parser.add_argument(
             *flags, action=_AppendAction, const=kind, metavar=metavar, help=text, default=None
         )
     parser.add_argument(
-        "--select-tasks", default="", metavar="EXPR", help="keep only tasks that match an expression"
+        "--select-tasks",
+        default="",
+        metavar="EXPR",
+        help="keep only tasks that match an expression",
     )
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="'-' is stdout")
     return parser

@@ -201,10 +201,9 @@ class GraphParts:
             graph, each other, or the dimension records.
         """
         label = quantum.get("task_label")
-        try:
-            task_node = self.pipeline_graph.tasks[label]
-        except KeyError:
-            raise WorkerError("request", f"No task {label!r} in the pipeline graph.") from None
+        if not isinstance(label, str) or label not in self.pipeline_graph.tasks:
+            raise WorkerError("request", f"No task {label!r} in the pipeline graph.")
+        task_node = self.pipeline_graph.tasks[label]
         if init_quantum.get("task_label") != label:
             raise WorkerError(
                 "request",

@@ -75,7 +75,7 @@ def write_init_outputs(
             raise WorkerError(
                 "conflict",
                 f"The output run {parts.header.output_run!r} cannot be used: {exc}",
-                hint="Use another output run, or the pipeline and configuration that it was made with.",
+                hint="Use another output run, or the pipeline and software that it was made with.",
             ) from exc
         except Exception as exc:
             raise WorkerError(

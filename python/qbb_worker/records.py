@@ -72,7 +72,7 @@ class MemoryTable(OpaqueTableStorage):
     def _has(self, row: dict[str, Any]) -> bool:
         return row.get("component") in self._rows.get(row["dataset_id"], {})
 
-    def _drop(self, rows: Iterable[dict[str, Any]]) -> None:
+    def _drop(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             components = self._rows.get(row["dataset_id"])
             if components is not None:

@@ -55,7 +55,10 @@ class Worker:
             The reply; an error is a reply, too.
         """
         try:
-            request = json.loads(line)
+            try:
+                request = json.loads(line)
+            except ValueError as exc:
+                raise WorkerError("request", f"A request must be JSON: {exc}") from exc
             if not isinstance(request, dict):
                 raise WorkerError("request", "A request must be a JSON object.")
             op = request.get("op")
@@ -67,21 +70,16 @@ class Worker:
             return operation(request)
         except WorkerError as error:
             return {"ok": False, "error": error.to_json()}
-        except ValueError as exc:
-            return {
-                "ok": False,
-                "error": WorkerError("request", f"A request must be JSON: {exc}").to_json(),
-            }
         except BaseException as exc:
             # A defect of this package or of the middleware below it.  The
             # worker goes on; the peer decides whether to go on with it.
             traceback.print_exc()
-            error = WorkerError(
+            defect = WorkerError(
                 "request",
                 f"Unexpected {type(exc).__name__}: {exc}",
                 hint="The worker's standard error has the traceback.",
             )
-            return {"ok": False, "error": error.to_json()}
+            return {"ok": False, "error": defect.to_json()}
 
     def _ping(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -169,7 +167,8 @@ def _member(tree: Mapping[str, Any], name: str, wanted: type, default: Any = _RE
         raise WorkerError("request", f"Member {name!r} is missing.")
     if not isinstance(value, wanted):
         raise WorkerError(
-            "request", f"Member {name!r} must be a JSON {wanted.__name__}, not {type(value).__name__}."
+            "request",
+            f"Member {name!r} must be of type {wanted.__name__}, not {type(value).__name__}.",
         )
     return value
 

@@ -72,7 +72,9 @@ class ExportTest(unittest.TestCase):
         )
         self.assertTrue(connections["extra"]["defer_load"])
         aside = connections["aside"]
-        self.assertEqual((aside["minimum"], aside["multiple"], aside["lookup_function"]), (0, True, True))
+        self.assertEqual(
+            (aside["minimum"], aside["multiple"], aside["lookup_function"]), (0, True, True)
+        )
         self.assertFalse(connections["extra"]["lookup_function"])
 
     def test_the_middleware_can_load_the_graph(self) -> None:

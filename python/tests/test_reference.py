@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import tempfile
@@ -46,10 +47,8 @@ def run_with_middleware(graph: Graph, root: str) -> None:
     )
     for label in ("produce", "consume"):
         for quantum_id, quantum in built.build_execution_quanta(task_label=label).items():
-            try:
+            with contextlib.suppress(ValueError):
                 executor.execute(pipeline_graph.tasks[label], quantum, quantum_id)
-            except ValueError:
-                pass
 
 
 def shape(value: Any) -> Any:

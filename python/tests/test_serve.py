@@ -82,7 +82,9 @@ class ExecutionTest(ServeTestCase):
         worker = self.start()
         first = worker.run(self.graph, "produce", GOOD)
         self.assertEqual(first["status"], "succeeded", first)
-        self.assertEqual((first["caveats"], first["exception"], first["exit_code"]), (0, None, None))
+        self.assertEqual(
+            (first["caveats"], first["exception"], first["exit_code"]), (0, None, None)
+        )
         self.assertEqual(first["quantum_id"], self.graph.quantum("produce", GOOD)["quantum_id"])
         (raw,) = self.graph.quantum("produce", GOOD)["inputs"]["raw"]
         self.assertEqual(first["actual_inputs"], [raw["dataset_id"]])
@@ -167,7 +169,6 @@ class ExecutionTest(ServeTestCase):
         catalog.write_text("left over")
         worker.run(self.graph, "produce", PARTIAL, attempt=1)
         self.assertNotEqual(catalog.read_text(), "left over")
-
 
     def test_outputs_follow_the_templates_of_the_repository(self) -> None:
         template = "{run:/}/{datasetType}/number_{instrument}_{detector:04d}"
@@ -264,6 +265,8 @@ class ProtocolTest(ServeTestCase):
             self.assertEqual(worker.ask("ping")["worker"], "w7")
             self.assertError(worker.start(self.graph, self.root), "request", "already")
             self.assertError(worker.ask("quantum", quantum={}), "request", "init_quantum")
+            reply = worker.ask("quantum", quantum={"task_label": "no"}, init_quantum={})
+            self.assertError(reply, "request", "'no'")
             quantum = self.graph.quantum("produce", GOOD)
             init = self.graph.init_quantum("produce")
             reply = worker.ask("quantum", quantum=quantum, init_quantum=init, dimension_data={})
