@@ -8,6 +8,7 @@
 mod column;
 mod data_id;
 mod dataset_type;
+pub mod expression;
 mod group;
 mod record;
 pub mod sphere;
