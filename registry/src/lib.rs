@@ -7,6 +7,8 @@ mod error;
 mod filter;
 mod glob;
 mod reader;
+mod schema;
+mod sqlite;
 mod writer;
 
 pub use collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
@@ -16,6 +18,7 @@ pub use reader::{
     CalibrationRows, DatasetRows, DatastoreRecordRows, OverlapRows, RegisteredDatasetType,
     RegistryReader, Snapshot,
 };
+pub use sqlite::{DatastoreTable, SqliteRegistry};
 pub use writer::{
     Association, DatasetBatch, NewCollection, RegistryWriter, StoredFile, Transaction,
 };

@@ -51,6 +51,13 @@ pub trait Transaction {
         collections: &[NewCollection],
     ) -> Result<u64, crate::RegistryError>;
 
+    /// Names of a CHAINED collection's direct children in search order; `None` if there is no
+    /// collection of that name.
+    ///
+    /// # Errors
+    /// If it exists and is not CHAINED.
+    fn chain_children(&mut self, chain: &str) -> Result<Option<Vec<String>>, crate::RegistryError>;
+
     /// Puts `children` in front of a CHAINED collection, moving those already in it.
     ///
     /// # Errors

@@ -1,0 +1,122 @@
+//! Opening database files, and errors that name them.
+
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::error::RegistryError;
+use crate::schema::{Access, Attributes};
+
+/// How long a writer waits for another one, and a reader for a commit, unless told otherwise.
+pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+
+/// Statements kept prepared. There are a few for each table in use.
+const CACHED_STATEMENTS: usize = 64;
+
+/// Memory for pages of a database that is written, in KiB: pages of large indexes are touched in
+/// random order, and those that do not fit are written again and again.
+const WRITER_CACHE_KIB: i64 = 256 * 1024;
+
+/// The database a connection is to, for error messages.
+#[derive(Debug, Clone)]
+pub(super) struct DatabaseFile {
+    pub(super) path: Utf8PathBuf,
+    pub(super) wait: Duration,
+}
+
+impl DatabaseFile {
+    pub(super) fn new(path: &Utf8Path) -> Self {
+        Self { path: path.to_owned(), wait: DEFAULT_WAIT }
+    }
+
+    /// An error of the driver, sorted by what the user can do about it.
+    pub(super) fn failure(&self, action: &str, source: rusqlite::Error) -> RegistryError {
+        let database = self.path.to_string();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                RegistryError::Busy { database, waited: self.wait }
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => RegistryError::ReadOnly {
+                database,
+                reason: format!("the file or its folder is read-only ({source})"),
+            },
+            _ => RegistryError::Database {
+                database,
+                action: action.to_owned(),
+                source: Box::new(source),
+            },
+        }
+    }
+
+    /// Opens the file for an access and reads the attributes, which must allow it. Never creates
+    /// a file.
+    pub(super) fn open(&self, access: Access) -> Result<(Connection, Attributes), RegistryError> {
+        let missing = |reason: String| RegistryError::NotFound { path: self.path.clone(), reason };
+        match fs_err::metadata(&self.path) {
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(missing("the registry database is not a file".to_owned()));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(missing("the registry database does not exist".to_owned()));
+            }
+            Err(source) => {
+                return Err(RegistryError::Io {
+                    action: "open the registry database".to_owned(),
+                    source,
+                });
+            }
+        }
+        let mode = match access {
+            Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        };
+        let fail = |error| self.failure("open the database", error);
+        // Without URI names, no character of the path has a meaning.
+        let connection =
+            Connection::open_with_flags(&self.path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                .map_err(fail)?;
+        connection.busy_timeout(self.wait).map_err(fail)?;
+        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+        if access == Access::Write {
+            // SQLite opens a file it cannot write for reading, and complains later.
+            if connection.is_readonly("main").map_err(fail)? {
+                return Err(RegistryError::ReadOnly {
+                    database: self.path.to_string(),
+                    reason: "no permission to write the file".to_owned(),
+                });
+            }
+            prepare_to_write(&connection).map_err(fail)?;
+        }
+        let attributes = self.attributes(&connection)?;
+        attributes.check(access).map_err(|problem| RegistryError::UnknownSchema {
+            database: self.path.to_string(),
+            access: access.verb(),
+            what: problem.what,
+            found: problem.found,
+            supported: problem.supported,
+        })?;
+        Ok((connection, attributes))
+    }
+
+    fn attributes(&self, connection: &Connection) -> Result<Attributes, RegistryError> {
+        let fail = |error| self.failure("read the attributes of the registry", error);
+        if !connection.table_exists(None, "butler_attributes").map_err(fail)? {
+            return Err(RegistryError::NotFound {
+                path: self.path.clone(),
+                reason: "the database has no table `butler_attributes`".to_owned(),
+            });
+        }
+        let mut statement =
+            connection.prepare("SELECT name, value FROM butler_attributes").map_err(fail)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(fail)?;
+        Ok(Attributes(rows.collect::<Result<_, _>>().map_err(fail)?))
+    }
+}
+
+/// Settings of a connection that writes.
+pub(super) fn prepare_to_write(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)
+}
