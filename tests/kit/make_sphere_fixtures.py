@@ -310,9 +310,11 @@ def circles_and_boxes(s: Source) -> list[Region]:
             regions.append(Circle(b, Angle((1 - fraction) * distance)))
     regions += [Circle(a, Angle(distance + fraction)) for fraction in (0.0, 0.1, 1.0)]
     regions += [Circle(a, Angle(0.3)).complemented(), Circle(a, Angle(0.3))]
-    regions += [s.box() for _ in range(8)] + [Circle(a, Angle(0.2)).getBoundingBox()]
+    regions += [s.box() for _ in range(8)]
     s.rng.shuffle(regions)
-    return regions[:18]
+    # A box around the hole that a nearly full circle leaves.
+    hole = [Circle(a, Angle(0.2)).getBoundingBox(), Circle(s.near(a, 0.01), Angle(0.05)).complemented()]
+    return [*hole, *regions[:14]]
 
 
 def assorted(s: Source) -> list[Region]:
