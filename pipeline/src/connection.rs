@@ -29,6 +29,18 @@ pub enum ConnectionKind {
     Output,
 }
 
+impl ConnectionKind {
+    /// Whether datasets are read.
+    pub fn is_input(self) -> bool {
+        matches!(self, Self::InitInput | Self::PrerequisiteInput | Self::Input)
+    }
+
+    /// Whether it matters when the task is constructed, not when its quanta run.
+    pub fn is_init(self) -> bool {
+        matches!(self, Self::InitInput | Self::InitOutput)
+    }
+}
+
 /// A named place at which datasets of one type enter or leave a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
@@ -46,11 +58,12 @@ pub struct Connection {
     pub raw_dimensions: Vec<String>,
     /// Whether it is declared as a calibration look-up.
     pub is_calibration: bool,
-    /// Inputs only: the datasets' existence must not constrain the initial query.
+    /// Inputs only: the datasets' existence must not constrain the initial query, because it was
+    /// declared so or because `minimum` is 0.
     pub defer_query_constraint: bool,
     /// Whether a quantum may have several datasets here.
     pub multiple: bool,
-    /// Fewest datasets a quantum needs here (inputs).
+    /// Fewest datasets a quantum needs here; 0 for outputs.
     pub minimum: u32,
     /// Whether the task gets a handle instead of the dataset; matters to execution only.
     pub defer_load: bool,

@@ -10,7 +10,7 @@ use crate::graph::{Hooks, Runner, Subset};
 pub struct PipelineDefinition {
     /// Description.
     pub description: String,
-    /// Tasks in the order of the file.
+    /// Tasks, each label once.
     pub tasks: Vec<TaskDefinition>,
     /// Named subsets by name.
     pub subsets: BTreeMap<String, Subset>,
@@ -39,7 +39,7 @@ pub struct TaskDefinition {
     pub config: String,
     /// Dimensions as declared.
     pub dimensions: Vec<String>,
-    /// All connections, the automatic ones among them.
+    /// All connections, the automatic ones among them; names occur once. `_metadata` must be there.
     pub connections: Vec<ConnectionDefinition>,
     /// What only Python can tell about it.
     pub hooks: Hooks,
@@ -54,7 +54,7 @@ pub struct ConnectionDefinition {
     pub kind: ConnectionKind,
     /// Dataset type name, with component for component reads.
     pub dataset_type: String,
-    /// Storage class asked for.
+    /// Storage class asked for; empty for inputs that take whatever the dataset type has.
     pub storage_class: String,
     /// Dimensions as declared, sorted.
     pub dimensions: Vec<String>,
@@ -76,14 +76,28 @@ pub struct ConnectionDefinition {
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct StorageClassDefinition {
-    /// Python type path.
-    pub pytype: String,
-    /// Component names, derived ones included.
+    /// Python type path, if it is known.
+    pub pytype: Option<String>,
+    /// Names of components that are stored.
     pub components: Vec<String>,
-    /// Read-only components computed on reading.
+    /// Names of read-only components computed on reading.
     pub derived_components: Vec<String>,
+    /// Storage class of each component of either sort.
+    pub component_storage_classes: BTreeMap<String, String>,
     /// Names of storage classes whose objects convert to this one.
     pub convertible_from: Vec<String>,
+}
+
+impl StorageClassDefinition {
+    /// Names of all components, stored and derived.
+    pub fn iter_components(&self) -> impl Iterator<Item = &str> {
+        self.components.iter().chain(&self.derived_components).map(String::as_str)
+    }
+
+    /// Whether there is a component of that name.
+    pub fn has_component(&self, name: &str) -> bool {
+        self.iter_components().any(|component| component == name)
+    }
 }
 
 /// How datasets of a storage class are written by default.

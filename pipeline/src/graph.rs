@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::connection::{Connection, DatasetTypeIx};
 use crate::definition::{FormatterDefinition, StorageClassDefinition};
 
+/// Name of the dataset type of software versions, which is written once for all tasks.
+pub const PACKAGES: &str = "packages";
+
 /// Position of a task in [`PipelineGraph::tasks`], which is a topological order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TaskIx(pub u32);
@@ -29,7 +32,7 @@ pub struct PipelineGraph {
     pub description: String,
     /// Tasks in a topological order, ties broken by label.
     pub tasks: Vec<Task>,
-    /// Dataset types, sorted by name.
+    /// Dataset types, sorted by name. [`PACKAGES`] is among them although no task has it.
     pub dataset_types: Vec<DatasetTypeNode>,
     /// Named subsets.
     pub subsets: BTreeMap<String, Subset>,
@@ -87,6 +90,26 @@ impl Task {
     /// number in the output tables of a quantum graph.
     pub fn quantum_outputs(&self) -> impl Iterator<Item = &Connection> {
         self.outputs.iter().chain([&self.metadata_output]).chain(&self.log_output)
+    }
+
+    /// All connections.
+    pub fn all_connections(&self) -> impl Iterator<Item = &Connection> {
+        (self.init_inputs.iter())
+            .chain(self.all_init_outputs())
+            .chain(self.quantum_inputs())
+            .chain(self.quantum_outputs())
+    }
+
+    /// All connections, to be changed.
+    pub(crate) fn all_connections_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
+        (self.init_inputs.iter_mut())
+            .chain(&mut self.init_outputs)
+            .chain(&mut self.config_output)
+            .chain(&mut self.prerequisite_inputs)
+            .chain(&mut self.inputs)
+            .chain(&mut self.outputs)
+            .chain([&mut self.metadata_output])
+            .chain(&mut self.log_output)
     }
 
     /// Outputs of its construction, the configuration last.
@@ -156,13 +179,59 @@ pub struct DatasetTypeNode {
     pub is_prerequisite: bool,
     /// Whether the repository had it registered when the pipeline was resolved.
     pub is_registered: bool,
-    /// The task that writes it, as output or init-output.
+    /// The task that writes it, as output or init-output; none for overall inputs and [`PACKAGES`].
     pub producer: Option<TaskIx>,
     /// Whether its producer or readers use it at construction.
     pub is_init: bool,
 }
 
+impl DatasetTypeNode {
+    /// The dataset type of software versions; its registered storage class wins.
+    fn packages(universe: &Arc<Universe>, registered: Option<&DatasetType>) -> Self {
+        let dataset_type = registered.cloned().unwrap_or_else(|| DatasetType {
+            name: PACKAGES.to_owned(),
+            dimensions: DimensionGroup::empty(universe),
+            storage_class: "Packages".to_owned(),
+            is_calibration: false,
+        });
+        Self {
+            dataset_type,
+            is_initial_query_constraint: false,
+            is_prerequisite: false,
+            is_registered: registered.is_some(),
+            producer: None,
+            is_init: true,
+        }
+    }
+}
+
 impl PipelineGraph {
+    /// Whether every task is a Python `PipelineTask`, as Python's formats require.
+    pub fn is_python(&self) -> bool {
+        self.tasks.iter().all(|task| matches!(task.runner, Runner::PipelineTask(_)))
+    }
+
+    /// Dataset types that tasks read and no task writes, prerequisites among them.
+    pub fn overall_inputs(&self) -> impl Iterator<Item = (DatasetTypeIx, &DatasetTypeNode)> {
+        (0..)
+            .map(DatasetTypeIx)
+            .zip(&self.dataset_types)
+            .filter(|(_, node)| node.producer.is_none() && node.dataset_type.name != PACKAGES)
+    }
+
+    /// Inserts the dataset type of software versions, unless a connection has it.
+    ///
+    /// Must come before connections refer to dataset types.
+    pub(crate) fn add_packages(&mut self, registered: Option<&DatasetType>) {
+        let place = self
+            .dataset_types
+            .binary_search_by(|node| node.dataset_type.name.as_str().cmp(PACKAGES));
+        if let Err(place) = place {
+            let node = DatasetTypeNode::packages(&self.universe, registered);
+            self.dataset_types.insert(place, node);
+        }
+    }
+
     /// The task at a position.
     pub fn task(&self, ix: TaskIx) -> &Task {
         &self.tasks[ix.index()]

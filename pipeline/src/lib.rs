@@ -6,14 +6,25 @@
 //! repository gives a [`PipelineGraph`].
 
 mod connection;
+mod dataset_types;
 mod definition;
+mod error;
+mod export;
+mod extended;
 mod graph;
+mod json;
+mod order;
+mod resolve;
+mod select;
+mod serialized;
+mod steps;
 
 pub use connection::{Connection, ConnectionKind, DatasetTypeIx};
 pub use definition::{
     ConnectionDefinition, FormatterDefinition, PipelineDefinition, StorageClassDefinition,
     TaskDefinition,
 };
+pub use error::{CycleError, PipelineReadError, ResolveError, UnknownLabelError};
 pub use graph::{
-    CommandTemplate, DatasetTypeNode, Hooks, PipelineGraph, Runner, Subset, Task, TaskIx,
+    CommandTemplate, DatasetTypeNode, Hooks, PACKAGES, PipelineGraph, Runner, Subset, Task, TaskIx,
 };
