@@ -1,10 +1,40 @@
 //! The quantum graph: dense model, native file, .qg exchange and pictures; knows neither how it was
 //! built nor who runs it.
+//!
+//! [`QuantumGraph`] is the model. Its tables are public columns; what is derived from them (which
+//! quantum writes a dataset, who must come before whom, positions by UUID) is computed when first
+//! asked for. [`open`] reads a graph file of either kind, [`write_native`] and [`write_qg`] write
+//! them.
 
+mod check;
+mod dot;
+mod error;
+mod expansion;
+mod flow;
+mod input_uri;
+mod lookup;
+mod mapped;
 mod model;
+mod native;
+mod open;
+mod publish;
+mod qg;
+mod summary;
+mod verify;
+mod wire;
 
+pub use dot::{DEFAULT_NODE_LIMIT, Level, dot};
+pub use error::{Flaw, GraphError, Result};
+pub use expansion::RecordSelection;
+pub use flow::{Flow, Neighbors, Visited};
+pub use lookup::{DatasetRole, Lookups};
 pub use model::{
     Adjacency, CollectionEntry, CollectionStructure, DataIdGroupIx, DatasetIx, DatasetTable,
     Datastore, GraphHeader, InitQuantum, InputRecords, QuantumGraph, QuantumIx, QuantumTable,
     RunIx,
 };
+pub use native::{Check, MAGIC, MAJOR, MINOR, open_native, write_native};
+pub use open::{open, open_with};
+pub use qg::{QgOptions, RecordPaths, read_qg, write_qg};
+pub use summary::{Summary, TaskSummary, summary};
+pub use verify::{RuleResult, Verification, verify};

@@ -54,6 +54,7 @@ impl Adjacency {
         let connections = &self.connection[range.clone()];
         let begin = range.start + connections.partition_point(|&c| c < connection);
         let end = range.start + connections.partition_point(|&c| c <= connection);
-        self.dataset[begin..end].iter().copied().map(DatasetIx)
+        // Connections that are not sorted, in a file opened without a full check, must not panic.
+        self.dataset[begin..end.max(begin)].iter().copied().map(DatasetIx)
     }
 }

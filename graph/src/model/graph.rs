@@ -10,6 +10,7 @@ use super::adjacency::Adjacency;
 use super::collections::CollectionStructure;
 use super::records::{Datastore, InputRecords};
 use super::tables::{DataIdGroupIx, DatasetIx, DatasetTable, QuantumTable};
+use crate::lookup::Lookups;
 
 /// Where a graph came from and where its outputs go.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -91,6 +92,9 @@ pub struct QuantumGraph {
     pub dimension_records: Vec<RecordTable>,
     /// Where the inputs were found; empty if the graph came from a `.qg`.
     pub collections: CollectionStructure,
+    /// Tables derived from the others at first use; `Default::default()` in a new graph, and to be
+    /// reset so if another table is changed.
+    pub lookups: Lookups,
 }
 
 impl QuantumGraph {

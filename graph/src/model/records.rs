@@ -53,6 +53,6 @@ impl InputRecords {
     pub fn of_dataset(&self, dataset: super::DatasetIx) -> std::ops::Range<usize> {
         let begin = self.dataset.partition_point(|&d| d < dataset.0);
         let end = self.dataset.partition_point(|&d| d <= dataset.0);
-        begin..end
+        begin..end.max(begin)
     }
 }

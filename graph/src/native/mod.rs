@@ -1,0 +1,10 @@
+//! The native graph file; its bytes are specified in `docs/formats/native-graph.md`.
+
+mod blocks;
+mod layout;
+mod open;
+mod write;
+
+pub use layout::{MAGIC, MAJOR, MINOR};
+pub use open::{Check, open_native};
+pub use write::write_native;

@@ -1,0 +1,195 @@
+//! Writing native graph files.
+
+use std::io::Write as _;
+
+use bytemuck::{AnyBitPattern, NoUninit};
+use camino::Utf8Path;
+use qbb_dimensions::Column;
+use rayon::prelude::*;
+
+use super::blocks;
+use super::layout::{self, ALIGNMENT, ENTRY, Encoding, Kind, Section};
+use crate::error::{GraphError, Result};
+use crate::model::QuantumGraph;
+use crate::publish::publish;
+use crate::wire;
+
+// Columns are written as they lie in memory.
+const _: () = assert!(cfg!(target_endian = "little"), "native graphs need a little-endian machine");
+
+/// Level of zstd for packed sections; higher ones gain little on regions, which are most of it.
+const LEVEL: i32 = 6;
+
+/// A section to be written.
+struct Draft<'a> {
+    kind: Kind,
+    index: u16,
+    body: Body<'a>,
+}
+
+enum Body<'a> {
+    InPlace(Vec<&'a [u8]>),
+    Packed { frame: Vec<u8>, unpacked: u64 },
+}
+
+impl<'a> Draft<'a> {
+    fn in_place<T: AnyBitPattern + NoUninit>(kind: Kind, column: &'a Column<T>) -> Self {
+        Self { kind, index: 0, body: Body::InPlace(vec![column.as_bytes()]) }
+    }
+
+    fn chunks(&self) -> &[&'a [u8]] {
+        match &self.body {
+            Body::InPlace(chunks) => chunks,
+            Body::Packed { .. } => &[],
+        }
+    }
+
+    fn frame(&self) -> &[u8] {
+        match &self.body {
+            Body::InPlace(_) => &[],
+            Body::Packed { frame, .. } => frame,
+        }
+    }
+
+    fn section(&self, offset: u64) -> Section {
+        let mut hasher = blake3::Hasher::new();
+        let mut length = 0;
+        for chunk in self.chunks().iter().copied().chain([self.frame()]) {
+            hasher.update_rayon(chunk);
+            length += chunk.len() as u64;
+        }
+        let (encoding, unpacked) = match &self.body {
+            Body::InPlace(_) => (Encoding::InPlace, length),
+            Body::Packed { unpacked, .. } => (Encoding::Packed, *unpacked),
+        };
+        Section {
+            kind: self.kind as u16,
+            index: self.index,
+            encoding,
+            offset,
+            length,
+            unpacked,
+            checksum: hasher.finalize().into(),
+        }
+    }
+}
+
+/// Writes a native graph file, replacing any file at that path once the new one is complete.
+///
+/// # Errors
+/// If the system refuses, or a packed section exceeds the limits of the format.
+pub fn write_native(graph: &QuantumGraph, path: &Utf8Path) -> Result<()> {
+    let mut drafts = packed(graph).map_err(|(kind, reason)| GraphError::TooBig {
+        path: path.into(),
+        section: format!("section `{}`", kind.name()),
+        reason,
+    })?;
+    drafts.extend(in_place(graph));
+    if drafts.len() > layout::MAX_SECTIONS as usize {
+        return Err(GraphError::TooBig {
+            path: path.into(),
+            section: "section table".to_owned(),
+            reason: format!("{} sections, more than {}", drafts.len(), layout::MAX_SECTIONS),
+        });
+    }
+    let mut end = (ENTRY * (1 + drafts.len())) as u64;
+    let mut sections = Vec::with_capacity(drafts.len());
+    for draft in &drafts {
+        let section = draft.section(end.next_multiple_of(ALIGNMENT));
+        end = section.end();
+        sections.push(section);
+    }
+    publish(path, |file| {
+        let mut put = |bytes: &[u8]| file.write_all(bytes).map_err(GraphError::io("write", path));
+        put(&layout::encode(&sections, end))?;
+        let mut at = (ENTRY * (1 + drafts.len())) as u64;
+        for (draft, section) in drafts.iter().zip(&sections) {
+            put(&[0; ALIGNMENT as usize][..(section.offset - at) as usize])?;
+            for chunk in draft.chunks().iter().copied().chain([draft.frame()]) {
+                put(chunk)?;
+            }
+            at = section.end();
+        }
+        Ok(())
+    })
+}
+
+/// Sections that are encoded and compressed, each by one thread.
+fn packed(graph: &QuantumGraph) -> Result<Vec<Draft<'_>>, (Kind, String)> {
+    let mut parts = vec![
+        (Kind::Origin, 0),
+        (Kind::Pipeline, 0),
+        (Kind::Symbols, 0),
+        (Kind::InitQuanta, 0),
+        (Kind::Collections, 0),
+    ];
+    parts.extend((0..graph.dimension_records.len()).map(|index| (Kind::Records, index)));
+    let drafts: Vec<_> = (parts.into_par_iter())
+        .map(|(kind, index)| {
+            let encoded = match kind {
+                Kind::Origin => wire::encode(&blocks::origin(graph)),
+                Kind::Pipeline => {
+                    blocks::pack_pipeline(&graph.pipeline).and_then(|p| wire::encode(&p))
+                }
+                Kind::Symbols => wire::encode(&blocks::pack_symbols(&graph.symbols)),
+                Kind::InitQuanta => wire::encode(&blocks::pack_init_quanta(&graph.init_quanta)),
+                Kind::Collections => wire::encode(&blocks::pack_collections(&graph.collections)),
+                _ => wire::encode(&blocks::pack_records(
+                    &graph.dimension_records[index],
+                    graph.universe(),
+                )),
+            };
+            let bytes = encoded.map_err(|reason| (kind, reason))?;
+            let unpacked = bytes.len() as u64;
+            if unpacked > layout::MAX_UNPACKED {
+                let limit = layout::MAX_UNPACKED;
+                return Err((kind, format!("{unpacked} bytes unpacked, more than {limit}")));
+            }
+            let frame =
+                zstd::bulk::compress(&bytes, LEVEL).map_err(|error| (kind, error.to_string()))?;
+            Ok(Draft { kind, index: index as u16, body: Body::Packed { frame, unpacked } })
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(drafts)
+}
+
+fn in_place(graph: &QuantumGraph) -> Vec<Draft<'_>> {
+    let QuantumGraph { quanta, datasets, inputs, outputs, records, collections, .. } = graph;
+    let mut drafts: Vec<Draft<'_>> = (graph.data_ids.iter().enumerate())
+        .map(|(index, table)| Draft {
+            kind: Kind::DataIds,
+            index: index as u16,
+            body: Body::InPlace(table.columns().iter().map(Column::as_bytes).collect()),
+        })
+        .collect();
+    drafts.extend([
+        Draft::in_place(Kind::QuantumId, &quanta.id),
+        Draft::in_place(Kind::QuantumTask, &quanta.task),
+        Draft::in_place(Kind::QuantumDataId, &quanta.data_id),
+        Draft::in_place(Kind::DatasetId, &datasets.id),
+        Draft::in_place(Kind::DatasetType, &datasets.dataset_type),
+        Draft::in_place(Kind::DatasetDataId, &datasets.data_id),
+        Draft::in_place(Kind::DatasetRun, &datasets.run),
+        Draft::in_place(Kind::InputOffsets, &inputs.offsets),
+        Draft::in_place(Kind::InputDataset, &inputs.dataset),
+        Draft::in_place(Kind::InputConnection, &inputs.connection),
+        Draft::in_place(Kind::OutputOffsets, &outputs.offsets),
+        Draft::in_place(Kind::OutputDataset, &outputs.dataset),
+        Draft::in_place(Kind::OutputConnection, &outputs.connection),
+        Draft::in_place(Kind::RecordDataset, &records.dataset),
+        Draft::in_place(Kind::RecordDatastore, &records.datastore),
+        Draft::in_place(Kind::RecordPathEnds, records.path.ends()),
+        Draft::in_place(Kind::RecordPaths, records.path.bytes()),
+        Draft::in_place(Kind::RecordFormatter, &records.formatter),
+        Draft::in_place(Kind::RecordStorageClass, &records.storage_class),
+        Draft::in_place(Kind::RecordComponent, &records.component),
+        Draft::in_place(Kind::RecordChecksumEnds, records.checksum.ends()),
+        Draft::in_place(Kind::RecordChecksums, records.checksum.bytes()),
+        Draft::in_place(Kind::RecordFileSize, &records.file_size),
+        Draft::in_place(Kind::MemberDataset, &collections.dataset),
+        Draft::in_place(Kind::MemberCollection, &collections.collection),
+        Draft::in_place(Kind::MemberBegin, &collections.begin),
+        Draft::in_place(Kind::MemberEnd, &collections.end),
+    ]);
+    drafts
+}

@@ -1,0 +1,48 @@
+//! Opening a graph file of either kind.
+
+use std::io::Read as _;
+
+use camino::Utf8Path;
+
+use crate::error::{GraphError, Result};
+use crate::model::QuantumGraph;
+use crate::native::{Check, MAGIC, open_native};
+use crate::qg::read_qg;
+
+/// First bytes of a zip archive with something in it.
+const ZIP: &[u8] = b"PK\x03\x04";
+/// First bytes of the middleware's former graph files.
+const FORMER: &[u8] = b"qgraph4";
+
+/// Opens a graph file, whichever of the known kinds its content says it is, and checks all of it.
+///
+/// # Errors
+/// If it is of no known kind, or as [`open_native`] and [`read_qg`].
+pub fn open(path: &Utf8Path) -> Result<QuantumGraph> {
+    open_with(path, Check::Full)
+}
+
+/// Opens a graph file of either kind; `check` matters to native ones, a `.qg` is always read whole.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(path: &Utf8Path, check: Check) -> Result<QuantumGraph> {
+    let mut begin = Vec::new();
+    fs_err::File::open(path)
+        .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut begin))
+        .map_err(GraphError::io("read", path))?;
+    if begin.starts_with(&MAGIC[..4]) {
+        return open_native(path, check);
+    }
+    if begin.starts_with(ZIP) {
+        return read_qg(path);
+    }
+    let reason = if begin.is_empty() {
+        "it is empty"
+    } else if begin.starts_with(FORMER) {
+        "it is a `.qgraph` of older middleware; convert it to `.qg` with `pipetask`"
+    } else {
+        "it begins neither as a native graph (`.qbb`) nor as a `.qg`"
+    };
+    Err(GraphError::Foreign { path: path.into(), reason: reason.to_owned() })
+}

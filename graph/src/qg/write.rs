@@ -1,0 +1,255 @@
+//! Writing `.qg` files that the middleware reads and runs.
+
+use std::io::{Seek, Write};
+
+use camino::Utf8Path;
+use qbb_pipeline::Runner;
+use rayon::prelude::*;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+use zstd::bulk::Compressor;
+use zstd::dict::EncoderDictionary;
+
+use super::blocks::RecordPaths;
+use super::json;
+use crate::error::{GraphError, Result};
+use crate::model::{QuantumGraph, QuantumIx};
+use crate::publish::publish;
+
+/// Compression level of the middleware.
+const LEVEL: i32 = 10;
+/// Size of the dictionary, and how many quanta it is trained on.
+const DICTIONARY_SIZE: usize = 32_768;
+const DICTIONARY_SAMPLES: usize = 512;
+/// Quanta whose blocks are made at once.
+const BATCH: usize = 4096;
+/// Size of the integers in multi-block and address files.
+const INT_SIZE: u64 = 8;
+
+/// How a `.qg` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QgOptions {
+    /// How the paths of the overall inputs are written.
+    pub record_paths: RecordPaths,
+}
+
+/// Writes a graph as a `.qg` of format version 1, replacing any file at that path once the new one
+/// is complete.
+///
+/// # Errors
+/// If a task is not a Python one, if a path has no absolute URI although one is asked for, if the
+/// graph contradicts itself, or if the system refuses.
+pub fn write_qg(graph: &QuantumGraph, path: &Utf8Path, options: &QgOptions) -> Result<()> {
+    for task in &graph.pipeline.tasks {
+        if !matches!(task.runner, Runner::PipelineTask(_)) {
+            return Err(GraphError::NoTaskClass { task: task.label.clone() });
+        }
+    }
+    graph.check_indices()?;
+    let writer = Writer { graph, path, paths: options.record_paths, dictionary: Vec::new() };
+    writer.with_dictionary()?.write()
+}
+
+struct Writer<'a> {
+    graph: &'a QuantumGraph,
+    path: &'a Utf8Path,
+    paths: RecordPaths,
+    dictionary: Vec<u8>,
+}
+
+/// Where a block stands.
+#[derive(Debug, Clone, Copy)]
+struct Address {
+    id: [u8; 16],
+    offset: u64,
+    size: u64,
+}
+
+impl Writer<'_> {
+    fn failed(&self) -> impl FnOnce(std::io::Error) -> GraphError {
+        GraphError::io("write", self.path)
+    }
+
+    /// Trains the dictionary on the first quanta, if there are enough; without one, blocks are
+    /// only longer.
+    fn with_dictionary(mut self) -> Result<Self> {
+        if self.graph.quanta.len() < DICTIONARY_SAMPLES {
+            return Ok(self);
+        }
+        // The first quanta of the file are all of the first tasks; samples from everywhere serve
+        // the whole file better.
+        let stride = self.graph.quanta.len() / DICTIONARY_SAMPLES;
+        let mut samples = Vec::new();
+        let mut sizes = Vec::new();
+        for quantum in self.graph.quanta.iter().step_by(stride).take(DICTIONARY_SAMPLES) {
+            let begin = samples.len();
+            self.graph.write_quantum(quantum, self.paths, None, &mut samples)?;
+            sizes.push(samples.len() - begin);
+        }
+        self.dictionary =
+            zstd::dict::from_continuous(&samples, &sizes, DICTIONARY_SIZE).unwrap_or_default();
+        Ok(self)
+    }
+
+    fn write(&self) -> Result<()> {
+        let prepared = EncoderDictionary::try_copy(&self.dictionary, LEVEL)
+            .map_err(GraphError::io("prepare compression of", self.path))?;
+        let compressor = || match self.dictionary.is_empty() {
+            true => Compressor::new(LEVEL),
+            false => Compressor::with_prepared_dictionary(&prepared),
+        };
+        let pack = |bytes: &[u8]| {
+            compressor()
+                .and_then(|mut compressor| compressor.compress(bytes))
+                .map_err(self.failed())
+        };
+        let graph = self.graph;
+        publish(self.path, |file| {
+            let mut zip = ZipWriter::new(file);
+            self.member(&mut zip, super::HEADER, &pack(&graph.header_json())?)?;
+            if !self.dictionary.is_empty() {
+                self.member(&mut zip, super::DICTIONARY, &self.dictionary)?;
+            }
+            self.member(&mut zip, super::PIPELINE_GRAPH, &pack(&self.pipeline_graph()?)?)?;
+            self.member(&mut zip, super::THIN_GRAPH, &pack(&thin_graph(graph))?)?;
+            let dimension_data = pack(&graph.all_dimension_data_json())?;
+            self.member(&mut zip, super::DIMENSION_DATA, &dimension_data)?;
+            let init_quanta = pack(&graph.init_quanta_json(self.paths)?)?;
+            self.member(&mut zip, super::INIT_QUANTA, &init_quanta)?;
+            let addresses = self.quanta(&mut zip, &compressor)?;
+            self.member(&mut zip, super::ADDRESSES, &address_file(addresses))?;
+            let file = zip.finish().map_err(|error| self.failed()(error.into()))?;
+            file.flush().map_err(self.failed())
+        })
+    }
+
+    fn start<W: Write + Seek>(
+        &self,
+        zip: &mut ZipWriter<W>,
+        name: &str,
+        large: bool,
+    ) -> Result<()> {
+        // All members carry the zip epoch, so that the same graph gives the same bytes.
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(zip::DateTime::default())
+            .large_file(large);
+        zip.start_file(name, options).map_err(|error| self.failed()(error.into()))
+    }
+
+    fn member<W: Write + Seek>(
+        &self,
+        zip: &mut ZipWriter<W>,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<()> {
+        self.start(zip, name, bytes.len() >= u32::MAX as usize)?;
+        zip.write_all(bytes).map_err(self.failed())
+    }
+
+    fn pipeline_graph(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(&self.graph.pipeline.to_json())
+            .map_err(|error| self.failed()(error.into()))
+    }
+
+    /// The blocks of all quanta, compressed in parallel and written in order.
+    fn quanta<'c, W: Write + Seek>(
+        &self,
+        zip: &mut ZipWriter<W>,
+        compressor: &(impl Fn() -> std::io::Result<Compressor<'c>> + Sync),
+    ) -> Result<Vec<Address>> {
+        self.start(zip, super::QUANTUM_DATASETS, true)?;
+        let mut addresses = Vec::with_capacity(self.graph.quanta.len());
+        let mut offset = 0;
+        let quanta: Vec<QuantumIx> = self.graph.quanta.iter().collect();
+        for batch in quanta.chunks(BATCH) {
+            let blocks: Vec<Vec<u8>> = (batch.par_iter())
+                .map_init(
+                    || (compressor(), Vec::new()),
+                    |(compressor, text), &quantum| {
+                        text.clear();
+                        self.graph.write_quantum(quantum, self.paths, None, text)?;
+                        match compressor {
+                            Ok(compressor) => compressor.compress(text).map_err(self.failed()),
+                            Err(error) => {
+                                Err(self.failed()(std::io::Error::other(error.to_string())))
+                            }
+                        }
+                    },
+                )
+                .collect::<Result<_>>()?;
+            for (&quantum, block) in batch.iter().zip(&blocks) {
+                let length = block.len() as u64;
+                zip.write_all(&length.to_be_bytes()).map_err(self.failed())?;
+                zip.write_all(block).map_err(self.failed())?;
+                let (id, size) = (self.graph.quanta.id[quantum.index()], length + INT_SIZE);
+                addresses.push(Address { id, offset, size });
+                offset += size;
+            }
+        }
+        Ok(addresses)
+    }
+}
+
+/// The address file: rows sorted by UUID, one address each, all integers big-endian.
+fn address_file(mut addresses: Vec<Address>) -> Vec<u8> {
+    addresses.par_sort_unstable_by_key(|address| address.id);
+    let mut out = Vec::with_capacity(17 + 40 * addresses.len());
+    out.push(INT_SIZE as u8);
+    out.extend((addresses.len() as u64).to_be_bytes());
+    out.extend(1_u64.to_be_bytes());
+    for (row, address) in addresses.iter().enumerate() {
+        out.extend(address.id);
+        out.extend((row as u64).to_be_bytes());
+        out.extend(address.offset.to_be_bytes());
+        out.extend(address.size.to_be_bytes());
+    }
+    out
+}
+
+/// Quanta by task, and the pairs of quanta of which the second reads what the first writes.
+fn thin_graph(graph: &QuantumGraph) -> Vec<u8> {
+    let mut out = b"{\"quanta\":{".to_vec();
+    let mut first = true;
+    let mut quanta: Vec<QuantumIx> = graph.quanta.iter().collect();
+    quanta.sort_by_key(|&quantum| graph.quanta.task(quantum));
+    let mut next = 0;
+    for (position, task) in graph.pipeline.tasks.iter().enumerate() {
+        json::key(&mut out, &mut first, &task.label);
+        let end = next
+            + quanta[next..]
+                .partition_point(|&quantum| graph.quanta.task(quantum).index() <= position);
+        json::list(&mut out, &quanta[next..end], |out, &quantum| {
+            out.extend_from_slice(b"{\"quantum_id\":");
+            json::uuid(out, &graph.quanta.id[quantum.index()]);
+            out.extend_from_slice(b",\"data_coordinate\":");
+            graph.write_quantum_data_id(quantum, out);
+            out.push(b'}');
+        });
+        next = end;
+    }
+    out.extend_from_slice(b"},\"edges\":");
+    json::list(&mut out, graph.flow().edges(), |out, (from, to)| {
+        json::list(out, [from, to], |out, quantum| {
+            json::uuid(out, &graph.quanta.id[quantum.index()]);
+        });
+    });
+    out.push(b'}');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_sorted_by_uuid_and_numbered() {
+        let address = |id, offset| Address { id: [id; 16], offset, size: 9 };
+        let bytes = address_file(vec![address(2, 0), address(1, 9)]);
+        assert_eq!(bytes[..17], [8, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(bytes[17..33], [1; 16]);
+        assert_eq!(bytes[40], 0, "row index");
+        assert_eq!(bytes[48], 9, "offset");
+        assert_eq!(bytes[57 + 23], 1, "row index of the second");
+    }
+}
