@@ -1,1 +1,10 @@
 //! The quantum-backed butler over one graph, and the journal; knows no databases and no scheduling.
+//!
+//! The journal's bytes are specified in `docs/formats/journal.md`.
+
+pub mod journal;
+
+mod identity;
+mod wire;
+
+pub use identity::GraphIdentity;

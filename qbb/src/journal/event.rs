@@ -1,0 +1,218 @@
+//! Events of execution.
+
+use std::sync::Arc;
+
+use qbb_graph::{DatasetIx, QuantumIx};
+
+use super::process::ProcessIdentity;
+use super::time::Timestamp;
+use super::usage::ResourceUsage;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A process began to execute quanta.
+    RunStarted {
+        /// When.
+        time: Timestamp,
+        /// Which process.
+        process: ProcessIdentity,
+        /// Options of the run, a JSON object, for people.
+        options: String,
+    },
+    /// The process stopped executing quanta of its own accord.
+    RunFinished {
+        /// When.
+        time: Timestamp,
+        /// How it went.
+        outcome: RunOutcome,
+        /// How many quanta are in which state.
+        counts: RunCounts,
+    },
+    /// Init-outputs are there: written now, or found and kept.
+    InitOutputsWritten {
+        /// When.
+        time: Timestamp,
+        /// Their records.
+        outputs: Vec<DatasetOutput>,
+    },
+    /// A quantum is about to run.
+    QuantumStarted {
+        /// When.
+        time: Timestamp,
+        /// Which.
+        quantum: QuantumIx,
+        /// How many attempts came before.
+        attempt: u32,
+    },
+    /// A quantum ended, one way or the other.
+    QuantumFinished {
+        /// Which.
+        quantum: QuantumIx,
+        /// How many attempts came before.
+        attempt: u32,
+        /// When it started.
+        started: Timestamp,
+        /// When it ended.
+        ended: Timestamp,
+        /// How it ended.
+        outcome: QuantumOutcome,
+    },
+    /// A failure means that other quanta cannot run.
+    QuantaBlocked {
+        /// When.
+        time: Timestamp,
+        /// The quantum that failed.
+        cause: QuantumIx,
+        /// All quanta that depend on it, directly or not, and were not blocked before.
+        quanta: Vec<QuantumIx>,
+    },
+    /// Outputs claimed up to some offset of this file are on disk. Also a sign of life.
+    OutputsDurable {
+        /// When.
+        time: Timestamp,
+        /// Frames that begin before this offset are covered.
+        end: u64,
+    },
+}
+
+impl Event {
+    /// When it happened.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Self::RunStarted { time, .. }
+            | Self::RunFinished { time, .. }
+            | Self::InitOutputsWritten { time, .. }
+            | Self::QuantumStarted { time, .. }
+            | Self::QuantaBlocked { time, .. }
+            | Self::OutputsDurable { time, .. } => *time,
+            Self::QuantumFinished { ended, .. } => *ended,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// Every quantum it was to execute has succeeded.
+    Complete,
+    /// Some quanta failed or were blocked; all others have succeeded.
+    WithFailures,
+    /// It stopped at a limit of failures.
+    StoppedEarly,
+    /// The user interrupted it.
+    Interrupted,
+}
+
+/// Quanta by state at the end of a run, those of earlier runs included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunCounts {
+    /// Succeeded, whatever their caveats.
+    pub succeeded: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Blocked by failures.
+    pub blocked: u32,
+    /// Neither.
+    pub not_attempted: u32,
+}
+
+/// How a quantum ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QuantumEnd {
+    /// The task ran.
+    Succeeded,
+    /// The task found nothing to do, which counts as success.
+    NoWork,
+    /// The task wrote some of its outputs, which was allowed to count as success.
+    PartialOutputs,
+    /// Its metadata dataset existed already, which is the definition of success.
+    SkippedExisting,
+    /// Anything else.
+    Failed,
+}
+
+impl QuantumEnd {
+    /// Whether successors may run.
+    pub fn is_success(self) -> bool {
+        self != Self::Failed
+    }
+}
+
+/// What is known of an attempt after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantumOutcome {
+    /// How it ended.
+    pub end: QuantumEnd,
+    /// Caveat bits of the middleware (`QuantumSuccessCaveats`), if known.
+    pub caveats: Option<u32>,
+    /// The exception of a failure.
+    pub exception: Option<ExceptionInfo>,
+    /// Exit code of the process or of the exception; negative is a signal.
+    pub exit_code: Option<i32>,
+    /// What it cost.
+    pub usage: Option<ResourceUsage>,
+    /// Datasets that exist now because of it, metadata and log among them.
+    pub outputs: Vec<DatasetOutput>,
+    /// Inputs whose existence was seen.
+    pub available_inputs: Vec<DatasetIx>,
+    /// Inputs that were read.
+    pub actual_inputs: Vec<DatasetIx>,
+}
+
+impl QuantumOutcome {
+    /// An attempt that ended in a given way and left nothing.
+    pub fn bare(end: QuantumEnd) -> Self {
+        Self {
+            end,
+            caveats: None,
+            exception: None,
+            exit_code: None,
+            usage: None,
+            outputs: Vec::new(),
+            available_inputs: Vec::new(),
+            actual_inputs: Vec::new(),
+        }
+    }
+
+    /// A failure that left nothing.
+    pub fn failure(type_name: impl Into<String>, message: impl Into<String>) -> Self {
+        let exception = ExceptionInfo { type_name: type_name.into(), message: message.into() };
+        Self { exception: Some(exception), exit_code: Some(1), ..Self::bare(QuantumEnd::Failed) }
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExceptionInfo {
+    /// Name of the exception's type.
+    pub type_name: String,
+    /// What it says.
+    pub message: String,
+}
+
+/// A dataset that was written, with its datastore records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetOutput {
+    /// Which.
+    pub dataset: DatasetIx,
+    /// One record for each file.
+    pub records: Vec<FileRecord>,
+}
+
+/// A datastore record of a written file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRecord {
+    /// Path relative to the root of the output datastore.
+    pub path: String,
+    /// Formatter class path.
+    pub formatter: Arc<str>,
+    /// Storage class as written.
+    pub storage_class: Arc<str>,
+    /// Component; `None` is the whole dataset.
+    pub component: Option<Arc<str>>,
+    /// Checksum, if the datastore computes them.
+    pub checksum: Option<String>,
+    /// Size in bytes.
+    pub file_size: i64,
+}

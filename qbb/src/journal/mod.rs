@@ -1,0 +1,39 @@
+//! The journal: what happened when a graph was executed.
+//!
+//! Bytes, durability and merging are specified in `docs/formats/journal.md`. A [`JournalWriter`]
+//! belongs to one process; a [`JournalState`] is what all files of a directory add up to.
+
+mod codec;
+mod directory;
+mod error;
+mod event;
+mod frame;
+mod header;
+mod process;
+mod reader;
+mod runs;
+mod state;
+#[cfg(test)]
+mod strategies;
+mod syncer;
+mod time;
+mod usage;
+mod writer;
+mod written;
+
+pub use directory::read_state;
+pub use error::{JournalError, JournalWarning};
+pub use event::{
+    DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RunCounts,
+    RunOutcome,
+};
+pub use header::JournalHeader;
+pub use process::ProcessIdentity;
+pub use reader::{JournalReader, Tail};
+pub use runs::RunSummary;
+pub use state::{FinishedQuantum, JournalState, QuantumProgress};
+pub use syncer::Syncer;
+pub use time::Timestamp;
+pub use usage::ResourceUsage;
+pub use writer::JournalWriter;
+pub use written::WrittenRecord;

@@ -1,0 +1,135 @@
+//! Arbitrary events for property tests.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use qbb_graph::{DatasetIx, QuantumIx};
+
+use super::event::{
+    DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RunCounts,
+    RunOutcome,
+};
+use super::process::ProcessIdentity;
+use super::time::Timestamp;
+use super::usage::ResourceUsage;
+
+/// Quanta of the imagined graph.
+pub const N_QUANTA: u32 = 6;
+/// Its datasets.
+pub const N_DATASETS: u32 = 12;
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    (0..1_000_000i64).prop_map(Timestamp)
+}
+
+fn quantum() -> impl Strategy<Value = QuantumIx> {
+    (0..N_QUANTA).prop_map(QuantumIx)
+}
+
+fn dataset() -> impl Strategy<Value = DatasetIx> {
+    (0..N_DATASETS).prop_map(DatasetIx)
+}
+
+fn record() -> impl Strategy<Value = FileRecord> {
+    ("[a-z/ü]{0,12}", "[FG]", "[ST]", option::of("[cd]"), option::of("[0-9a-f]{4}"), any::<i64>())
+        .prop_map(|(path, formatter, storage_class, component, checksum, file_size)| FileRecord {
+            path,
+            formatter: formatter.into(),
+            storage_class: storage_class.into(),
+            component: component.map(Into::into),
+            checksum,
+            file_size,
+        })
+}
+
+fn outputs() -> impl Strategy<Value = Vec<DatasetOutput>> {
+    let output = (dataset(), vec(record(), 0..3))
+        .prop_map(|(dataset, records)| DatasetOutput { dataset, records });
+    vec(output, 0..3)
+}
+
+fn usage() -> impl Strategy<Value = ResourceUsage> {
+    (any::<u64>(), 0.0..1e3, 0.0..1e3, 0.0..1e3, 0.0..1e3).prop_map(
+        |(memory, prep_time, init_time, run_time, run_time_cpu)| ResourceUsage {
+            memory,
+            prep_time,
+            init_time,
+            run_time,
+            run_time_cpu,
+        },
+    )
+}
+
+pub fn outcome() -> impl Strategy<Value = QuantumOutcome> {
+    let end = prop_oneof![
+        Just(QuantumEnd::Succeeded),
+        Just(QuantumEnd::NoWork),
+        Just(QuantumEnd::PartialOutputs),
+        Just(QuantumEnd::SkippedExisting),
+        Just(QuantumEnd::Failed),
+    ];
+    let exception =
+        (".{0,8}", ".{0,20}").prop_map(|(type_name, message)| ExceptionInfo { type_name, message });
+    (
+        (end, option::of(any::<u32>()), option::of(exception), option::of(any::<i32>())),
+        (option::of(usage()), outputs(), vec(dataset(), 0..3), vec(dataset(), 0..3)),
+    )
+        .prop_map(
+            |((end, caveats, exception, exit_code), (usage, outputs, available, actual))| {
+                QuantumOutcome {
+                    end,
+                    caveats,
+                    exception,
+                    exit_code,
+                    usage,
+                    outputs,
+                    available_inputs: available,
+                    actual_inputs: actual,
+                }
+            },
+        )
+}
+
+pub fn event() -> impl Strategy<Value = Event> {
+    let run_outcome = prop_oneof![
+        Just(RunOutcome::Complete),
+        Just(RunOutcome::WithFailures),
+        Just(RunOutcome::StoppedEarly),
+        Just(RunOutcome::Interrupted),
+    ];
+    let counts = any::<[u32; 4]>().prop_map(|[succeeded, failed, blocked, not_attempted]| {
+        RunCounts { succeeded, failed, blocked, not_attempted }
+    });
+    prop_oneof![
+        (time(), ".{0,8}", "[0-9a-f]{0,8}", any::<u32>(), any::<u64>(), ".{0,16}").prop_map(
+            |(time, host, boot, pid, start_ticks, options)| Event::RunStarted {
+                time,
+                process: ProcessIdentity { host, boot, pid, start_ticks },
+                options,
+            }
+        ),
+        (time(), run_outcome, counts).prop_map(|(time, outcome, counts)| Event::RunFinished {
+            time,
+            outcome,
+            counts
+        }),
+        (time(), outputs()).prop_map(|(time, outputs)| Event::InitOutputsWritten { time, outputs }),
+        (time(), quantum(), 0..4u32).prop_map(|(time, quantum, attempt)| Event::QuantumStarted {
+            time,
+            quantum,
+            attempt
+        }),
+        (quantum(), 0..4u32, time(), time(), outcome()).prop_map(
+            |(quantum, attempt, started, ended, outcome)| Event::QuantumFinished {
+                quantum,
+                attempt,
+                started,
+                ended,
+                outcome,
+            }
+        ),
+        (time(), quantum(), vec(quantum(), 0..5))
+            .prop_map(|(time, cause, quanta)| Event::QuantaBlocked { time, cause, quanta }),
+        (time(), any::<u64>()).prop_map(|(time, end)| Event::OutputsDurable { time, end }),
+    ]
+}

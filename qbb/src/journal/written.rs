@@ -1,0 +1,135 @@
+//! Which datasets were written, with their datastore records, as columns.
+
+use qbb_dimensions::{Symbol, Symbols};
+use qbb_graph::DatasetIx;
+use rustc_hash::FxHashMap;
+
+use super::event::FileRecord;
+
+const NONE: u32 = u32::MAX;
+
+/// A datastore record of a written file, as journals tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrittenRecord<'a> {
+    /// Path relative to the root of the output datastore.
+    pub path: &'a str,
+    /// Formatter class path.
+    pub formatter: &'a str,
+    /// Storage class as written.
+    pub storage_class: &'a str,
+    /// Component; `None` is the whole dataset.
+    pub component: Option<&'a str>,
+    /// Checksum, if the datastore computes them.
+    pub checksum: Option<&'a str>,
+    /// Size in bytes.
+    pub file_size: i64,
+}
+
+/// Where a dataset's records are, and which claim they belong to.
+#[derive(Debug, Clone, Copy)]
+struct DatasetCell {
+    first: u32,
+    count: u32,
+    claim: Claim,
+}
+
+/// Who says that a dataset was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Nobody.
+    Nobody,
+    /// Init-outputs, which are not of a quantum.
+    Init,
+    /// The end of an attempt, by its number among all ends that were folded.
+    End { quantum: u32, end: u32 },
+}
+
+/// Records by dataset. Records of superseded claims stay in the columns, unreachable; there are as
+/// many as quanta that were tried again.
+#[derive(Debug)]
+pub(super) struct WrittenTable {
+    datasets: Vec<DatasetCell>,
+    texts: Symbols,
+    paths: String,
+    path_ends: Vec<u64>,
+    formatter: Vec<u32>,
+    storage_class: Vec<u32>,
+    component: Vec<u32>,
+    file_size: Vec<i64>,
+    checksums: FxHashMap<u32, String>,
+}
+
+impl WrittenTable {
+    pub fn new(n_datasets: usize) -> Self {
+        let empty = DatasetCell { first: 0, count: 0, claim: Claim::Nobody };
+        Self {
+            datasets: vec![empty; n_datasets],
+            texts: Symbols::new(),
+            paths: String::new(),
+            path_ends: Vec::new(),
+            formatter: Vec::new(),
+            storage_class: Vec::new(),
+            component: Vec::new(),
+            file_size: Vec::new(),
+            checksums: FxHashMap::default(),
+        }
+    }
+
+    /// Number of datasets of the graph.
+    pub fn len(&self) -> usize {
+        self.datasets.len()
+    }
+
+    /// Replaces the records of a dataset, whose position must have been checked.
+    pub fn set(&mut self, dataset: DatasetIx, claim: Claim, records: &[FileRecord]) {
+        let first = self.formatter.len() as u32;
+        for record in records {
+            let row = self.formatter.len() as u32;
+            self.paths.push_str(&record.path);
+            self.path_ends.push(self.paths.len() as u64);
+            self.formatter.push(self.texts.intern(&record.formatter).0);
+            self.storage_class.push(self.texts.intern(&record.storage_class).0);
+            let component = record.component.as_ref();
+            self.component.push(component.map_or(NONE, |text| self.texts.intern(text).0));
+            self.file_size.push(record.file_size);
+            if let Some(checksum) = &record.checksum {
+                self.checksums.insert(row, checksum.clone());
+            }
+        }
+        let count = records.len() as u32;
+        self.datasets[dataset.index()] = DatasetCell { first, count, claim };
+    }
+
+    pub fn claim(&self, dataset: DatasetIx) -> Claim {
+        self.datasets[dataset.index()].claim
+    }
+
+    /// Forgets a dataset.
+    pub fn clear(&mut self, dataset: DatasetIx) {
+        self.datasets[dataset.index()] = DatasetCell { first: 0, count: 0, claim: Claim::Nobody };
+    }
+
+    /// Records of a dataset, whatever its claim is worth.
+    pub fn records(
+        &self,
+        dataset: DatasetIx,
+    ) -> impl ExactSizeIterator<Item = WrittenRecord<'_>> + use<'_> {
+        let cell = self.datasets[dataset.index()];
+        (cell.first..cell.first + cell.count).map(|row| self.record(row))
+    }
+
+    fn record(&self, row: u32) -> WrittenRecord<'_> {
+        let at = row as usize;
+        let begin = if at == 0 { 0 } else { self.path_ends[at - 1] as usize };
+        let text = |number: u32| self.texts.get(Symbol(number)).unwrap_or_default();
+        let component = self.component[at];
+        WrittenRecord {
+            path: &self.paths[begin..self.path_ends[at] as usize],
+            formatter: text(self.formatter[at]),
+            storage_class: text(self.storage_class[at]),
+            component: (component != NONE).then(|| text(component)),
+            checksum: self.checksums.get(&row).map(String::as_str),
+            file_size: self.file_size[at],
+        }
+    }
+}
