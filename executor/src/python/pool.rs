@@ -1,0 +1,342 @@
+//! A pool of warm workers, one thread for each.
+//!
+//! Plain threads and not a rayon pool, because they spend their lives waiting for a pipe. A worker
+//! that dies costs the quantum that it was running; its thread starts another one.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use camino::Utf8PathBuf;
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use qbb::journal::{
+    DatasetOutput, ExceptionInfo, QuantumEnd, QuantumOutcome, ResourceUsage, Timestamp,
+};
+use qbb_graph::{DatasetIx, QuantumGraph, QuantumIx, RecordPaths};
+use qbb_pipeline::TaskIx;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::interpreter::Interpreter;
+use super::package::WorkerPackage;
+use super::process::{Death, ExchangeError, WorkerProcess};
+use super::protocol::{
+    DatasetJson, DatastoreJson, InitReply, QuantumReply, Request, StartReply, StatusJson,
+    WorkerOptions,
+};
+use crate::process_table::{KillReason, ProcessTable};
+
+/// Caveat bits of the middleware that decide how an end is called.
+const NO_WORK: u32 = 4;
+const PARTIAL_OUTPUTS: u32 = 64;
+
+/// What all workers of a run have in common.
+#[derive(Debug)]
+pub(crate) struct PythonSetup {
+    pub graph: Arc<QuantumGraph>,
+    pub interpreter: Interpreter,
+    pub package: WorkerPackage,
+    /// Folder for the workers' standard error.
+    pub logs: Utf8PathBuf,
+    pub options: WorkerOptions,
+    /// URI of the root of the output datastore.
+    pub root: String,
+    /// Content of the output repository's `butler.yaml`.
+    pub config: Value,
+    pub header: Box<RawValue>,
+    pub pipeline: Box<RawValue>,
+    pub table: Arc<ProcessTable>,
+}
+
+/// A quantum to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QuantumJob {
+    pub quantum: QuantumIx,
+    pub attempt: u32,
+}
+
+#[derive(Debug)]
+enum PoolJob {
+    Init,
+    Quantum(QuantumJob),
+}
+
+/// What workers have to tell.
+#[derive(Debug)]
+pub(crate) enum PoolEvent {
+    /// A worker has imported all tasks.
+    Ready { imports_seconds: f64 },
+    /// A worker cannot be started; its thread has ended.
+    Lost(ExchangeError),
+    /// Init-outputs were written, or not.
+    Init(Result<Vec<DatasetOutput>, ExchangeError>),
+    /// A worker process has begun with a quantum.
+    Begun { job: QuantumJob, pid: u32 },
+    /// A quantum ended. `None` if it was interrupted by us.
+    Ended { job: QuantumJob, started: Timestamp, outcome: Option<QuantumOutcome> },
+}
+
+/// The pool. Dropping it lets each worker finish what it does, and ends it.
+#[derive(Debug)]
+pub(crate) struct PythonPool {
+    jobs: Option<Sender<PoolJob>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl PythonPool {
+    /// Starts `n` workers, which tell `events` what happens.
+    pub fn start(
+        setup: &Arc<PythonSetup>,
+        n: usize,
+        events: impl Fn(PoolEvent) + Clone + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (sender, jobs) = unbounded();
+        let mut pool = Self { jobs: Some(sender), threads: Vec::with_capacity(n) };
+        for number in 0..n {
+            let (setup, jobs, events) = (setup.clone(), jobs.clone(), events.clone());
+            let worker = Worker { setup, name: format!("w{number}"), process: None };
+            let thread = std::thread::Builder::new()
+                .name(format!("qbb-python-{number}"))
+                .spawn(move || worker.serve(&jobs, &events))?;
+            pool.threads.push(thread);
+        }
+        Ok(pool)
+    }
+
+    /// Asks for the init-outputs to be written.
+    pub fn write_init_outputs(&self) {
+        self.send(PoolJob::Init);
+    }
+
+    /// Hands over a quantum.
+    pub fn run(&self, job: QuantumJob) {
+        self.send(PoolJob::Quantum(job));
+    }
+
+    fn send(&self, job: PoolJob) {
+        if let Some(jobs) = &self.jobs {
+            // It fails only if all workers were lost, which the dispatcher was told.
+            let _ = jobs.send(job);
+        }
+    }
+}
+
+impl Drop for PythonPool {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            // A panic in a worker's thread was noticed by the events that did not come.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    setup: Arc<PythonSetup>,
+    name: String,
+    process: Option<WorkerProcess>,
+}
+
+impl Worker {
+    fn serve(mut self, jobs: &Receiver<PoolJob>, events: &impl Fn(PoolEvent)) {
+        if !self.ensure_started(events) {
+            return;
+        }
+        for job in jobs {
+            match job {
+                PoolJob::Init => {
+                    let written = self.write_init_outputs();
+                    events(PoolEvent::Init(written));
+                }
+                PoolJob::Quantum(job) => {
+                    let started = Timestamp::now();
+                    if let Some(process) = &self.process {
+                        events(PoolEvent::Begun { job, pid: process.pid() });
+                    }
+                    let outcome = self.run(job);
+                    events(PoolEvent::Ended { job, started, outcome });
+                }
+            }
+            // Before the next job is taken, so that a quantum is never taken in vain.
+            if !self.ensure_started(events) {
+                return;
+            }
+        }
+    }
+
+    /// Starts a process unless there is one; returns whether there is one.
+    fn ensure_started(&mut self, events: &impl Fn(PoolEvent)) -> bool {
+        if self.process.is_some() {
+            return true;
+        }
+        match self.start() {
+            Ok((process, imports_seconds)) => {
+                self.process = Some(process);
+                events(PoolEvent::Ready { imports_seconds });
+                true
+            }
+            Err(error) => {
+                events(PoolEvent::Lost(error));
+                false
+            }
+        }
+    }
+
+    fn start(&self) -> Result<(WorkerProcess, f64), ExchangeError> {
+        let setup = &*self.setup;
+        let log = setup.logs.join(format!("worker-{}.log", self.name));
+        let mut process =
+            WorkerProcess::spawn(&setup.interpreter, &setup.package, &log, setup.table.clone())
+                .map_err(|error| {
+                    ExchangeError::Protocol(format!(
+                        "cannot start {} with its log in {log}: {error}",
+                        setup.interpreter.program
+                    ))
+                })?;
+        let StartReply { imports_seconds } = process.ask(&Request::Start {
+            pipeline_graph: &setup.pipeline,
+            header: &setup.header,
+            datastore: DatastoreJson { root: &setup.root, config: &setup.config },
+            options: &setup.options,
+            worker: &self.name,
+        })?;
+        Ok((process, imports_seconds))
+    }
+
+    fn write_init_outputs(&mut self) -> Result<Vec<DatasetOutput>, ExchangeError> {
+        let graph = self.setup.graph.clone();
+        let init_quanta = raw(graph.init_quanta_json(RecordPaths::AbsoluteUris))?;
+        let empty = RawValue::from_string("{}".to_owned())
+            .map_err(|error| ExchangeError::Protocol(error.to_string()))?;
+        let request = Request::Init { init_quanta: &init_quanta, dimension_data: &empty };
+        let reply: InitReply = self.ask(&request)?;
+        outputs(&graph, reply.written.into_iter().chain(reply.kept))
+    }
+
+    /// Runs a quantum; `None` if it was interrupted.
+    fn run(&mut self, job: QuantumJob) -> Option<QuantumOutcome> {
+        match self.try_run(job) {
+            Ok(outcome) => Some(outcome),
+            Err(ExchangeError::Died(death)) => outcome_of_death(&death),
+            Err(ExchangeError::Fault(fault)) => Some(QuantumOutcome::failure(
+                "qbb.WorkerFault",
+                match fault.hint {
+                    Some(hint) => format!("{} {hint}", fault.message),
+                    None => fault.message,
+                },
+            )),
+            Err(ExchangeError::Protocol(message)) => {
+                // What it would say next is anybody's guess.
+                self.process = None;
+                Some(QuantumOutcome::failure("qbb.ProtocolError", message))
+            }
+        }
+    }
+
+    fn try_run(&mut self, job: QuantumJob) -> Result<QuantumOutcome, ExchangeError> {
+        let graph = self.setup.graph.clone();
+        let paths = RecordPaths::AbsoluteUris;
+        let block = raw(graph.quantum_json(job.quantum, paths))?;
+        let init = graph.init_quantum(Some(graph.quanta.task(job.quantum)));
+        let init_block = match init {
+            Some(init) => raw(graph.init_quantum_json(init, paths))?,
+            None => return Err(no_init_quantum(&graph, graph.quanta.task(job.quantum))),
+        };
+        let dimension_data = raw(graph.dimension_data_json(job.quantum))?;
+        let reply: QuantumReply = self.ask(&Request::Quantum {
+            quantum: &block,
+            init_quantum: &init_block,
+            dimension_data: &dimension_data,
+            attempt: job.attempt,
+        })?;
+        outcome_of_reply(&graph, reply)
+    }
+
+    fn ask<T: serde::de::DeserializeOwned>(
+        &mut self,
+        request: &Request<'_>,
+    ) -> Result<T, ExchangeError> {
+        let Some(process) = &mut self.process else {
+            return Err(ExchangeError::Protocol("there is no worker".to_owned()));
+        };
+        let reply = process.ask(request);
+        if let Err(ExchangeError::Died(_)) = reply {
+            self.process = None;
+        }
+        reply
+    }
+}
+
+fn raw<E: std::fmt::Display>(json: Result<Vec<u8>, E>) -> Result<Box<RawValue>, ExchangeError> {
+    let json = json.map_err(|error| ExchangeError::Protocol(error.to_string()))?;
+    serde_json::from_slice(&json).map_err(|error| ExchangeError::Protocol(error.to_string()))
+}
+
+fn no_init_quantum(graph: &QuantumGraph, task: TaskIx) -> ExchangeError {
+    let label = &graph.pipeline.task(task).label;
+    ExchangeError::Protocol(format!("the graph has no init quantum for task `{label}`"))
+}
+
+fn outcome_of_death(death: &Death) -> Option<QuantumOutcome> {
+    match death.killed {
+        Some(KillReason::Interrupted) => None,
+        Some(KillReason::TimedOut) => {
+            let message = format!("it ran into its time limit; {death}");
+            let failure = QuantumOutcome::failure("qbb.TimedOut", message);
+            Some(QuantumOutcome { exit_code: death.exit_code(), ..failure })
+        }
+        None => {
+            let failure = QuantumOutcome::failure("qbb.WorkerDied", death.to_string());
+            Some(QuantumOutcome { exit_code: death.exit_code(), ..failure })
+        }
+    }
+}
+
+fn outcome_of_reply(
+    graph: &QuantumGraph,
+    reply: QuantumReply,
+) -> Result<QuantumOutcome, ExchangeError> {
+    let caveats = reply.caveats.unwrap_or(0);
+    let end = match reply.status {
+        StatusJson::Failed => QuantumEnd::Failed,
+        StatusJson::SkippedExisting => QuantumEnd::SkippedExisting,
+        StatusJson::Succeeded if caveats & PARTIAL_OUTPUTS != 0 => QuantumEnd::PartialOutputs,
+        StatusJson::Succeeded if caveats & NO_WORK != 0 => QuantumEnd::NoWork,
+        StatusJson::Succeeded => QuantumEnd::Succeeded,
+    };
+    Ok(QuantumOutcome {
+        end,
+        caveats: reply.caveats,
+        exception: reply.exception.map(|exception| ExceptionInfo {
+            type_name: exception.type_name,
+            message: exception.message,
+        }),
+        exit_code: reply.exit_code,
+        usage: reply.resource_usage.map(ResourceUsage::from),
+        outputs: outputs(graph, reply.actual_outputs)?,
+        available_inputs: datasets(graph, &reply.available_inputs)?,
+        actual_inputs: datasets(graph, &reply.actual_inputs)?,
+    })
+}
+
+fn outputs(
+    graph: &QuantumGraph,
+    datasets: impl IntoIterator<Item = DatasetJson>,
+) -> Result<Vec<DatasetOutput>, ExchangeError> {
+    (datasets.into_iter())
+        .map(|output| {
+            let dataset = dataset(graph, output.dataset_id)?;
+            Ok(DatasetOutput { dataset, records: output.rows.into_iter().map(Into::into).collect() })
+        })
+        .collect()
+}
+
+fn datasets(graph: &QuantumGraph, ids: &[Uuid]) -> Result<Vec<DatasetIx>, ExchangeError> {
+    ids.iter().map(|&id| dataset(graph, id)).collect()
+}
+
+fn dataset(graph: &QuantumGraph, id: Uuid) -> Result<DatasetIx, ExchangeError> {
+    graph
+        .find_dataset(id)
+        .ok_or_else(|| ExchangeError::Protocol(format!("the graph has no dataset {id}")))
+}
