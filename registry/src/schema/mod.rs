@@ -7,7 +7,7 @@ mod dimension_tables;
 mod overlap_tables;
 mod table;
 
-pub(crate) use attributes::{Access, AttributeProblem, Attributes};
+pub(crate) use attributes::{Access, Attributes};
 pub(crate) use core_tables::{records_table, static_tables};
 pub(crate) use dataset_tables::{
     calibs_table, calibs_table_name, dataset_key_columns, tags_table, tags_table_name,
@@ -16,4 +16,4 @@ pub(crate) use dimension_tables::{key_column_name, summary_table_name};
 pub(crate) use overlap_tables::{
     element_governor, overlap_summary_table_name, overlap_table_name, spatial_elements,
 };
-pub(crate) use table::{Column, ColumnType, ForeignKey, Table};
+pub(crate) use table::{Column, ColumnType, Table};

@@ -17,7 +17,7 @@ use crate::schema::dataset_key_columns;
 pub(super) const NO_COMPONENT: &str = "__NULL_STRING__";
 
 /// Size that stands for "unknown".
-const UNKNOWN_SIZE: i64 = -1;
+pub(super) const UNKNOWN_SIZE: i64 = -1;
 
 const COLUMNS: [(&str, &str); 8] = [
     ("r", "dataset_id"),

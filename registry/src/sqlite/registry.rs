@@ -9,9 +9,11 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::connection::DatabaseFile;
 use super::snapshot::SqliteSnapshot;
+use super::transaction::SqliteTransaction;
 use crate::error::RegistryError;
 use crate::reader::{RegistryReader, Snapshot};
 use crate::schema::Access;
+use crate::writer::{RegistryWriter, Transaction};
 
 /// The registry's view of a file datastore.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,5 +120,26 @@ impl RegistryReader for SqliteRegistry {
             .query_row("SELECT count(*) FROM opaque_meta", [], |_| Ok(()))
             .map_err(|error| database.failure("begin a transaction", error))?;
         Ok(Box::new(SqliteSnapshot::new(transaction, database, universe, datastore)))
+    }
+}
+
+impl RegistryWriter for SqliteRegistry {
+    fn universe(&self) -> &Arc<Universe> {
+        &self.universe
+    }
+
+    fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, RegistryError> {
+        if self.access != Access::Write {
+            return Err(RegistryError::ReadOnly {
+                database: self.database.path.to_string(),
+                reason: "it was opened for reading".to_owned(),
+            });
+        }
+        let Self { connection, database, universe, datastore, .. } = self;
+        // Taking the write lock at once avoids the dead end of two readers that both want it.
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| database.failure("begin a transaction", error))?;
+        Ok(Box::new(SqliteTransaction::new(transaction, database, universe, datastore)))
     }
 }
