@@ -103,6 +103,9 @@ fn tasks(graph: &QuantumGraph, limit: usize) -> Result<String> {
 fn quanta(graph: &QuantumGraph, limit: usize) -> Result<String> {
     let flow = graph.flow();
     check_size(flow.len(), limit)?;
+    for quantum in graph.quanta.iter() {
+        graph.check_quantum(quantum)?;
+    }
     let edge = |_: &_, _: (_, _, &())| String::new();
     let node = |_: &_, (quantum, ()): (_, &())| {
         let label = graph.describe_quantum(quantum);

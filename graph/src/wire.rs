@@ -110,11 +110,15 @@ pub(crate) fn decode<T: Packed>(bytes: &[u8]) -> Result<T, String> {
     const MIB256: usize = 1 << 28;
     const GIB64: usize = 1 << 36;
     let base = config::standard();
-    let decoded = match bytes.len().saturating_mul(MEMORY_PER_BYTE) {
-        ..=KIB64 => bincode::decode_from_slice(bytes, base.with_limit::<KIB64>()),
-        ..=MIB4 => bincode::decode_from_slice(bytes, base.with_limit::<MIB4>()),
-        ..=MIB256 => bincode::decode_from_slice(bytes, base.with_limit::<MIB256>()),
-        _ => bincode::decode_from_slice(bytes, base.with_limit::<GIB64>()),
+    let needed = bytes.len().saturating_mul(MEMORY_PER_BYTE);
+    let decoded = if needed <= KIB64 {
+        bincode::decode_from_slice(bytes, base.with_limit::<KIB64>())
+    } else if needed <= MIB4 {
+        bincode::decode_from_slice(bytes, base.with_limit::<MIB4>())
+    } else if needed <= MIB256 {
+        bincode::decode_from_slice(bytes, base.with_limit::<MIB256>())
+    } else {
+        bincode::decode_from_slice(bytes, base.with_limit::<GIB64>())
     };
     let (value, used) = decoded.map_err(|error| error.to_string())?;
     if used != bytes.len() {

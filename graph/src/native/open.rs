@@ -263,6 +263,9 @@ impl Reader<'_> {
             .map_err(|error| fail(error.to_string()))?;
         let section = self.section(Kind::DataIds, number, Encoding::InPlace)?;
         let keys = group.keys().len();
+        if keys == 0 && rows > 1 {
+            return Err(fail(format!("there is one empty data ID, not {rows}")));
+        }
         if section.length != (keys * rows * size_of::<i64>()) as u64 {
             let reason = format!("it has {} bytes for {keys} × {rows} cells", section.length);
             return Err(fail(reason));

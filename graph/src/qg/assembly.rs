@@ -2,33 +2,21 @@
 
 use std::hash::Hash;
 
-use qbb_dimensions::{
-    DataIdIndex, DataIdTable, DimensionGroup, KeyType, Ragged, RecordTable, Symbols,
-};
+use qbb_dimensions::{DataIdIndex, DataIdTable, DimensionGroup, KeyType, RecordTable, Symbols};
 use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::models::{Dataset, DatastoreRecords, DimensionData, Quantum, Value};
+use super::models::{
+    Dataset, DatastoreRecords, DimensionData, Pairs, Quantum, Record, Text, Value,
+};
+use super::ordering::{
+    EdgeLists, RecordRow, adjacency, inverse, ranks, records, sorted_by_key, sorted_table,
+};
 use super::{RECORD_CLASS, RECORD_TABLE, WHOLE_DATASET};
 use crate::model::{
-    Adjacency, CollectionStructure, DataIdGroupIx, DatasetTable, Datastore, GraphHeader,
-    InitQuantum, InputRecords, QuantumGraph, QuantumTable,
+    CollectionStructure, DataIdGroupIx, DatasetTable, Datastore, GraphHeader, InitQuantum,
+    InputRecords, QuantumGraph, QuantumTable,
 };
-
-/// An edge of a quantum: connection and dataset.
-type Edge = (u16, u32);
-
-/// A datastore record under construction.
-struct RecordRow {
-    dataset: u32,
-    datastore: u32,
-    path: Box<str>,
-    formatter: u32,
-    storage_class: u32,
-    component: u32,
-    checksum: Box<str>,
-    file_size: i64,
-}
 
 struct QuantumRow {
     id: [u8; 16],
@@ -41,13 +29,6 @@ struct DatasetRow {
     dataset_type: u32,
     data_id: u32,
     run: u32,
-}
-
-/// Edges of the quanta in the order in which they came.
-#[derive(Default)]
-struct EdgeLists {
-    ends: Vec<usize>,
-    edges: Vec<Edge>,
 }
 
 /// Numbers of the connections of a task by name.
@@ -157,7 +138,7 @@ impl Assembly {
 
     pub(super) fn add_dimension_data(&mut self, data: DimensionData<'_>) -> Result<(), String> {
         let universe = self.pipeline.universe.clone();
-        for (name, rows) in data {
+        for (name, rows) in data.0 {
             let element = (universe.find(&name))
                 .ok_or_else(|| format!("the universe has no element `{}`", &*name))?;
             let mut table = RecordTable::new(element);
@@ -183,7 +164,7 @@ impl Assembly {
         self.quanta.push(QuantumRow { id: quantum.quantum_id.into_bytes(), task, data_id });
         for is_input in [true, false] {
             let lists = if is_input { &quantum.inputs } else { &quantum.outputs };
-            for (name, datasets) in lists {
+            for (name, datasets) in &lists.0 {
                 let connections = &self.connections[task as usize];
                 let numbers = if is_input { &connections.inputs } else { &connections.outputs };
                 let number = numbers.get(&**name).copied().ok_or_else(|| {
@@ -208,7 +189,7 @@ impl Assembly {
         };
         let mut sides = [Vec::new(), Vec::new()];
         for (side, lists) in sides.iter_mut().zip([&quantum.inputs, &quantum.outputs]) {
-            for (name, datasets) in lists {
+            for (name, datasets) in &lists.0 {
                 for dataset in datasets {
                     side.push(((**name).to_owned(), self.dataset(dataset)?));
                 }
@@ -265,18 +246,18 @@ impl Assembly {
 
     fn add_records(
         &mut self,
-        by_datastore: std::collections::BTreeMap<super::models::Text<'_>, DatastoreRecords<'_>>,
+        by_datastore: Pairs<Text<'_>, DatastoreRecords<'_>>,
     ) -> Result<(), String> {
-        for (name, records) in by_datastore {
+        for (name, records) in by_datastore.0 {
             let datastore = self.datastores.number(&name);
-            for (class, by_dataset) in records.records {
+            for (class, by_dataset) in records.records.0 {
                 if &*class != RECORD_CLASS {
                     return Err(format!("records of class `{}` are not supported", &*class));
                 }
-                for (id, by_table) in by_dataset {
+                for (id, by_table) in by_dataset.0 {
                     let dataset = *(self.by_id.get(id.as_bytes()))
                         .ok_or_else(|| format!("records of {id}, which is no dataset here"))?;
-                    for (table, rows) in by_table {
+                    for (table, rows) in by_table.0 {
                         if &*table != RECORD_TABLE {
                             return Err(format!("records of table `{}`", &*table));
                         }
@@ -290,7 +271,7 @@ impl Assembly {
         Ok(())
     }
 
-    fn add_record(&mut self, dataset: u32, datastore: u32, row: &super::models::Record<'_>) {
+    fn add_record(&mut self, dataset: u32, datastore: u32, row: &Record<'_>) {
         let component = match row.component.as_deref() {
             None | Some(WHOLE_DATASET) => InputRecords::WHOLE,
             Some(component) => self.symbols.intern(component).0,
@@ -388,102 +369,5 @@ impl Assembly {
             collections: CollectionStructure::default(),
             lookups: Default::default(),
         }
-    }
-}
-
-/// The place of each symbol in the order of the texts.
-fn ranks(symbols: &Symbols) -> Vec<i64> {
-    let texts: Vec<&str> = symbols.iter().collect();
-    let order = sorted_by_key(texts.len(), |symbol| texts[symbol as usize]);
-    inverse(&order).into_iter().map(i64::from).collect()
-}
-
-/// Numbers below `len` in the order of their keys.
-fn sorted_by_key<K: Ord>(len: usize, key: impl Fn(u32) -> K) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..len as u32).collect();
-    order.sort_unstable_by(|&a, &b| key(a).cmp(&key(b)));
-    order
-}
-
-/// Where each number went.
-fn inverse(order: &[u32]) -> Vec<u32> {
-    let mut places = vec![0; order.len()];
-    for (place, &number) in order.iter().enumerate() {
-        places[number as usize] = place as u32;
-    }
-    places
-}
-
-/// The table with its rows in the order of their values, and where each row went.
-fn sorted_table(table: DataIdTable, ranks: &[i64]) -> (DataIdTable, Vec<u32>) {
-    let universe = table.group().universe().clone();
-    let is_text: Vec<bool> = (table.group().keys().iter())
-        .map(|&ix| universe.element(ix).key_type() == Some(KeyType::Text))
-        .collect();
-    let mut order: Vec<u32> = (0..table.len() as u32).collect();
-    order.sort_unstable_by(|&a, &b| {
-        for (column, &is_text) in table.columns().iter().zip(&is_text) {
-            let (a, b) = (column[a as usize], column[b as usize]);
-            let ordering = match is_text {
-                true => ranks[a as usize].cmp(&ranks[b as usize]),
-                false => a.cmp(&b),
-            };
-            if ordering.is_ne() {
-                return ordering;
-            }
-        }
-        std::cmp::Ordering::Equal
-    });
-    let columns = (table.columns().iter())
-        .map(|column| order.iter().map(|&row| column[row as usize]).collect())
-        .collect();
-    let places = inverse(&order);
-    let sorted = DataIdTable::new(table.group().clone(), columns, table.len()).unwrap_or(table);
-    (sorted, places)
-}
-
-/// The edges of quanta in a new order, each quantum's sorted by connection and data ID.
-fn adjacency(
-    lists: &EdgeLists,
-    order: &[u32],
-    dataset_map: &[u32],
-    datasets: &DatasetTable,
-) -> Adjacency {
-    let mut offsets = Vec::with_capacity(order.len() + 1);
-    offsets.push(0);
-    let mut dataset = Vec::with_capacity(lists.edges.len());
-    let mut connection = Vec::with_capacity(lists.edges.len());
-    let mut row: Vec<(u16, u32, u32)> = Vec::new();
-    for &quantum in order {
-        let begin = match quantum {
-            0 => 0,
-            _ => lists.ends[quantum as usize - 1],
-        };
-        row.clear();
-        row.extend(lists.edges[begin..lists.ends[quantum as usize]].iter().map(
-            |&(connection, dataset)| {
-                let dataset = dataset_map[dataset as usize];
-                (connection, datasets.data_id[dataset as usize], dataset)
-            },
-        ));
-        row.sort_unstable();
-        dataset.extend(row.iter().map(|&(_, _, dataset)| dataset));
-        connection.extend(row.iter().map(|&(connection, _, _)| connection));
-        offsets.push(dataset.len() as u64);
-    }
-    Adjacency { offsets: offsets.into(), dataset: dataset.into(), connection: connection.into() }
-}
-
-fn records(mut rows: Vec<RecordRow>) -> InputRecords {
-    rows.sort_by_key(|row| (row.dataset, row.datastore, row.component));
-    InputRecords {
-        dataset: rows.iter().map(|row| row.dataset).collect(),
-        datastore: rows.iter().map(|row| row.datastore).collect(),
-        path: rows.iter().map(|row| row.path.as_bytes()).collect::<Ragged>(),
-        formatter: rows.iter().map(|row| row.formatter).collect(),
-        storage_class: rows.iter().map(|row| row.storage_class).collect(),
-        component: rows.iter().map(|row| row.component).collect(),
-        checksum: rows.iter().map(|row| row.checksum.as_bytes()).collect::<Ragged>(),
-        file_size: rows.iter().map(|row| row.file_size).collect(),
     }
 }

@@ -1,14 +1,12 @@
 //! The JSON blocks of `.qg` files, one by one: what the file holds, and what a Python worker is
 //! told about a quantum.
 
-use qbb_dimensions::{FieldColumn, KeyType, RecordTable};
+use qbb_dimensions::{DataIdTable, KeyType};
 use qbb_pipeline::{Connection, TaskIx};
 
 use super::json;
-use super::{RECORD_CLASS, RECORD_TABLE, WHOLE_DATASET};
 use crate::error::{Flaw, Result};
-use crate::expansion::RecordSelection;
-use crate::model::{Adjacency, DatasetIx, InitQuantum, InputRecords, QuantumGraph, QuantumIx};
+use crate::model::{Adjacency, DatasetIx, InitQuantum, QuantumGraph, QuantumIx};
 
 /// How the paths of datastore records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -135,30 +133,6 @@ impl QuantumGraph {
         uuid::Uuid::new_v5(&namespace, self.header.output_run.as_bytes()).into_bytes()
     }
 
-    /// The `dimension_data` member: all dimension records.
-    pub fn all_dimension_data_json(&self) -> Vec<u8> {
-        self.write_dimension_data(
-            (self.dimension_records.iter()).map(|table| (table, 0..table.len() as u32)),
-        )
-    }
-
-    /// The same for the records that expand a quantum and its datasets.
-    ///
-    /// # Errors
-    /// If a number of the quantum points nowhere.
-    pub fn dimension_data_json(&self, quantum: QuantumIx) -> Result<Vec<u8>> {
-        self.check_quantum(quantum)?;
-        Ok(self.selected_dimension_data_json(&self.dimension_data(self.quantum_data_ids(quantum))))
-    }
-
-    /// The same for a selection of records of this graph.
-    pub fn selected_dimension_data_json(&self, selection: &RecordSelection) -> Vec<u8> {
-        self.write_dimension_data(
-            (selection.tables.iter())
-                .map(|(table, rows)| (&self.dimension_records[*table], rows.iter().copied())),
-        )
-    }
-
     pub(super) fn write_quantum(
         &self,
         quantum: QuantumIx,
@@ -190,14 +164,14 @@ impl QuantumGraph {
         self.write_data_id(self.task_data_ids(task), self.quanta.data_id[quantum.index()], out);
     }
 
-    fn write_data_id(&self, table: &qbb_dimensions::DataIdTable, row: u32, out: &mut Vec<u8>) {
+    fn write_data_id(&self, table: &DataIdTable, row: u32, out: &mut Vec<u8>) {
         let universe = table.group().universe();
         json::list(out, table.group().keys().iter().zip(table.row(row)), |out, (&ix, cell)| {
             self.write_cell(universe.element(ix).key_type(), cell, out);
         });
     }
 
-    fn write_cell(&self, key: Option<KeyType>, cell: i64, out: &mut Vec<u8>) {
+    pub(super) fn write_cell(&self, key: Option<KeyType>, cell: i64, out: &mut Vec<u8>) {
         match key {
             Some(KeyType::Text) => {
                 json::string(out, self.symbols.of_cell(cell).unwrap_or_default());
@@ -284,167 +258,5 @@ impl QuantumGraph {
             });
         }
         out.push(b'}');
-    }
-
-    /// The records of those of these datasets that have any, by datastore.
-    fn write_records(
-        &self,
-        mut datasets: Vec<u32>,
-        paths: RecordPaths,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        datasets.sort_unstable();
-        datasets.dedup();
-        let rows: Vec<usize> =
-            datasets.iter().flat_map(|&d| self.records.of_dataset(DatasetIx(d))).collect();
-        for &row in &rows {
-            self.check_record(row)?;
-        }
-        out.push(b'{');
-        let mut first = true;
-        for (position, datastore) in self.datastores.iter().enumerate() {
-            let here: Vec<usize> = (rows.iter().copied())
-                .filter(|&row| self.records.datastore[row] as usize == position)
-                .collect();
-            if here.is_empty() {
-                continue;
-            }
-            let by_dataset = || {
-                here.chunk_by(|&a, &b| self.records.dataset[a] == self.records.dataset[b])
-                    .map(|rows| (&self.datasets.id[self.records.dataset[rows[0]] as usize], rows))
-            };
-            json::key(out, &mut first, &datastore.name);
-            out.extend_from_slice(b"{\"dataset_ids\":");
-            json::list(out, by_dataset(), |out, (id, _)| json::uuid(out, id));
-            out.extend_from_slice(b",\"records\":{");
-            json::string(out, RECORD_CLASS);
-            out.extend_from_slice(b":{");
-            for (position, (id, rows)) in by_dataset().enumerate() {
-                if position != 0 {
-                    out.push(b',');
-                }
-                json::simple_uuid(out, id);
-                out.extend_from_slice(b":{");
-                json::string(out, RECORD_TABLE);
-                out.extend_from_slice(b":[");
-                for (position, &row) in rows.iter().enumerate() {
-                    if position != 0 {
-                        out.push(b',');
-                    }
-                    self.write_record(row, paths, out)?;
-                }
-                out.extend_from_slice(b"]}");
-            }
-            out.extend_from_slice(b"}}}");
-        }
-        out.push(b'}');
-        Ok(())
-    }
-
-    /// One record, which has been checked.
-    fn write_record(&self, row: usize, paths: RecordPaths, out: &mut Vec<u8>) -> Result<()> {
-        let records = &self.records;
-        let symbol =
-            |number: u32| self.symbols.get(qbb_dimensions::Symbol(number)).unwrap_or_default();
-        out.extend_from_slice(b"{\"formatter\":");
-        json::string(out, symbol(records.formatter[row]));
-        out.extend_from_slice(b",\"path\":");
-        match paths {
-            RecordPaths::AsRecorded => json::string(out, self.input_path(row)?),
-            RecordPaths::AbsoluteUris => json::string(out, self.input_uri(row)?.as_str()),
-        }
-        out.extend_from_slice(b",\"storage_class\":");
-        json::string(out, symbol(records.storage_class[row]));
-        out.extend_from_slice(b",\"component\":");
-        match records.component[row] {
-            InputRecords::WHOLE => json::string(out, WHOLE_DATASET),
-            component => json::string(out, symbol(component)),
-        }
-        out.extend_from_slice(b",\"checksum\":");
-        match std::str::from_utf8(records.checksum.get(row)) {
-            Ok(checksum) if !checksum.is_empty() => json::string(out, checksum),
-            _ => out.extend_from_slice(b"null"),
-        }
-        out.extend_from_slice(b",\"file_size\":");
-        json::int(out, records.file_size[row]);
-        out.push(b'}');
-        Ok(())
-    }
-
-    fn write_dimension_data<'a, R: ExactSizeIterator<Item = u32>>(
-        &self,
-        tables: impl Iterator<Item = (&'a RecordTable, R)>,
-    ) -> Vec<u8> {
-        let mut out = vec![b'{'];
-        let mut first = true;
-        for (table, rows) in tables {
-            if rows.len() == 0 {
-                continue;
-            }
-            json::key(&mut out, &mut first, &self.universe().element(table.element).name);
-            json::list(&mut out, rows, |out, row| self.write_dimension_record(table, row, out));
-        }
-        out.push(b'}');
-        out
-    }
-
-    fn write_dimension_record(&self, table: &RecordTable, row: u32, out: &mut Vec<u8>) {
-        let universe = self.universe();
-        let element = universe.element(table.element);
-        let at = row as usize;
-        out.push(b'[');
-        let dimensions = element.required.iter().chain(&element.implied);
-        for (&ix, column) in dimensions.zip(table.keys.iter().chain(&table.implied)) {
-            self.write_cell(universe.element(ix).key_type(), column[at], out);
-            out.push(b',');
-        }
-        for field in &table.fields {
-            self.write_field(field, at, out);
-            out.push(b',');
-        }
-        if element.is_spatial() {
-            match table.region(row) {
-                Some(region) => json::hex(out, region),
-                None => out.extend_from_slice(b"null"),
-            }
-            out.push(b',');
-        }
-        if element.is_temporal() {
-            match table.timespan(row) {
-                Some(timespan) => {
-                    json::list(out, [timespan.begin.0, timespan.end.0], json::int);
-                }
-                None => out.extend_from_slice(b"null"),
-            }
-            out.push(b',');
-        }
-        // Every element requires at least one dimension, so a comma was written last.
-        out.pop();
-        out.push(b']');
-    }
-
-    fn write_field(&self, field: &FieldColumn, row: usize, out: &mut Vec<u8>) {
-        let null = |out: &mut Vec<u8>| out.extend_from_slice(b"null");
-        match field {
-            FieldColumn::Int(values) => match values[row] {
-                Some(value) => json::int(out, value),
-                None => null(out),
-            },
-            FieldColumn::Float(values) => match values[row] {
-                Some(value) => json::float(out, value),
-                None => null(out),
-            },
-            FieldColumn::Bool(values) => match values[row] {
-                Some(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
-                None => null(out),
-            },
-            FieldColumn::Text(values) => {
-                json::optional_string(out, values[row].and_then(|symbol| self.symbols.get(symbol)));
-            }
-            FieldColumn::Bytes(values) => match &values[row] {
-                Some(bytes) => json::hex(out, bytes),
-                None => null(out),
-            },
-        }
     }
 }

@@ -93,18 +93,15 @@ impl<'a> Container<'a> {
     /// # Errors
     /// If there is no such member, or it cannot be unpacked.
     pub(super) fn unpacked_member(&mut self, name: &str) -> Result<Vec<u8>> {
-        self.optional_unpacked_member(name)?
-            .ok_or_else(|| self.fail(name, "the archive has no such member"))
+        let frame = self.required_member(name)?;
+        self.decompressor()
+            .and_then(|mut decompressor| unpack(&mut decompressor, &frame, MAX_MEMBER))
+            .map_err(|reason| self.fail(name, reason))
     }
 
-    /// The unpacked bytes of a member that may be absent.
-    pub(super) fn optional_unpacked_member(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
-        let Some(frame) = self.member(name)? else { return Ok(None) };
-        let unpacked = self
-            .decompressor()
-            .and_then(|mut decompressor| unpack(&mut decompressor, &frame, MAX_MEMBER))
-            .map_err(|reason| self.fail(name, reason))?;
-        Ok(Some(unpacked))
+    /// The bytes of a member that must be there.
+    pub(super) fn required_member(&mut self, name: &str) -> Result<Cow<'a, [u8]>> {
+        self.member(name)?.ok_or_else(|| self.fail(name, "the archive has no such member"))
     }
 
     /// A decompressor with the archive's dictionary.

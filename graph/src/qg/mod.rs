@@ -4,8 +4,11 @@
 mod assembly;
 mod blocks;
 mod container;
+mod datastore_records;
+mod dimension_data;
 mod json;
 mod models;
+mod ordering;
 mod read;
 mod write;
 

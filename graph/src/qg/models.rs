@@ -1,16 +1,16 @@
 //! The JSON models of `.qg` files, for reading. Unknown keys are ignored.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserializer, Error, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 /// Text that is borrowed where JSON has no escapes in it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 impl std::ops::Deref for Text<'_> {
@@ -18,6 +18,38 @@ impl std::ops::Deref for Text<'_> {
 
     fn deref(&self) -> &str {
         &self.0
+    }
+}
+
+/// An object as its keys and values in the order of the file.
+#[derive(Debug)]
+pub(super) struct Pairs<K, V>(pub Vec<(K, V)>);
+
+impl<K, V> Default for Pairs<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Pairs<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PairsVisitor<K, V>(PhantomData<(K, V)>);
+        impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<K, V> {
+            type Value = Pairs<K, V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs<K, V>, M::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(PairsVisitor(PhantomData))
     }
 }
 
@@ -102,11 +134,11 @@ pub(super) struct Quantum<'a> {
     #[serde(default, borrow)]
     pub data_coordinate: Vec<Value<'a>>,
     #[serde(default, borrow)]
-    pub inputs: BTreeMap<Text<'a>, Vec<Dataset<'a>>>,
+    pub inputs: Pairs<Text<'a>, Vec<Dataset<'a>>>,
     #[serde(default, borrow)]
-    pub outputs: BTreeMap<Text<'a>, Vec<Dataset<'a>>>,
+    pub outputs: Pairs<Text<'a>, Vec<Dataset<'a>>>,
     #[serde(default, borrow)]
-    pub datastore_records: BTreeMap<Text<'a>, DatastoreRecords<'a>>,
+    pub datastore_records: Pairs<Text<'a>, DatastoreRecords<'a>>,
 }
 
 /// A dataset of a quantum.
@@ -125,8 +157,11 @@ pub(super) struct Dataset<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct DatastoreRecords<'a> {
     #[serde(default, borrow)]
-    pub records: BTreeMap<Text<'a>, BTreeMap<Uuid, BTreeMap<Text<'a>, Vec<Record<'a>>>>>,
+    pub records: Pairs<Text<'a>, ByDataset<'a>>,
 }
+
+/// Dataset → opaque table → rows.
+pub(super) type ByDataset<'a> = Pairs<Uuid, Pairs<Text<'a>, Vec<Record<'a>>>>;
 
 /// One row of a datastore's records.
 #[derive(Debug, Deserialize)]
@@ -150,4 +185,4 @@ fn unknown_size() -> i64 {
 }
 
 /// `dimension_data`: element → rows, each parsed when its columns are known.
-pub(super) type DimensionData<'a> = BTreeMap<Text<'a>, Vec<&'a RawValue>>;
+pub(super) type DimensionData<'a> = Pairs<Text<'a>, Vec<&'a RawValue>>;

@@ -51,12 +51,11 @@ pub fn read_qg(path: &Utf8Path) -> Result<QuantumGraph> {
     drop(value);
     let mut assembly =
         Assembly::new(pipeline).map_err(|reason| container.fail(super::PIPELINE_GRAPH, reason))?;
-    if let Some(text) = container.optional_unpacked_member(super::DIMENSION_DATA)? {
-        let data: DimensionData<'_> = parse(&container, super::DIMENSION_DATA, &text)?;
-        assembly
-            .add_dimension_data(data)
-            .map_err(|reason| container.fail(super::DIMENSION_DATA, reason))?;
-    }
+    let text = container.unpacked_member(super::DIMENSION_DATA)?;
+    let data: DimensionData<'_> = parse(&container, super::DIMENSION_DATA, &text)?;
+    assembly
+        .add_dimension_data(data)
+        .map_err(|reason| container.fail(super::DIMENSION_DATA, reason))?;
     let text = container.unpacked_member(super::INIT_QUANTA)?;
     let quanta: Vec<Quantum<'_>> = parse(&container, super::INIT_QUANTA, &text)?;
     for quantum in quanta {
@@ -64,9 +63,7 @@ pub fn read_qg(path: &Utf8Path) -> Result<QuantumGraph> {
             .add_init_quantum(quantum)
             .map_err(|reason| container.fail(super::INIT_QUANTA, reason))?;
     }
-    let member = container
-        .member(super::QUANTUM_DATASETS)?
-        .ok_or_else(|| container.fail(super::QUANTUM_DATASETS, "the archive has no such member"))?;
+    let member = container.required_member(super::QUANTUM_DATASETS)?;
     let frames = blocks(&member, header.int_size)
         .map_err(|reason| container.fail(super::QUANTUM_DATASETS, reason))?;
     // A header that does not say how many quanta there are is accepted with any number.

@@ -1,0 +1,206 @@
+//! Files that are damaged or made to do harm: each gives one error and never a panic.
+
+mod support;
+
+use camino::Utf8Path;
+use proptest::prelude::*;
+use qbb_graph::{
+    Check, DEFAULT_NODE_LIMIT, GraphError, Level, QuantumGraph, RecordPaths, dot, open,
+    open_native, read_qg, summary, verify, write_native,
+};
+use support::container::Container;
+use support::synthetic::survey;
+use support::{Scratch, data};
+
+/// Asks everything that is said to be safe whatever the check.
+fn ask_everything(graph: &QuantumGraph) {
+    for quantum in graph.quanta.iter() {
+        for paths in [RecordPaths::AsRecorded, RecordPaths::AbsoluteUris] {
+            let _ = graph.quantum_json(quantum, paths);
+            let _ = graph.quantum_json_with_init_records(quantum, paths);
+        }
+        let _ = graph.dimension_data_json(quantum);
+        let _ = graph.find_quantum(graph.quanta.uuid(quantum));
+    }
+    for dataset in graph.datasets.iter() {
+        let _ = (graph.producer(dataset), graph.consumers(dataset).count());
+        let _ = graph.check_dataset(dataset);
+    }
+    for record in 0..graph.records.len() {
+        let _ = graph.input_uri(record);
+    }
+    let _ = graph.init_quanta_json(RecordPaths::AsRecorded);
+    let _ = (graph.header_json(), graph.all_dimension_data_json(), graph.overall_inputs());
+    let _ = petgraph::algo::toposort(graph.flow(), None);
+    let _ = (summary(graph), verify(graph), graph.check());
+    let _ = dot(graph, Level::Tasks, DEFAULT_NODE_LIMIT);
+    let _ = dot(graph, Level::Quanta, DEFAULT_NODE_LIMIT);
+}
+
+/// That the file is refused with an error that names it.
+fn assert_refused(path: &Utf8Path, what: &str) {
+    match open_native(path, Check::Full) {
+        Ok(_) => panic!("{what} was accepted"),
+        Err(error) => assert!(error.to_string().contains(path.as_str()), "{what}: {error}"),
+    }
+}
+
+#[test]
+fn every_flipped_byte_is_noticed() {
+    let scratch = Scratch::new();
+    let path = scratch.file("graph.qbb");
+    write_native(&survey(1, 1), &path).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    for at in 0..bytes.len() {
+        let flip = 1 << (at % 8);
+        bytes[at] ^= flip;
+        std::fs::write(&path, &bytes).unwrap();
+        assert_refused(&path, &format!("byte {at} with {flip:#x} flipped"));
+        bytes[at] ^= flip;
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    open_native(&path, Check::Full).unwrap();
+}
+
+#[test]
+fn every_truncation_and_every_tail_is_noticed() {
+    let scratch = Scratch::new();
+    let path = scratch.file("graph.qbb");
+    write_native(&survey(1, 1), &path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    for length in 0..bytes.len() {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        assert_refused(&path, &format!("the first {length} bytes"));
+    }
+    std::fs::write(&path, [&bytes[..], &[0]].concat()).unwrap();
+    assert_refused(&path, "a tail");
+}
+
+#[test]
+fn a_damaged_section_is_named() {
+    let scratch = Scratch::new();
+    let path = scratch.file("graph.qbb");
+    write_native(&survey(1, 1), &path).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let error = open(&path).unwrap_err();
+    assert!(matches!(&error, GraphError::Damaged { .. }));
+    let text = error.to_string();
+    assert!(text.contains("section `ends of memberships`: the checksum does not match"), "{text}");
+    bytes.truncate(100);
+    std::fs::write(&path, &bytes).unwrap();
+    let text = open(&path).unwrap_err().to_string();
+    assert!(text.contains("the file has 100 bytes instead of"), "{text}");
+}
+
+#[test]
+fn a_missing_section_is_named() {
+    let scratch = Scratch::new();
+    let path = scratch.file("graph.qbb");
+    write_native(&survey(1, 1), &path).unwrap();
+    let count = Container::read(&path).sections.len();
+    for position in 0..count {
+        let mut file = Container::read(&path);
+        let removed = file.sections.remove(position);
+        let other = scratch.file("other.qbb");
+        file.write(&other);
+        let result = open_native(&other, Check::Structure);
+        // Tables of dimension records may be absent; then it is the expansion that notices.
+        match removed.kind {
+            4 => assert!(result.unwrap().check().is_err()),
+            _ => assert!(result.is_err(), "kind {}", removed.kind),
+        }
+    }
+}
+
+#[test]
+fn dimension_groups_cannot_pretend_to_be_huge() {
+    let scratch = Scratch::new();
+    let path = scratch.file("graph.qbb");
+    let mut graph = survey(1, 1);
+    let empty = graph.data_ids[0].group().clone();
+    assert!(empty.is_empty());
+    graph.data_ids[0] =
+        qbb_dimensions::DataIdTable::new(empty, vec![], u32::MAX as usize - 7).unwrap();
+    write_native(&graph, &path).unwrap();
+    let text = open_native(&path, Check::Structure).unwrap_err().to_string();
+    assert!(text.contains("there is one empty data ID"), "{text}");
+}
+
+#[test]
+fn every_truncation_of_an_exchange_file_is_noticed() {
+    let scratch = Scratch::new();
+    let path = scratch.file("graph.qg");
+    let bytes = std::fs::read(data("release.qg")).unwrap();
+    for length in (0..bytes.len()).step_by(61) {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let error = read_qg(&path).unwrap_err().to_string();
+        assert!(error.contains("graph.qg"), "{error}");
+    }
+}
+
+#[test]
+fn flipped_bytes_of_an_exchange_file_never_panic() {
+    let scratch = Scratch::new();
+    let path = scratch.file("graph.qg");
+    let mut bytes = std::fs::read(data("release.qg")).unwrap();
+    for at in (0..bytes.len()).step_by(37) {
+        bytes[at] ^= 0x55;
+        std::fs::write(&path, &bytes).unwrap();
+        // Names, times and members that are not read may change unnoticed.
+        if let Ok(graph) = read_qg(&path) {
+            graph.check().unwrap();
+        }
+        bytes[at] ^= 0x55;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(384))]
+
+    /// Values are changed inside sections, and all checksums are right.
+    #[test]
+    fn wrong_values_behind_right_checksums_never_panic(
+        section in any::<prop::sample::Index>(),
+        changes in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<u8>(), any::<bool>()),
+            1..4,
+        ),
+        cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+    ) {
+        thread_local! {
+            static SCRATCH: Scratch = Scratch::new();
+        }
+        SCRATCH.with(|scratch| {
+            let (original, path) = (scratch.file("original.qbb"), scratch.file("changed.qbb"));
+            if !original.exists() {
+                write_native(&survey(2, 2), &original).unwrap();
+            }
+            let mut file = Container::read(&original);
+            let position = section.index(file.sections.len());
+            let content = &mut file.sections[position].content;
+            for (at, value, wide) in changes {
+                if content.is_empty() {
+                    break;
+                }
+                let at = at.index(content.len());
+                content[at] = value;
+                // Big numbers lie beyond all tables.
+                if wide {
+                    content[at..].iter_mut().take(4).for_each(|byte| *byte = 0xff);
+                }
+            }
+            if let Some(cut) = cut {
+                let length = cut.index(content.len() + 1);
+                content.truncate(length);
+            }
+            file.write(&path);
+            for check in [Check::Structure, Check::Full] {
+                if let Ok(graph) = open_native(&path, check) {
+                    ask_everything(&graph);
+                }
+            }
+        });
+    }
+}
