@@ -1,1 +1,42 @@
 //! Queries in, quantum graph out; knows nothing of execution.
+//!
+//! [`build`] takes one consistent view of a repository and a pipeline. It reads whole tables, as
+//! far as the conditions need them and with a number of statements that does not depend on the
+//! number of quanta, and does everything else on columns of small integers: the values of each
+//! dimension are numbered, data IDs are rows of those numbers, and joins work on keys packed from
+//! them.
+//!
+//! The steps, each in a file: the pipeline falls into independent components; a join of everything
+//! that constrains a component gives its data IDs; these give quanta, datasets and edges; existing
+//! inputs and prerequisites are looked up; quanta with too few inputs leave the graph; what is left
+//! is numbered and laid out.
+
+mod assembly;
+mod bounds;
+mod build;
+mod collections;
+mod components;
+mod contents;
+mod data_ids;
+mod datasets;
+mod diagnosis;
+mod dictionary;
+mod dimension_records;
+mod error;
+mod identifiers;
+mod join;
+mod layout;
+mod plan;
+mod prerequisites;
+mod query;
+mod records;
+mod relation;
+mod request;
+mod resolve;
+mod skeleton;
+mod spatial;
+
+pub use build::build;
+pub use diagnosis::{Diagnosis, DiagnosisStep};
+pub use error::BuildError;
+pub use request::{Build, BuildRequest, DatasetConstraint, Progress, TaskOutcome};

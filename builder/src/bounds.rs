@@ -1,0 +1,135 @@
+//! Spatial and temporal bounds of quanta, for prerequisites that need them one by one.
+
+use qbb_dimensions::sphere::{RangeSet, Region, SkyPixelization};
+use qbb_dimensions::{DimensionGroup, ElementIx, Timespan};
+use qbb_pipeline::{Connection, PipelineGraph, Task, TaskIx};
+
+use crate::dictionary::Dictionary;
+use crate::error::BuildError;
+use crate::relation::Relation;
+use crate::skeleton::{Edges, Skeleton};
+use crate::spatial::decode;
+
+/// Bounds of the quanta of a task: their own, and those of the datasets of the connections that
+/// the task names.
+pub(crate) struct QuantumBounds<'a> {
+    dictionary: &'a Dictionary,
+    task: &'a Task,
+    rows: &'a Relation,
+    spatial: Vec<(&'a Edges, &'a Relation)>,
+    temporal: Vec<(&'a Edges, &'a Relation)>,
+}
+
+impl<'a> QuantumBounds<'a> {
+    pub(crate) fn new(
+        pipeline: &'a PipelineGraph,
+        dictionary: &'a Dictionary,
+        skeleton: &'a Skeleton,
+        task: TaskIx,
+    ) -> Self {
+        let quanta = &skeleton.quanta[task.index()];
+        let task = pipeline.task(task);
+        let datasets = |names: &[String]| {
+            let named = |(connection, edges): (&'a Connection, &'a Edges)| {
+                let nodes = &skeleton.datasets[connection.dataset_type.index()];
+                names.contains(&connection.name).then_some((edges, &nodes.rows))
+            };
+            let inputs = task.quantum_inputs().zip(&quanta.inputs);
+            inputs.chain(task.quantum_outputs().zip(&quanta.outputs)).filter_map(named).collect()
+        };
+        Self {
+            dictionary,
+            task,
+            rows: &quanta.rows,
+            spatial: datasets(&task.hooks.spatial_bounds),
+            temporal: datasets(&task.hooks.temporal_bounds),
+        }
+    }
+
+    /// The timespan that holds those of the quantum and of the named datasets; the whole of time if
+    /// there is nothing to take it from.
+    pub(crate) fn timespan(&self, quantum: usize) -> Timespan {
+        let own = self.timespan_of(&self.task.dimensions, self.rows, quantum);
+        if self.temporal.is_empty() {
+            return match self.task.dimensions.temporal().is_empty() {
+                true => Timespan::UNBOUNDED,
+                false => own.unwrap_or(Timespan::EMPTY),
+            };
+        }
+        let datasets = self.temporal.iter().flat_map(|(edges, rows)| {
+            let timespan = |&node| self.timespan_of(&rows.group, rows, node as usize);
+            edges.of(quantum).iter().filter_map(timespan)
+        });
+        own.into_iter().chain(datasets).fold(Timespan::EMPTY, |all, next| Timespan {
+            begin: all.begin.min(next.begin),
+            end: all.end.max(next.end),
+        })
+    }
+
+    fn timespan_of(&self, group: &DimensionGroup, rows: &Relation, row: usize) -> Option<Timespan> {
+        let element = group.temporal().first().copied()?;
+        let record = rows.rows(self.dictionary).record_row(element, row as u32)?;
+        self.dictionary.records(element)?.timespan(record)
+    }
+
+    /// Pixels of a skypix dimension that the quantum or the named datasets may touch; `None` if
+    /// nothing bounds them.
+    pub(crate) fn pixels(
+        &self,
+        quantum: usize,
+        skypix: ElementIx,
+    ) -> Result<Option<RangeSet>, BuildError> {
+        let has_region = !self.task.dimensions.spatial().is_empty();
+        if !has_region && self.spatial.is_empty() {
+            return Ok(None);
+        }
+        let element = self.dictionary.universe().element(skypix);
+        let Some(level) = element.skypix() else { return Ok(None) };
+        let pixelization = SkyPixelization::new(&level.system, level.level)
+            .map_err(|source| BuildError::SkyPix { dimension: element.name.clone(), source })?;
+        let mut pixels = RangeSet::new();
+        let mut add = |region: Option<Region>| {
+            if let Some(region) = region {
+                pixels = pixels.union(&pixelization.envelope(&region, None));
+            }
+        };
+        if has_region {
+            add(self.region(&self.task.dimensions, self.rows, quantum)?);
+        }
+        for (edges, rows) in &self.spatial {
+            for &node in edges.of(quantum) {
+                add(self.region(&rows.group, rows, node as usize)?);
+            }
+        }
+        Ok(Some(pixels))
+    }
+
+    /// What the regions of all spatial families of a data ID have in common.
+    fn region(
+        &self,
+        group: &DimensionGroup,
+        rows: &Relation,
+        row: usize,
+    ) -> Result<Option<Region>, BuildError> {
+        let mut regions = Vec::new();
+        for element in group.spatial() {
+            let record = rows.rows(self.dictionary).record_row(element, row as u32);
+            let (Some(record), Some(table)) = (record, self.dictionary.records(element)) else {
+                return Ok(None);
+            };
+            let name = || {
+                let universe = self.dictionary.universe();
+                (universe.element(element).name.clone(), rows.describe(self.dictionary, row))
+            };
+            match decode(table, record, name)? {
+                Some(region) => regions.push(region),
+                None => return Ok(None),
+            }
+        }
+        Ok(match regions.len() {
+            0 => None,
+            1 => regions.pop(),
+            _ => Some(Region::intersection(regions)),
+        })
+    }
+}

@@ -1,0 +1,217 @@
+//! What was read from the repository: everything that a build looks at, in columns.
+
+use qbb_dimensions::ElementIx;
+use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
+use qbb_registry::{
+    CollectionIx, CollectionKind, Filter, OverlapRows, RegisteredDatasetType, Snapshot,
+};
+use rustc_hash::FxHashMap;
+
+use crate::collections::InputCollections;
+use crate::datasets::DatasetSearch;
+use crate::dictionary::Dictionary;
+use crate::error::BuildError;
+use crate::plan::Plan;
+use crate::request::Progress;
+use crate::spatial::Footprints;
+
+/// Tables of the repository, as far as a plan asks for them.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    pub(crate) dictionary: Dictionary,
+    pub(crate) footprints: Vec<Footprints>,
+    /// Datasets in the input collections, for each dataset type that is an overall input.
+    pub(crate) inputs: FxHashMap<DatasetTypeIx, DatasetSearch>,
+    /// Datasets in the output run, for each dataset type that is produced, if the run exists.
+    pub(crate) in_the_way: FxHashMap<DatasetTypeIx, DatasetSearch>,
+}
+
+/// Where datasets are looked for.
+#[derive(Debug)]
+pub(crate) struct Sources<'a> {
+    pub(crate) collections: &'a InputCollections,
+    pub(crate) registered: &'a [RegisteredDatasetType],
+    /// Names of the dataset types that each searched collection may hold.
+    pub(crate) summaries: &'a [Vec<String>],
+    /// The output run, if it exists already.
+    pub(crate) output_run: Option<CollectionIx>,
+}
+
+impl Sources<'_> {
+    /// The registered definition of a dataset type.
+    pub(crate) fn registered(&self, name: &str) -> Option<&RegisteredDatasetType> {
+        let order = |t: &RegisteredDatasetType| t.dataset_type.name.as_str().cmp(name);
+        self.registered.binary_search_by(order).ok().map(|at| &self.registered[at])
+    }
+
+    /// Searched collections that may hold a dataset type, with their search positions: those with
+    /// tags, then CALIBRATION ones.
+    pub(crate) fn holding(&self, name: &str) -> [(Vec<CollectionIx>, Vec<u32>); 2] {
+        let mut found: [(Vec<CollectionIx>, Vec<u32>); 2] = Default::default();
+        for (rank, &ix) in self.collections.flat.iter().enumerate() {
+            let holds =
+                self.summaries.get(rank).is_none_or(|names| names.iter().any(|n| n == name));
+            if holds {
+                let kind = self.collections.catalog.get(ix).kind;
+                let list = &mut found[usize::from(kind == CollectionKind::Calibration)];
+                list.0.push(ix);
+                list.1.push(rank as u32);
+            }
+        }
+        found
+    }
+}
+
+impl Contents {
+    /// Reads what the plan asks for: one statement for each element, each spatial element's
+    /// pixels, and each dataset type.
+    pub(crate) fn read(
+        snapshot: &mut dyn Snapshot,
+        pipeline: &PipelineGraph,
+        plan: &Plan,
+        sources: &Sources<'_>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, BuildError> {
+        let universe = &pipeline.universe;
+        let mut dictionary = Dictionary::new(universe);
+        for &element in &plan.elements {
+            let definition = universe.element(element);
+            let columns: Vec<ElementIx> =
+                definition.required.iter().chain(&definition.implied).copied().collect();
+            let filter = plan.filter(&columns);
+            let table = snapshot.records(element, &filter, &mut dictionary.symbols)?;
+            progress(Progress::Read { what: &definition.name, rows: table.len() });
+            dictionary.add_records(table)?;
+        }
+        let mut overlaps: Vec<(ElementIx, OverlapRows)> = Vec::new();
+        for &element in &plan.overlaps {
+            let definition = universe.element(element);
+            let filter = plan.filter(&definition.required);
+            let rows = snapshot.overlaps(element, &filter, &mut dictionary.symbols)?;
+            progress(Progress::Read { what: &definition.name, rows: rows.pixel.len() });
+            overlaps.push((element, rows));
+        }
+        add_needed_pixels(&mut dictionary, plan, &overlaps);
+        let inputs = plan.overall_inputs.iter().copied();
+        let inputs =
+            searches(snapshot, pipeline, plan, sources, &mut dictionary, inputs, progress)?;
+        let in_the_way = match sources.output_run {
+            Some(run) => outputs(snapshot, pipeline, sources, run, &mut dictionary)?,
+            None => FxHashMap::default(),
+        };
+        let footprints = (overlaps.iter())
+            .map(|(element, rows)| Footprints::new(&dictionary, *element, rows))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { dictionary, footprints, inputs, in_the_way })
+    }
+
+    /// Where the records of an element are.
+    pub(crate) fn footprints(&self, element: ElementIx) -> Option<&Footprints> {
+        self.footprints.iter().find(|footprints| footprints.element == element)
+    }
+}
+
+/// If the common pixels are a dimension of a query, all pixels that records touch are values.
+fn add_needed_pixels(
+    dictionary: &mut Dictionary,
+    plan: &Plan,
+    overlaps: &[(ElementIx, OverlapRows)],
+) {
+    let skypix = dictionary.universe().common_skypix().ix;
+    if plan.components.iter().any(|component| component.dimensions.contains(skypix)) {
+        for (_, rows) in overlaps {
+            dictionary.add_values(skypix, rows.pixel.iter().copied());
+        }
+    }
+}
+
+fn searches(
+    snapshot: &mut dyn Snapshot,
+    pipeline: &PipelineGraph,
+    plan: &Plan,
+    sources: &Sources<'_>,
+    dictionary: &mut Dictionary,
+    dataset_types: impl Iterator<Item = DatasetTypeIx>,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<FxHashMap<DatasetTypeIx, DatasetSearch>, BuildError> {
+    let catalog = &sources.collections.catalog;
+    let mut read = Vec::new();
+    for ix in dataset_types {
+        let dataset_type = &pipeline.dataset_type(ix).dataset_type;
+        let name = &dataset_type.name;
+        let Some(registered) = sources.registered(name) else {
+            read.push((ix, None));
+            continue;
+        };
+        let filter = plan.filter(dataset_type.dimensions.required());
+        let [(tagged, tag_ranks), (calibs, calib_ranks)] = sources.holding(name);
+        let symbols = &mut dictionary.symbols;
+        let tags = if tagged.is_empty() {
+            qbb_registry::DatasetRows {
+                keys: vec![Vec::new(); dataset_type.dimensions.required().len()],
+                ..Default::default()
+            }
+        } else {
+            snapshot.datasets(registered, catalog, &tagged, &filter, symbols)?
+        };
+        let calibrations = if calibs.is_empty() {
+            None
+        } else {
+            Some(snapshot.calibrations(registered, catalog, &calibs, &filter, symbols)?)
+        };
+        let rows = tags.id.len() + calibrations.as_ref().map_or(0, |c| c.datasets.id.len());
+        progress(Progress::Read { what: name, rows });
+        // Pixels have no records; those of datasets are the values there are.
+        for (at, &dimension) in dataset_type.dimensions.required().iter().enumerate() {
+            if pipeline.universe.element(dimension).skypix().is_some() {
+                dictionary.add_values(dimension, tags.keys[at].iter().copied());
+                if let Some(calibrations) = &calibrations {
+                    let keys = &calibrations.datasets.keys;
+                    dictionary.add_values(dimension, keys[at].iter().copied());
+                }
+            }
+        }
+        read.push((ix, Some((tags, tag_ranks, calibrations, calib_ranks))));
+    }
+    // Keys depend on the number of values, so searches are made after the last value was added.
+    let mut searches = FxHashMap::default();
+    for (ix, rows) in read {
+        let group = &pipeline.dataset_type(ix).dataset_type.dimensions;
+        let search = match rows {
+            None => DatasetSearch::nothing(dictionary, group)?,
+            Some((tags, tag_ranks, calibrations, calib_ranks)) => DatasetSearch::new(
+                dictionary,
+                group,
+                (tags, &tag_ranks),
+                calibrations.map(|rows| (rows, calib_ranks.as_slice())),
+            )?,
+        };
+        searches.insert(ix, search);
+    }
+    Ok(searches)
+}
+
+/// Datasets of produced types in an output run that exists already.
+fn outputs(
+    snapshot: &mut dyn Snapshot,
+    pipeline: &PipelineGraph,
+    sources: &Sources<'_>,
+    run: CollectionIx,
+    dictionary: &mut Dictionary,
+) -> Result<FxHashMap<DatasetTypeIx, DatasetSearch>, BuildError> {
+    let mut found = FxHashMap::default();
+    for (at, node) in pipeline.dataset_types.iter().enumerate() {
+        let packages = node.dataset_type.name == qbb_pipeline::PACKAGES;
+        if node.producer.is_none() && !packages {
+            continue;
+        }
+        let Some(registered) = sources.registered(&node.dataset_type.name) else { continue };
+        let catalog = &sources.collections.catalog;
+        let symbols = &mut dictionary.symbols;
+        let rows = snapshot.datasets(registered, catalog, &[run], &Filter::default(), symbols)?;
+        let group = &node.dataset_type.dimensions;
+        let search = DatasetSearch::new(dictionary, group, (rows, &[0]), None)?;
+        found.insert(DatasetTypeIx(at as u32), search);
+    }
+    Ok(found)
+}

@@ -1,0 +1,137 @@
+//! Datasets of one type in the input collections, and the find-first rule.
+
+use qbb_dimensions::{DimensionGroup, Timespan};
+use qbb_registry::{CalibrationRows, CollectionIx, DatasetRows};
+
+use crate::dictionary::Dictionary;
+use crate::error::BuildError;
+use crate::layout::Layout;
+use crate::relation::{KeyGroups, Relation};
+
+/// All datasets of a type in all collections that are searched, in search order for each data ID.
+#[derive(Debug)]
+pub(crate) struct DatasetSearch {
+    /// Data IDs of the rows; a data ID may occur several times.
+    pub(crate) relation: Relation,
+    /// Dataset UUIDs.
+    pub(crate) id: Vec<[u8; 16]>,
+    /// Position in the search order of the collection that holds the row.
+    pub(crate) rank: Vec<u32>,
+    /// The RUN that owns the dataset.
+    pub(crate) run: Vec<CollectionIx>,
+    /// Validity range of rows of CALIBRATION collections.
+    pub(crate) validity: Vec<Option<Timespan>>,
+    /// Whether a CALIBRATION collection is searched, so that look-ups depend on time.
+    pub(crate) is_calibration: bool,
+    layout: Layout,
+    groups: KeyGroups,
+}
+
+/// What a look-up gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing.
+    Nothing,
+    /// This row.
+    Row(u32),
+    /// Several validity ranges of the first collection that matches.
+    Ambiguous(Vec<u32>),
+}
+
+impl DatasetSearch {
+    /// Joins what was read from RUN and TAGGED collections with what was read from CALIBRATION
+    /// ones; `tag_ranks` and `calibration_ranks` are the search positions of the collections that
+    /// were asked for.
+    pub(crate) fn new(
+        dictionary: &Dictionary,
+        group: &DimensionGroup,
+        tags: (DatasetRows, &[u32]),
+        calibrations: Option<(CalibrationRows, &[u32])>,
+    ) -> Result<Self, BuildError> {
+        let (tags, tag_ranks) = tags;
+        let (mut relation, origin) =
+            Relation::of_cells(dictionary, group, &tags.keys, tags.id.len());
+        let rank_of = |rows: &DatasetRows, ranks: &[u32], row: u32| {
+            ranks.get(rows.rank[row as usize] as usize).copied().unwrap_or(u32::MAX)
+        };
+        let mut id: Vec<[u8; 16]> = origin.iter().map(|&row| tags.id[row as usize]).collect();
+        let mut run: Vec<CollectionIx> = origin.iter().map(|&row| tags.run[row as usize]).collect();
+        let mut rank: Vec<u32> = origin.iter().map(|&row| rank_of(&tags, tag_ranks, row)).collect();
+        let mut validity = vec![None; id.len()];
+        let is_calibration = calibrations.is_some();
+        if let Some((rows, ranks)) = calibrations {
+            let datasets = &rows.datasets;
+            let (more, origin) =
+                Relation::of_cells(dictionary, group, &datasets.keys, datasets.id.len());
+            for (column, more) in relation.columns.iter_mut().zip(more.columns) {
+                column.extend(more);
+            }
+            relation.len += more.len;
+            id.extend(origin.iter().map(|&row| datasets.id[row as usize]));
+            run.extend(origin.iter().map(|&row| datasets.run[row as usize]));
+            rank.extend(origin.iter().map(|&row| rank_of(datasets, ranks, row)));
+            validity.extend(origin.iter().map(|&row| Some(rows.timespan[row as usize])));
+        }
+        // Rows are put into search order once, so that rows of a key come in that order.
+        let mut order: Vec<u32> = (0..id.len() as u32).collect();
+        order.sort_by_key(|&row| rank[row as usize]);
+        if !order.is_sorted() {
+            for column in &mut relation.columns {
+                *column = permuted(column, &order);
+            }
+            id = permuted(&id, &order);
+            run = permuted(&run, &order);
+            rank = permuted(&rank, &order);
+            validity = permuted(&validity, &order);
+        }
+        let layout = Layout::new(dictionary, group)?;
+        let groups = KeyGroups::new(&relation.keys(dictionary, &layout));
+        Ok(Self { relation, id, rank, run, validity, is_calibration, layout, groups })
+    }
+
+    /// A search that finds nothing.
+    pub(crate) fn nothing(
+        dictionary: &Dictionary,
+        group: &DimensionGroup,
+    ) -> Result<Self, BuildError> {
+        Self::new(dictionary, group, (DatasetRows::default(), &[]), None)
+    }
+
+    /// Number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.id.len()
+    }
+
+    /// How keys of data IDs are made.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The first dataset for a data ID. With a time, validity ranges must overlap it; without,
+    /// every validity range matches, as in a query without temporal dimensions.
+    pub(crate) fn find(&self, key: u64, time: Option<Timespan>) -> Found {
+        let rows = self.groups.rows(key);
+        let matches = |&row: &u32| match (self.validity[row as usize], time) {
+            (Some(validity), Some(time)) => validity.overlaps(time),
+            _ => true,
+        };
+        let mut matching = rows.iter().copied().filter(matches);
+        let Some(first) = matching.next() else { return Found::Nothing };
+        let rank = self.rank[first as usize];
+        let more: Vec<u32> = matching.take_while(|&row| self.rank[row as usize] == rank).collect();
+        if more.is_empty() {
+            Found::Row(first)
+        } else {
+            Found::Ambiguous([vec![first], more].concat())
+        }
+    }
+
+    /// The distinct data IDs of all rows.
+    pub(crate) fn data_ids(&self, dictionary: &Dictionary) -> Result<Relation, BuildError> {
+        self.relation.project(dictionary, &self.relation.group)
+    }
+}
+
+fn permuted<T: Clone>(values: &[T], order: &[u32]) -> Vec<T> {
+    order.iter().map(|&row| values[row as usize].clone()).collect()
+}

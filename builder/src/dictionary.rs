@@ -1,0 +1,353 @@
+//! Dense codes for the values of dimensions.
+//!
+//! A code of a dimension stands for the dimension's value together with everything that it
+//! determines: the code of a patch knows its tract and sky map, the code of a visit its instrument,
+//! filter, band and day. Joins then work on one small integer for each independent dimension.
+
+use std::sync::Arc;
+
+use qbb_dimensions::{
+    DataIdIndex, DimensionElement, DimensionGroup, ElementIx, RecordTable, Storage, Symbols,
+    Universe,
+};
+use rustc_hash::FxHashMap;
+
+use crate::error::BuildError;
+use crate::layout::Layout;
+
+/// No record, or no row.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Codes of one dimension.
+#[derive(Debug)]
+struct DimensionCodes {
+    /// A code is a row of this index.
+    index: DataIdIndex,
+    /// For each other dimension of the group, its code for each code of this dimension.
+    ancestors: Vec<(ElementIx, Vec<u32>)>,
+    /// Row of the record of each code, if the dimension has a table.
+    record: Vec<u32>,
+}
+
+/// Records of a combination, found by the codes of the dimensions that it relates.
+#[derive(Debug)]
+struct CombinationRecords {
+    generators: Vec<ElementIx>,
+    /// Codes of each record, by generator; rows that refer to unknown dimensions are left out.
+    columns: Vec<Vec<u32>>,
+    /// Row in the record table of each.
+    record: Vec<u32>,
+    index: FxHashMap<u64, u32>,
+    layout: Layout,
+}
+
+/// All values of all dimensions that a build looks at, with their records.
+#[derive(Debug)]
+pub(crate) struct Dictionary {
+    universe: Arc<Universe>,
+    /// Text of string values.
+    pub(crate) symbols: Symbols,
+    dimensions: Vec<Option<DimensionCodes>>,
+    combinations: Vec<Option<CombinationRecords>>,
+    records: Vec<Option<RecordTable>>,
+    closures: Vec<DimensionGroup>,
+}
+
+impl Dictionary {
+    pub(crate) fn new(universe: &Arc<Universe>) -> Self {
+        let n = universe.elements().len();
+        let closures = (universe.elements().iter())
+            .map(|element| DimensionGroup::of_elements(universe, [element.ix]))
+            .collect();
+        Self {
+            universe: universe.clone(),
+            symbols: Symbols::new(),
+            dimensions: (0..n).map(|_| None).collect(),
+            combinations: (0..n).map(|_| None).collect(),
+            records: (0..n).map(|_| None).collect(),
+            closures,
+        }
+    }
+
+    pub(crate) fn universe(&self) -> &Arc<Universe> {
+        &self.universe
+    }
+
+    /// The group of a dimension, or of an element's required dimensions, with all that follows.
+    pub(crate) fn closure(&self, element: ElementIx) -> &DimensionGroup {
+        &self.closures[element.index()]
+    }
+
+    /// The members of a group from which all others follow; their codes identify a data ID.
+    pub(crate) fn generators(&self, group: &DimensionGroup) -> Vec<ElementIx> {
+        let names = group.names();
+        (names.iter().copied())
+            .filter(|&ix| {
+                !names.iter().any(|&other| other != ix && self.closure(other).contains(ix))
+            })
+            .collect()
+    }
+
+    /// Number of codes of a dimension.
+    pub(crate) fn len(&self, dimension: ElementIx) -> usize {
+        self.dimensions[dimension.index()].as_ref().map_or(0, |codes| codes.index.len())
+    }
+
+    /// Whether values of the dimension were added, even if there were none.
+    pub(crate) fn has(&self, dimension: ElementIx) -> bool {
+        self.dimensions[dimension.index()].is_some()
+    }
+
+    /// Records of an element, if they were read.
+    pub(crate) fn records(&self, element: ElementIx) -> Option<&RecordTable> {
+        self.records[element.index()].as_ref()
+    }
+
+    /// Code of a dimension's required values, if they are known.
+    pub(crate) fn code(&self, dimension: ElementIx, required: &[i64]) -> Option<u32> {
+        self.dimensions[dimension.index()].as_ref()?.index.find(required)
+    }
+
+    /// For each code of `of`, the code of its ancestor `dimension`; `None` if it is itself.
+    pub(crate) fn ancestor(&self, of: ElementIx, dimension: ElementIx) -> Option<&[u32]> {
+        let codes = self.dimensions[of.index()].as_ref()?;
+        codes.ancestors.iter().find(|(ix, _)| *ix == dimension).map(|(_, map)| map.as_slice())
+    }
+
+    /// Cell of `dimension` for each code of `of`, which determines it.
+    pub(crate) fn cells(&self, of: ElementIx, dimension: ElementIx) -> &[i64] {
+        let codes = self.dimensions[of.index()].as_ref();
+        codes.map_or(&[][..], |codes| {
+            (codes.index.group().key_position(dimension))
+                .map_or(&[][..], |position| codes.index.column(position))
+        })
+    }
+
+    /// Row of the record of a dimension's code.
+    pub(crate) fn record_of_code(&self, dimension: ElementIx, code: u32) -> Option<u32> {
+        let codes = self.dimensions[dimension.index()].as_ref()?;
+        codes.record.get(code as usize).copied().filter(|&record| record != NONE)
+    }
+
+    /// Row of the record of a combination for codes of its generators.
+    pub(crate) fn record_of_combination(
+        &self,
+        element: ElementIx,
+        code: impl Fn(ElementIx) -> Option<u32>,
+    ) -> Option<u32> {
+        let combination = self.combinations[element.index()].as_ref()?;
+        let mut key = 0;
+        for (&generator, &bits) in combination.generators.iter().zip(&combination.layout.bits) {
+            key = key << bits | u64::from(code(generator)?);
+        }
+        combination.index.get(&key).copied()
+    }
+
+    /// Codes of the generators of each record of a combination, and the records' rows.
+    pub(crate) fn combination(
+        &self,
+        element: ElementIx,
+    ) -> Option<(&[ElementIx], &[Vec<u32>], &[u32])> {
+        let combination = self.combinations[element.index()].as_ref()?;
+        Some((&combination.generators, &combination.columns, &combination.record))
+    }
+
+    /// Adds values of a dimension that has no records of its own: pixels, or a view's values.
+    pub(crate) fn add_values(&mut self, dimension: ElementIx, cells: impl Iterator<Item = i64>) {
+        let codes = self.codes_mut(dimension);
+        for cell in cells {
+            codes.index.insert(&[cell]);
+        }
+    }
+
+    fn codes_mut(&mut self, dimension: ElementIx) -> &mut DimensionCodes {
+        let group = self.closures[dimension.index()].clone();
+        self.dimensions[dimension.index()].get_or_insert_with(|| DimensionCodes {
+            ancestors: (group.names().iter())
+                .filter(|&&ix| ix != dimension)
+                .map(|&ix| (ix, Vec::new()))
+                .collect(),
+            index: DataIdIndex::new(group),
+            record: Vec::new(),
+        })
+    }
+
+    /// Adds an element's records, after those of all dimensions that it depends on. Records that
+    /// refer to values left out earlier are left out too.
+    pub(crate) fn add_records(&mut self, table: RecordTable) -> Result<(), BuildError> {
+        let universe = self.universe.clone();
+        let element = universe.element(table.element);
+        // A view has the values of the column that it is a view of.
+        for &implied in &element.implied {
+            if let Storage::ViewOf(target) = universe.element(implied).storage
+                && target == element.ix
+                && let Some(position) = element.implied.iter().position(|&ix| ix == implied)
+            {
+                self.add_values(implied, table.implied[position].iter().copied());
+            }
+        }
+        if element.is_dimension() {
+            self.add_dimension(element, &table);
+        } else {
+            self.add_combination(element, &table)?;
+        }
+        self.records[element.ix.index()] = Some(table);
+        Ok(())
+    }
+
+    fn add_dimension(&mut self, element: &DimensionElement, table: &RecordTable) {
+        let universe = self.universe.clone();
+        let group = self.closure(element.ix).clone();
+        self.codes_mut(element.ix);
+        let Some(mut codes) = self.dimensions[element.ix.index()].take() else { return };
+        let direct = |dimension: ElementIx| -> Option<&[i64]> {
+            if let Some(at) = element.required.iter().position(|&ix| ix == dimension) {
+                return Some(&table.keys[at]);
+            }
+            let at = element.implied.iter().position(|&ix| ix == dimension)?;
+            Some(&table.implied[at])
+        };
+        // Cells of dimensions that follow only from an implied one are taken from its codes.
+        let through = |dimension: ElementIx| -> Option<usize> {
+            codes
+                .ancestors
+                .iter()
+                .position(|(ix, _)| direct(*ix).is_some() && self.closure(*ix).contains(dimension))
+        };
+        enum Source<'a> {
+            Direct(&'a [i64]),
+            Through(usize, &'a [i64]),
+        }
+        let mut sources: FxHashMap<ElementIx, Source<'_>> = FxHashMap::default();
+        for &name in group.names() {
+            let source = match direct(name) {
+                Some(cells) => Source::Direct(cells),
+                None => {
+                    let Some(position) = through(name) else { continue };
+                    Source::Through(position, self.cells(codes.ancestors[position].0, name))
+                }
+            };
+            sources.insert(name, source);
+        }
+        let required: Vec<&[ElementIx]> = (codes.ancestors.iter())
+            .map(|(ix, _)| universe.element(*ix).required.as_slice())
+            .collect();
+        let mut found = vec![NONE; codes.ancestors.len()];
+        let (mut cells, mut row_cells) = (Vec::new(), Vec::new());
+        'rows: for row in 0..table.len() {
+            // Ancestors stand in universe order, so what another one follows from comes first
+            // unless it is only implied; those are looked up in the second pass.
+            for pass in 0..2 {
+                for (position, (ancestor, _)) in codes.ancestors.iter().enumerate() {
+                    if (direct(*ancestor).is_some()) != (pass == 0) {
+                        continue;
+                    }
+                    cells.clear();
+                    for &dimension in required[position] {
+                        let cell = match sources.get(&dimension) {
+                            Some(Source::Direct(column)) => column[row],
+                            Some(Source::Through(at, column)) => column[found[*at] as usize],
+                            None => continue 'rows,
+                        };
+                        cells.push(cell);
+                    }
+                    match self.code(*ancestor, &cells) {
+                        Some(code) => found[position] = code,
+                        None => continue 'rows,
+                    }
+                }
+            }
+            row_cells.clear();
+            for key in group.keys() {
+                row_cells.push(match &sources[key] {
+                    Source::Direct(column) => column[row],
+                    Source::Through(at, column) => column[found[*at] as usize],
+                });
+            }
+            let code = codes.index.insert(&row_cells);
+            if code as usize == codes.record.len() {
+                codes.record.push(row as u32);
+                for ((_, map), &ancestor) in codes.ancestors.iter_mut().zip(&found) {
+                    map.push(ancestor);
+                }
+            }
+        }
+        self.dimensions[element.ix.index()] = Some(codes);
+    }
+
+    fn add_combination(
+        &mut self,
+        element: &DimensionElement,
+        table: &RecordTable,
+    ) -> Result<(), BuildError> {
+        let generators = self.generators(self.closure(element.ix));
+        let layout = Layout::new(self, self.closure(element.ix))?;
+        let coder = RowCoder::new(self, &element.required, &generators);
+        let mut columns = vec![Vec::with_capacity(table.len()); generators.len()];
+        let (mut record, mut index) = (Vec::with_capacity(table.len()), FxHashMap::default());
+        let mut codes = Vec::new();
+        for row in 0..table.len() {
+            if !coder.codes(self, &table.keys, row, &mut codes) {
+                continue;
+            }
+            let key = layout.pack(codes.iter().copied());
+            index.insert(key, row as u32);
+            record.push(row as u32);
+            for (column, &code) in columns.iter_mut().zip(&codes) {
+                column.push(code);
+            }
+        }
+        self.combinations[element.ix.index()] =
+            Some(CombinationRecords { generators, columns, record, index, layout });
+        Ok(())
+    }
+}
+
+/// Finds the codes of generators in rows of required cells.
+pub(crate) struct RowCoder {
+    /// For each generator, the positions of its required dimensions among the columns.
+    parts: Vec<(ElementIx, Vec<usize>)>,
+}
+
+impl RowCoder {
+    /// Columns are those of `required`, which must hold everything the generators require.
+    pub(crate) fn new(
+        dictionary: &Dictionary,
+        required: &[ElementIx],
+        generators: &[ElementIx],
+    ) -> Self {
+        let universe = dictionary.universe();
+        let parts = (generators.iter())
+            .map(|&generator| {
+                let positions = (universe.element(generator).required.iter())
+                    .filter_map(|ix| required.iter().position(|other| other == ix))
+                    .collect();
+                (generator, positions)
+            })
+            .collect();
+        Self { parts }
+    }
+
+    /// Puts the codes of a row into `codes`; false if one is unknown.
+    pub(crate) fn codes(
+        &self,
+        dictionary: &Dictionary,
+        columns: &[Vec<i64>],
+        row: usize,
+        codes: &mut Vec<u32>,
+    ) -> bool {
+        codes.clear();
+        let mut cells = [0i64; 16];
+        for (generator, positions) in &self.parts {
+            let Some(cells) = cells.get_mut(..positions.len()) else { return false };
+            for (cell, &position) in cells.iter_mut().zip(positions) {
+                *cell = columns[position][row];
+            }
+            match dictionary.code(*generator, cells) {
+                Some(code) => codes.push(code),
+                None => return false,
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,187 @@
+//! Why a graph could not be built.
+
+use qbb_dimensions::UniverseError;
+use qbb_dimensions::expression::ExpressionError;
+use qbb_dimensions::sphere::{RegionError, SkyPixelizationError};
+use qbb_registry::RegistryError;
+
+use crate::diagnosis::Diagnosis;
+
+/// Why a graph could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The repository could not be read.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The `where` expression is wrong.
+    #[error(transparent)]
+    Expression(#[from] ExpressionError),
+    /// A dimension is unknown.
+    #[error(transparent)]
+    Universe(#[from] UniverseError),
+    /// The pipeline does not fit the repository.
+    #[error(transparent)]
+    Pipeline(#[from] qbb_pipeline::ResolveError),
+    /// A stored region cannot be decoded.
+    #[error("region of {element} {data_id}: {source}")]
+    Region {
+        /// The dimension element.
+        element: String,
+        /// The record.
+        data_id: String,
+        /// What is wrong.
+        source: RegionError,
+    },
+    /// A skypix dimension cannot be computed.
+    #[error("skypix dimension `{dimension}`: {source}")]
+    SkyPix {
+        /// The dimension.
+        dimension: String,
+        /// What is wrong.
+        source: SkyPixelizationError,
+    },
+    /// Neither an output run nor an output collection was given.
+    #[error("no output: give an output run, or an output collection to derive its name from")]
+    NoOutput,
+    /// A value of the pipeline's data ID does not fit its dimension.
+    #[error("data ID of the pipeline: `{value}` is no value of {dimension}")]
+    PipelineDataId {
+        /// The dimension.
+        dimension: String,
+        /// The value.
+        value: String,
+    },
+    /// A task needs Python while the graph is built.
+    #[error(
+        "task `{task}` overrides {hook}, which only Python can evaluate; building graphs with such \
+         tasks is not supported yet"
+    )]
+    NeedsPython {
+        /// Label of the task.
+        task: String,
+        /// The method, or the connection with a look-up function.
+        hook: String,
+    },
+    /// A constraint refers to a dataset type that is not registered.
+    #[error(
+        "no datasets of overall input `{dataset_type}`: the dataset type is not registered in the \
+         repository; check the pipeline, or leave it out of the dataset query constraint"
+    )]
+    ConstraintNotRegistered {
+        /// The dataset type.
+        dataset_type: String,
+    },
+    /// There is no unique way to join spatial dimensions.
+    #[error(
+        "the spatial join among {elements} is ambiguous: restrict the pipeline to fewer of them"
+    )]
+    SpatialJoin {
+        /// Finest elements of the disconnected families.
+        elements: String,
+    },
+    /// More values than keys of joins can hold.
+    #[error("dimensions {group} have too many values for one join ({bits} bits of 64)")]
+    TooWide {
+        /// The dimensions.
+        group: String,
+        /// Bits that a key would take.
+        bits: u32,
+    },
+    /// Several validity ranges match one quantum.
+    #[error(
+        "ambiguous calibration: {count} validity ranges of `{dataset_type}` in `{collection}` match \
+         {data_id} of task `{task}` (datasets {datasets})"
+    )]
+    AmbiguousCalibration {
+        /// Label of the task.
+        task: String,
+        /// The dataset type.
+        dataset_type: String,
+        /// The CALIBRATION collection.
+        collection: String,
+        /// The quantum's data ID.
+        data_id: String,
+        /// Number of matches.
+        count: usize,
+        /// UUIDs of the datasets.
+        datasets: String,
+    },
+    /// More datasets than a connection takes.
+    #[error(
+        "task `{task}`: {count} datasets `{dataset_type}` for connection `{connection}`, which \
+         takes one, in quantum {data_id}: {datasets}"
+    )]
+    Scalar {
+        /// Label of the task.
+        task: String,
+        /// The connection.
+        connection: String,
+        /// The dataset type.
+        dataset_type: String,
+        /// The quantum's data ID.
+        data_id: String,
+        /// Number of datasets.
+        count: usize,
+        /// Data IDs of the datasets.
+        datasets: String,
+    },
+    /// Fewer prerequisites than a task needs.
+    #[error(
+        "task `{task}`: prerequisite `{connection}` needs {minimum} dataset(s) `{dataset_type}`, but \
+         {quanta} of its quanta have fewer, the first of them {data_id}; searched: {collections}"
+    )]
+    PrerequisiteMissing {
+        /// Label of the task.
+        task: String,
+        /// The connection.
+        connection: String,
+        /// The dataset type.
+        dataset_type: String,
+        /// Fewest datasets.
+        minimum: u32,
+        /// Number of quanta with fewer.
+        quanta: usize,
+        /// Data ID of the first of them.
+        data_id: String,
+        /// Input collections that may hold the dataset type.
+        collections: String,
+    },
+    /// An init-input is not there.
+    #[error(
+        "init-input `{dataset_type}` of task `{task}` was not found in the input collections \
+         ({collections})"
+    )]
+    InitInputMissing {
+        /// Label of the task.
+        task: String,
+        /// The dataset type.
+        dataset_type: String,
+        /// Input collections.
+        collections: String,
+    },
+    /// Outputs are there already.
+    #[error(
+        "{count} output(s) `{dataset_type}` exist already in `{run}`, for example {data_id}; choose \
+         another output run"
+    )]
+    OutputExists {
+        /// The dataset type.
+        dataset_type: String,
+        /// The output run.
+        run: String,
+        /// Number of datasets.
+        count: usize,
+        /// One of their data IDs.
+        data_id: String,
+    },
+    /// Something that real builders can do and this one cannot.
+    #[error("{0} is not supported yet")]
+    NotSupported(String),
+    /// A table of the repository refers to what it does not hold.
+    #[error("repository: {0}")]
+    Inconsistent(String),
+    /// No quanta.
+    #[error("the graph would be empty\n{0}")]
+    Empty(Box<Diagnosis>),
+}

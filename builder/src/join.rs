@@ -1,0 +1,203 @@
+//! The natural join of many relations, kept factorised.
+//!
+//! The rows of the common data ID query are never all made: the full join of, say, exposures,
+//! detectors and patches can be far larger than any group of dimensions that a task needs. The
+//! relations are arranged in a tree such that everything two of them share is also shared along
+//! the path between them (merging relations only where they are cyclic), and reduced by
+//! semi-joins down and up the tree. Then each row of each relation takes part in some row of the
+//! full join, and a projection needs only the relations that span it.
+
+use qbb_dimensions::DimensionGroup;
+
+use crate::dictionary::Dictionary;
+use crate::error::BuildError;
+use crate::relation::Relation;
+
+/// A reduced join tree.
+#[derive(Debug)]
+pub(crate) struct JoinTree {
+    bags: Vec<Relation>,
+    /// For each bag but the root, a neighbour; bags come before their parents.
+    parent: Vec<Option<usize>>,
+}
+
+impl JoinTree {
+    /// Arranges and reduces relations.
+    pub(crate) fn new(
+        dictionary: &Dictionary,
+        relations: Vec<Relation>,
+    ) -> Result<Self, BuildError> {
+        let mut pending = absorb(dictionary, relations)?;
+        let mut bags: Vec<Relation> = Vec::new();
+        let mut parent_group: Vec<Option<DimensionGroup>> = Vec::new();
+        // An ear shares with the rest only what one other relation has too; relations are taken
+        // off as ears until one is left.
+        while pending.len() > 1 {
+            if let Some((ear, group)) = find_ear(&pending) {
+                bags.push(pending.swap_remove(ear));
+                parent_group.push(Some(group));
+                continue;
+            }
+            let (a, b) = closest(&pending);
+            let merged = pending[a].join(dictionary, &pending[b])?;
+            pending.swap_remove(b);
+            pending.swap_remove(a);
+            pending.push(merged);
+            pending = absorb(dictionary, pending)?;
+        }
+        bags.extend(pending);
+        parent_group.push(None);
+        // The parent may have been merged since; it is the first later bag that has all of the
+        // ear's shared dimensions.
+        let parent = (parent_group.iter().enumerate())
+            .map(|(at, shared)| {
+                let shared = shared.as_ref()?;
+                (at + 1..bags.len()).find(|&later| shared.is_subset(&bags[later].group))
+            })
+            .collect();
+        let mut tree = Self { bags, parent };
+        tree.reduce(dictionary)?;
+        Ok(tree)
+    }
+
+    fn reduce(&mut self, dictionary: &Dictionary) -> Result<(), BuildError> {
+        for child in 0..self.bags.len() {
+            if let Some(parent) = self.parent[child] {
+                let (before, after) = self.bags.split_at_mut(parent);
+                after[0].semijoin(dictionary, &before[child])?;
+            }
+        }
+        for child in (0..self.bags.len()).rev() {
+            if let Some(parent) = self.parent[child] {
+                let (before, after) = self.bags.split_at_mut(parent);
+                before[child].semijoin(dictionary, &after[0])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the full join has no rows.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bags.iter().any(|bag| bag.len == 0)
+    }
+
+    /// The reduced relations, to be arranged again together with others.
+    pub(crate) fn into_relations(self) -> Vec<Relation> {
+        self.bags
+    }
+
+    /// Distinct rows of the full join for some of its dimensions.
+    pub(crate) fn project(
+        &self,
+        dictionary: &Dictionary,
+        group: &DimensionGroup,
+    ) -> Result<Relation, BuildError> {
+        let covering = self.bags.iter().filter(|bag| group.is_subset(&bag.group));
+        if let Some(bag) = covering.min_by_key(|bag| bag.len) {
+            return bag.project(dictionary, group);
+        }
+        let mut bags: Vec<Option<Relation>> = self.bags.iter().cloned().map(Some).collect();
+        let mut parent = self.parent.clone();
+        let mut rerooted = true;
+        // Leaves that add nothing wanted beyond what their neighbour has are cut off.
+        while rerooted {
+            rerooted = false;
+            for leaf in 0..bags.len() {
+                let Some(neighbour) = only_neighbour(&bags, &parent, leaf) else { continue };
+                let (Some(bag), Some(other)) = (&bags[leaf], &bags[neighbour]) else { continue };
+                let wanted = bag.group.intersection(group);
+                if wanted.is_subset(&other.group) {
+                    bags[leaf] = None;
+                    cut(&mut parent, leaf);
+                    rerooted = true;
+                }
+            }
+        }
+        // The rest is joined from its leaves inwards, keeping what is wanted or still shared.
+        loop {
+            let leaf = (0..bags.len())
+                .filter_map(|leaf| Some((leaf, only_neighbour(&bags, &parent, leaf)?)))
+                .min_by_key(|&(leaf, _)| bags[leaf].as_ref().map_or(0, |bag| bag.len));
+            let Some((leaf, neighbour)) = leaf else { break };
+            let Some(bag) = bags[leaf].take() else { break };
+            let Some(other) = bags[neighbour].take() else { break };
+            let kept = bag.group.intersection(&group.union(&other.group));
+            let part = bag.project(dictionary, &kept)?;
+            bags[neighbour] = Some(other.join(dictionary, &part)?);
+            cut(&mut parent, leaf);
+        }
+        match bags.into_iter().flatten().next() {
+            Some(bag) => bag.project(dictionary, group),
+            None => Ok(Relation::new(dictionary, group.clone(), Vec::new(), 0)),
+        }
+    }
+}
+
+/// The neighbour of a bag that has exactly one.
+fn only_neighbour(
+    bags: &[Option<Relation>],
+    parent: &[Option<usize>],
+    bag: usize,
+) -> Option<usize> {
+    bags[bag].as_ref()?;
+    let children = (0..parent.len()).filter(|&child| parent[child] == Some(bag));
+    let mut neighbours = children.chain(parent[bag]).filter(|&at| bags[at].is_some());
+    let first = neighbours.next()?;
+    neighbours.next().is_none().then_some(first)
+}
+
+/// Removes the edge of a bag that has exactly one.
+fn cut(parent: &mut [Option<usize>], bag: usize) {
+    parent[bag] = None;
+    for other in parent.iter_mut() {
+        if *other == Some(bag) {
+            *other = None;
+        }
+    }
+}
+
+/// Replaces each relation whose dimensions another one has by a semi-join with it.
+fn absorb(
+    dictionary: &Dictionary,
+    mut relations: Vec<Relation>,
+) -> Result<Vec<Relation>, BuildError> {
+    let mut at = 0;
+    while at < relations.len() {
+        let host = (0..relations.len())
+            .find(|&other| other != at && relations[at].group.is_subset(&relations[other].group));
+        let Some(host) = host else {
+            at += 1;
+            continue;
+        };
+        let absorbed = relations.remove(at);
+        let host = if host > at { host - 1 } else { host };
+        relations[host].semijoin(dictionary, &absorbed)?;
+        at = 0;
+    }
+    Ok(relations)
+}
+
+/// A relation that shares with all others only what one of them has, and what that is.
+fn find_ear(relations: &[Relation]) -> Option<(usize, DimensionGroup)> {
+    for (ear, relation) in relations.iter().enumerate() {
+        let others = || relations.iter().enumerate().filter(move |&(at, _)| at != ear);
+        let shared = others()
+            .map(|(_, other)| relation.group.intersection(&other.group))
+            .reduce(|a, b| a.union(&b))?;
+        if others().any(|(_, other)| shared.is_subset(&other.group)) {
+            return Some((ear, shared));
+        }
+    }
+    None
+}
+
+/// The pair that shares most dimensions, and of those the smallest.
+fn closest(relations: &[Relation]) -> (usize, usize) {
+    let pairs = (0..relations.len()).flat_map(|a| (a + 1..relations.len()).map(move |b| (a, b)));
+    pairs
+        .min_by_key(|&(a, b)| {
+            let shared = relations[a].group.intersection(&relations[b].group).names().len();
+            (usize::MAX - shared, relations[a].len.saturating_add(relations[b].len))
+        })
+        .unwrap_or((0, 1))
+}

@@ -1,0 +1,261 @@
+//! What must be read before a graph can be built.
+
+use std::collections::BTreeSet;
+
+use qbb_dimensions::expression::{
+    Column, Comparison, Condition, Conjunct, Context, Restriction, Span, Value, ValueType, bind,
+    parse,
+};
+use qbb_dimensions::{DataValue, DimensionGroup, ElementIx, KeyType, Storage, Universe};
+use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
+use qbb_registry::{CellRange, CellSet, Filter};
+
+use crate::components::{Component, split};
+use crate::error::BuildError;
+use crate::request::BuildRequest;
+
+/// A component with what its common data ID query needs.
+#[derive(Debug)]
+pub(crate) struct ComponentPlan {
+    pub(crate) component: Component,
+    /// Dimensions of the query: those of tasks and dataset types, and those that conditions name.
+    pub(crate) dimensions: DimensionGroup,
+    /// Dataset types that must exist.
+    pub(crate) constraints: Vec<DatasetTypeIx>,
+    /// Conditions joined by AND.
+    pub(crate) conditions: Vec<Conjunct>,
+    /// Finest elements of the two spatial families that are joined automatically.
+    pub(crate) spatial: Option<(ElementIx, ElementIx)>,
+}
+
+/// What is read, and with which restrictions.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) components: Vec<ComponentPlan>,
+    /// Elements whose records are needed, in universe order.
+    pub(crate) elements: Vec<ElementIx>,
+    /// Spatial elements whose common pixels are needed.
+    pub(crate) overlaps: Vec<ElementIx>,
+    /// Dataset types that are not produced by the pipeline.
+    pub(crate) overall_inputs: Vec<DatasetTypeIx>,
+    restrictions: Vec<(ElementIx, CellSet)>,
+}
+
+impl Plan {
+    pub(crate) fn new(
+        pipeline: &PipelineGraph,
+        request: &BuildRequest,
+    ) -> Result<Self, BuildError> {
+        let universe = &pipeline.universe;
+        let expression = parse(&request.data_query)?;
+        let fixed = pipeline_data_id(pipeline)?;
+        let fixed_dimensions: Vec<ElementIx> =
+            fixed.iter().flat_map(|conjunct| conjunct.dimensions(universe)).collect();
+        let mut components = Vec::new();
+        for component in split(pipeline) {
+            let own = component.dimensions(pipeline);
+            let context = Context {
+                dimensions: &own,
+                bindings: &request.bindings,
+                constrained: &fixed_dimensions,
+            };
+            let mut conditions = fixed.clone();
+            conditions.extend(bind(&expression, &context)?);
+            let named = conditions.iter().flat_map(|conjunct| conjunct.dimensions(universe));
+            let dimensions = own.union(&DimensionGroup::of_elements(universe, named));
+            let constraints = component.constraints(pipeline, &request.constraint);
+            let spatial = spatial_join(pipeline, &dimensions, &constraints)?;
+            components.push(ComponentPlan {
+                component,
+                dimensions,
+                constraints,
+                conditions,
+                spatial,
+            });
+        }
+        let elements = elements(pipeline, &components);
+        let overlaps = overlap_elements(pipeline, &components);
+        let overall_inputs = (pipeline.dataset_types.iter().enumerate())
+            .filter(|(_, node)| node.producer.is_none())
+            .map(|(at, _)| DatasetTypeIx(at as u32))
+            .filter(|&ix| is_used(pipeline, ix))
+            .collect();
+        let restrictions = restrictions(pipeline, &components);
+        Ok(Self { components, elements, overlaps, overall_inputs, restrictions })
+    }
+
+    /// The restrictions that apply to rows with these dimensions.
+    pub(crate) fn filter(&self, dimensions: &[ElementIx]) -> Filter {
+        let restrictions = (self.restrictions.iter())
+            .filter(|(dimension, _)| dimensions.contains(dimension))
+            .cloned()
+            .collect();
+        Filter { restrictions }
+    }
+
+    /// The same plan without restrictions, to find out what they leave out.
+    pub(crate) fn forget_restrictions(&mut self) {
+        self.restrictions.clear();
+    }
+}
+
+fn is_used(pipeline: &PipelineGraph, dataset_type: DatasetTypeIx) -> bool {
+    (pipeline.tasks.iter())
+        .flat_map(|task| task.quantum_inputs().chain(&task.init_inputs))
+        .any(|connection| connection.dataset_type == dataset_type)
+}
+
+/// The pipeline's own data ID as conditions.
+fn pipeline_data_id(pipeline: &PipelineGraph) -> Result<Vec<Conjunct>, BuildError> {
+    let universe = &pipeline.universe;
+    let mut conditions = Vec::new();
+    for (name, value) in &pipeline.data_id {
+        let dimension = universe.dimension(name)?;
+        let (column_type, literal) = match (dimension.key_type(), value) {
+            (Some(KeyType::Text), serde_json::Value::String(text)) => {
+                (ValueType::Text, Value::Text(text.clone()))
+            }
+            (Some(KeyType::Int), serde_json::Value::Number(number)) if number.is_i64() => {
+                (ValueType::Int, Value::Int(number.as_i64().unwrap_or_default()))
+            }
+            _ => {
+                return Err(BuildError::PipelineDataId {
+                    dimension: name.clone(),
+                    value: value.to_string(),
+                });
+            }
+        };
+        let column = Value::Column(Column::Key(dimension.ix), column_type);
+        conditions.push(Conjunct {
+            condition: Condition::Compare(column, Comparison::Equal, literal),
+            text: format!("{name} = {value} (data ID of the pipeline)"),
+            span: Span::default(),
+        });
+    }
+    Ok(conditions)
+}
+
+/// Exactly two spatial families that no constraint dataset type connects are joined, between their
+/// finest elements; with more there is no telling which are meant.
+fn spatial_join(
+    pipeline: &PipelineGraph,
+    dimensions: &DimensionGroup,
+    constraints: &[DatasetTypeIx],
+) -> Result<Option<(ElementIx, ElementIx)>, BuildError> {
+    let elements = dimensions.spatial();
+    let mut part: Vec<usize> = (0..elements.len()).collect();
+    for &constraint in constraints {
+        let group = &pipeline.dataset_type(constraint).dataset_type.dimensions;
+        let inside: Vec<usize> =
+            (0..elements.len()).filter(|&at| group.elements().contains(&elements[at])).collect();
+        for pair in inside.windows(2) {
+            let (keep, replace) = (part[pair[0]], part[pair[1]]);
+            part.iter_mut().filter(|p| **p == replace).for_each(|p| *p = keep);
+        }
+    }
+    let parts: BTreeSet<usize> = part.iter().copied().collect();
+    match (parts.len(), elements.as_slice()) {
+        (0 | 1, _) => Ok(None),
+        (2, &[a, b]) => Ok(Some((a, b))),
+        _ => Err(BuildError::SpatialJoin { elements: names(&pipeline.universe, &elements) }),
+    }
+}
+
+fn names(universe: &Universe, elements: &[ElementIx]) -> String {
+    let names: Vec<&str> = elements.iter().map(|&ix| universe.element(ix).name.as_str()).collect();
+    names.join(", ")
+}
+
+/// Groups of a task's dimensions together with those of one of its prerequisites.
+fn prerequisite_groups(
+    pipeline: &PipelineGraph,
+) -> impl Iterator<Item = (&DimensionGroup, &DimensionGroup)> {
+    pipeline.tasks.iter().flat_map(|task| {
+        task.prerequisite_inputs.iter().map(|connection| {
+            let node = pipeline.dataset_type(connection.dataset_type);
+            (&task.dimensions, &node.dataset_type.dimensions)
+        })
+    })
+}
+
+/// Elements with tables that occur in the queries or whose records must be attached, and those
+/// that others are views of.
+fn elements(pipeline: &PipelineGraph, components: &[ComponentPlan]) -> Vec<ElementIx> {
+    let universe = &pipeline.universe;
+    let mut elements = BTreeSet::new();
+    for plan in components {
+        elements.extend(plan.dimensions.elements().iter().copied());
+    }
+    for (task, dataset) in prerequisite_groups(pipeline) {
+        elements.extend(task.union(dataset).elements().iter().copied());
+    }
+    let views: Vec<ElementIx> = (elements.iter())
+        .filter_map(|&ix| match universe.element(ix).storage {
+            Storage::ViewOf(target) => Some(target),
+            _ => None,
+        })
+        .collect();
+    for target in views {
+        elements.extend(DimensionGroup::of_elements(universe, [target]).names().iter().copied());
+    }
+    elements.into_iter().filter(|&ix| universe.element(ix).has_table()).collect()
+}
+
+fn overlap_elements(pipeline: &PipelineGraph, components: &[ComponentPlan]) -> Vec<ElementIx> {
+    let universe = &pipeline.universe;
+    let mut elements = BTreeSet::new();
+    for (a, b) in components.iter().filter_map(|plan| plan.spatial) {
+        elements.extend([a, b]);
+    }
+    for (task, dataset) in prerequisite_groups(pipeline) {
+        let all = task.union(dataset);
+        let families = all.spatial();
+        if families.len() > 1 {
+            elements.extend(families);
+        }
+    }
+    elements.into_iter().filter(|&ix| universe.element(ix).has_table()).collect()
+}
+
+/// What the conditions of all components leave possible for single dimensions.
+///
+/// The `where` expression does not apply to prerequisites, so dimensions that one has beyond its
+/// task's are read without restriction.
+fn restrictions(
+    pipeline: &PipelineGraph,
+    components: &[ComponentPlan],
+) -> Vec<(ElementIx, CellSet)> {
+    let free: BTreeSet<ElementIx> = prerequisite_groups(pipeline)
+        .flat_map(|(task, dataset)| {
+            dataset.names().iter().copied().filter(|&ix| !task.contains(ix))
+        })
+        .collect();
+    // All components have the same conditions.
+    let conditions = components.first().map_or(&[][..], |plan| &plan.conditions);
+    let mut restrictions: Vec<(ElementIx, CellSet)> = Vec::new();
+    for (dimension, restriction) in conditions.iter().filter_map(|c| c.condition.restriction()) {
+        let known = restrictions.iter().any(|(other, _)| *other == dimension);
+        if known || free.contains(&dimension) {
+            continue;
+        }
+        restrictions.push((dimension, cell_set(restriction)));
+    }
+    restrictions
+}
+
+fn cell_set(restriction: Restriction) -> CellSet {
+    match restriction {
+        Restriction::Values(values) => CellSet::Values(values),
+        Restriction::Intervals(intervals) => CellSet::Ranges(
+            intervals.into_iter().map(|i| CellRange { first: i.first, last: i.last }).collect(),
+        ),
+    }
+}
+
+/// Text of what a restriction allows, for messages.
+pub(crate) fn value_text(value: &DataValue) -> String {
+    match value {
+        DataValue::Int(number) => number.to_string(),
+        DataValue::Text(text) => format!("'{text}'"),
+    }
+}

@@ -1,0 +1,114 @@
+//! What a build is asked for, and what it gives.
+
+use std::collections::BTreeMap;
+
+use qbb_dimensions::expression::Bindings;
+use qbb_graph::QuantumGraph;
+use qbb_pipeline::PipelineDefinition;
+
+/// Which overall inputs must exist for a data ID to be part of the initial query.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum DatasetConstraint {
+    /// Every overall input that is not a prerequisite, has dimensions and does not defer.
+    #[default]
+    All,
+    /// None.
+    Off,
+    /// These dataset types, as far as they are inputs of the pipeline.
+    Names(Vec<String>),
+}
+
+impl DatasetConstraint {
+    /// Reads `all`, `off` or names separated by commas.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.trim() {
+            "" | "all" | "ALL" => Self::All,
+            "off" | "OFF" => Self::Off,
+            names => Self::Names(
+                names
+                    .split(',')
+                    .map(|name| name.trim().to_owned())
+                    .filter(|n| !n.is_empty())
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// Everything that a build depends on besides the repository.
+#[derive(Debug, Clone, Default)]
+pub struct BuildRequest {
+    /// The pipeline, not yet resolved.
+    pub pipeline: PipelineDefinition,
+    /// Input collections in search order: names, shell globs, or several separated by commas.
+    pub inputs: Vec<String>,
+    /// CHAINED collection that outputs and inputs will be found in.
+    pub output: Option<String>,
+    /// RUN collection of the outputs; by default the output followed by the time in UTC.
+    pub output_run: Option<String>,
+    /// The `where` expression; blank for no restriction.
+    pub data_query: String,
+    /// Values of bind names in the expression.
+    pub bindings: Bindings,
+    /// Which overall inputs constrain the initial query.
+    pub constraint: DatasetConstraint,
+    /// Absolute URIs of the roots of datastores by name, each ending in `/`.
+    pub datastore_roots: BTreeMap<String, String>,
+    /// Who builds.
+    pub user: String,
+    /// The command that asked for it.
+    pub command: String,
+    /// Further facts for the graph's header.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A finished build.
+#[derive(Debug)]
+pub struct Build {
+    /// The graph.
+    pub graph: QuantumGraph,
+    /// What became of each task's quanta, in the order of tasks.
+    pub tasks: Vec<TaskOutcome>,
+    /// Statements or requests that were sent to the repository; independent of the number of
+    /// quanta.
+    pub statements: u64,
+}
+
+/// What became of a task's quanta.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskOutcome {
+    /// Label.
+    pub label: String,
+    /// Quanta that the initial query gave.
+    pub initial: usize,
+    /// Quanta in the graph.
+    pub kept: usize,
+    /// Connections for which quanta had fewer datasets than the minimum, with the number of quanta
+    /// dropped for that reason.
+    pub no_work: Vec<(String, usize)>,
+}
+
+/// How far a build has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress<'a> {
+    /// Something was read from the repository.
+    Read {
+        /// A dimension element or dataset type.
+        what: &'a str,
+        /// Number of rows.
+        rows: usize,
+    },
+    /// The data IDs of a part of the pipeline are known.
+    DataIds {
+        /// Number of tasks of the part.
+        tasks: usize,
+        /// Number of its quanta before pruning.
+        quanta: usize,
+    },
+    /// Quanta of a task are final.
+    Task(&'a TaskOutcome),
+    /// The graph is being put together.
+    Assembling,
+}
