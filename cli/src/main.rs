@@ -1,2 +1,36 @@
-//! The `qbb` command.
-fn main() {}
+//! The `qbb` command: arguments, rendering and exit codes; knows no algorithms.
+
+mod arguments;
+mod commands;
+mod output;
+
+use std::io::Write as _;
+use std::process;
+
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Format};
+use crate::output::{Failure, Terminal};
+
+fn main() -> process::ExitCode {
+    let arguments = Arguments::parse();
+    let terminal = Terminal::new(arguments.format, arguments.quiet);
+    match commands::execute(arguments.command, terminal) {
+        Ok(code) => process::ExitCode::from(code as u8),
+        Err(failure) => {
+            let code = failure.code();
+            report(failure, arguments.format);
+            process::ExitCode::from(code as u8)
+        }
+    }
+}
+
+/// Errors go to standard error in either format, so that standard output holds results only.
+fn report(failure: Failure, format: Format) {
+    let mut err = std::io::stderr().lock();
+    // Nothing sensible is left to do when standard error is gone.
+    let _ = match format {
+        Format::Json => writeln!(err, "{}", failure.to_json()),
+        Format::Text => write!(err, "{:?}", miette::Report::new(failure)),
+    };
+}

@@ -1,1 +1,11 @@
-//! A small made-up release and tasks that work on its pixels; knows every stage only as a library user does.
+//! A small made-up release and tasks that work on its pixels; knows every stage only as a library
+//! user does.
+
+mod error;
+mod image;
+mod picture;
+mod release;
+mod sky;
+
+pub use error::DemoError;
+pub use release::{ReleaseSummary, make_release};

@@ -1,1 +1,13 @@
 //! The submit directory: its layout, its status and its reports; knows no SQL.
+
+mod counts;
+mod directory;
+mod error;
+mod report;
+mod status;
+
+pub use counts::{QuantumCounts, TaskCounts, count_by_task};
+pub use directory::{Submission, SubmitDirectory};
+pub use error::SubmitError;
+pub use report::{Caveat, DatasetCounts, Failure, Report};
+pub use status::Status;

@@ -1,1 +1,9 @@
 //! Graph and journal in, personal registry out; knows nothing of execution.
+
+mod batch;
+mod collections;
+mod error;
+mod transfer;
+
+pub use error::TransferError;
+pub use transfer::{TransferOptions, TransferReport, transfer};

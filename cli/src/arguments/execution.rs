@@ -1,0 +1,68 @@
+//! Arguments of commands that execute and what follows.
+
+use camino::Utf8PathBuf;
+use clap::{ArgAction, Args};
+
+/// Arguments of `qbb run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Submit directory, or a graph file.
+    pub target: Utf8PathBuf,
+    /// Quanta to run at a time; 0 is one for each processor.
+    #[arg(short, long, default_value_t = 1)]
+    pub jobs: usize,
+    /// Repository whose datastore takes the outputs (graph files only).
+    #[arg(long, value_name = "REPO")]
+    pub personal: Option<String>,
+    /// Repository that relative input paths of a `.qg` belong to, if it is not the personal one.
+    #[arg(short = 'b', long, value_name = "RELEASE")]
+    pub butler_config: Option<String>,
+    /// Folder for the journal and logs (graph files only; default GRAPH.run).
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<Utf8PathBuf>,
+    /// Stop starting quanta after this many failures.
+    #[arg(long, value_name = "N")]
+    pub max_failures: Option<u32>,
+    /// Count partial outputs as a failure (the default) or as success with a caveat.
+    #[arg(
+        long, default_value_t = true, action = ArgAction::Set, value_name = "BOOL",
+        num_args = 0..=1, default_missing_value = "true"
+    )]
+    pub raise_on_partial_outputs: bool,
+    /// Run even if another run seems to be working on the same directory.
+    #[arg(long)]
+    pub force: bool,
+    /// Python interpreter with the middleware installed.
+    #[arg(long, value_name = "PROGRAM", env = "QBB_PYTHON")]
+    pub python: Option<Utf8PathBuf>,
+}
+
+/// Arguments of `qbb status`.
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// Submit directory.
+    pub submit_dir: Utf8PathBuf,
+}
+
+/// Arguments of `qbb report`.
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// Submit directory.
+    pub submit_dir: Utf8PathBuf,
+    /// Most failures to show.
+    #[arg(long, default_value_t = 20)]
+    pub limit: usize,
+}
+
+/// Arguments of `qbb transfer`.
+#[derive(Debug, Args)]
+pub struct TransferArguments {
+    /// Submit directory.
+    pub submit_dir: Utf8PathBuf,
+    /// Also register the inputs, by reference, with the collections they were found in.
+    #[arg(long)]
+    pub inputs: bool,
+    /// Do not put the run into the CHAINED output collection.
+    #[arg(long)]
+    pub no_output_chain: bool,
+}

@@ -1,0 +1,74 @@
+//! The command line: one definition behind parsing, help, completions and man pages.
+
+mod build;
+mod execution;
+mod repository;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub use build::{BuildArguments, PipelineCommand, PrepareArguments};
+pub use execution::{ReportArguments, RunArguments, StatusArguments, TransferArguments};
+pub use repository::{CreateArguments, DemoArguments, DotLevel, GraphCommand, RecordPathsArgument};
+
+/// Run pipelines over a data release that you cannot write to, and keep the results in a
+/// repository of your own.
+#[derive(Debug, Parser)]
+#[command(name = "qbb", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 success; 1 some quanta failed or a check found a problem; \
+    2 wrong arguments; 3 unusable input; 4 the system refused (disk, permissions, Python); \
+    130 interrupted.")]
+pub struct Arguments {
+    /// How reports are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true, display_order = 900)]
+    pub format: Format,
+    /// Print results and errors only, no progress.
+    #[arg(short, long, global = true, display_order = 901)]
+    pub quiet: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Forms of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables for people.
+    Text,
+    /// One JSON document on standard output.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a small release, process it and look at the result; needs nothing but this program.
+    Demo(DemoArguments),
+    /// Create a personal repository with the universe of a release.
+    Create(CreateArguments),
+    /// Export pipelines from Python.
+    #[command(subcommand)]
+    Pipeline(PipelineCommand),
+    /// Build a quantum graph into a submit directory, ready to run.
+    Prepare(PrepareArguments),
+    /// Build, inspect and convert quantum graphs.
+    #[command(subcommand)]
+    Graph(GraphCommand),
+    /// Execute a submit directory or a graph; run again to continue where it stopped.
+    Run(RunArguments),
+    /// Show how far a submit directory is.
+    Status(StatusArguments),
+    /// Report what happened: failures with their messages, datasets by type.
+    Report(ReportArguments),
+    /// Put the outputs of a submit directory into the personal repository.
+    Transfer(TransferArguments),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder.
+    Man {
+        /// The folder.
+        folder: camino::Utf8PathBuf,
+    },
+}

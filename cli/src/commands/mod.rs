@@ -1,0 +1,34 @@
+//! The commands, one module each.
+
+mod build;
+mod create;
+mod demo;
+mod graph;
+mod manual;
+mod opened;
+mod pipeline;
+mod prepare;
+mod report;
+mod run;
+mod status;
+mod transfer;
+
+use crate::arguments::Command;
+use crate::output::{ExitCode, Failure, Terminal};
+
+/// Does what the arguments say.
+pub fn execute(command: Command, terminal: Terminal) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Demo(arguments) => demo::execute(&arguments, terminal),
+        Command::Create(arguments) => create::execute(&arguments, terminal),
+        Command::Pipeline(command) => pipeline::execute(command, terminal),
+        Command::Prepare(arguments) => prepare::execute(&arguments, terminal),
+        Command::Graph(command) => graph::execute(command, terminal),
+        Command::Run(arguments) => run::execute(&arguments, terminal),
+        Command::Status(arguments) => status::execute(&arguments, terminal),
+        Command::Report(arguments) => report::execute(&arguments, terminal),
+        Command::Transfer(arguments) => transfer::execute(&arguments, terminal),
+        Command::Completions { shell } => manual::completions(shell, terminal),
+        Command::Man { folder } => manual::pages(&folder, terminal),
+    }
+}

@@ -1,0 +1,38 @@
+//! Graphs and submit directories named on the command line.
+
+use camino::Utf8Path;
+use qbb::GraphIdentity;
+use qbb::journal::{JournalState, read_state};
+use qbb_graph::{Check, QuantumGraph};
+use qbb_submit_dirs::SubmitDirectory;
+
+use crate::output::Failure;
+
+/// A submit directory with its graph and what its journal adds up to.
+pub struct OpenedRun {
+    /// The directory.
+    pub directory: SubmitDirectory,
+    /// The graph.
+    pub graph: QuantumGraph,
+    /// What happened so far.
+    pub journal: JournalState,
+}
+
+impl OpenedRun {
+    /// Opens and checks everything.
+    pub fn open(root: &Utf8Path) -> Result<Self, Failure> {
+        let directory = SubmitDirectory::open(root)?;
+        let graph = qbb_graph::open(&directory.graph(), Check::Full)?;
+        let journal = read_state(&directory.journal(), &graph, GraphIdentity::of(&graph))?;
+        Ok(Self { directory, graph, journal })
+    }
+}
+
+/// The graph in a file, or in a submit directory.
+pub fn open_graph(place: &Utf8Path) -> Result<QuantumGraph, Failure> {
+    if place.is_dir() {
+        let directory = SubmitDirectory::open(place)?;
+        return Ok(qbb_graph::open(&directory.graph(), Check::Full)?);
+    }
+    Ok(qbb_graph::open(place, Check::Full)?)
+}

@@ -1,0 +1,144 @@
+//! `qbb pipeline`, and pipelines named on the command line of other commands.
+
+use std::process::Stdio;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use qbb_executor::python::{Interpreter, WorkerPackage};
+use qbb_pipeline::{LoadedPipeline, PipelineDefinition};
+use serde::{Deserialize, Serialize};
+
+use crate::arguments::{PipelineCommand, PythonArguments};
+use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
+
+/// Exports a pipeline.
+pub fn execute(command: PipelineCommand, terminal: Terminal) -> Result<ExitCode, Failure> {
+    let PipelineCommand::Export { pipeline, output, python } = command;
+    let bars = ProgressBars::new(terminal);
+    bars.stage("exporting the pipeline with Python");
+    let export = export(&pipeline, &python)?;
+    let definition = PipelineDefinition::from_export(&export)?;
+    write_whole(&output, export.as_bytes())?;
+    drop(bars);
+    let exported = Exported { pipeline: &pipeline, output: &output, tasks: definition.tasks.len() };
+    terminal.result(&exported, |exported| {
+        format!("{} tasks of {} exported to {}", exported.tasks, exported.pipeline, exported.output)
+    })?;
+    Ok(ExitCode::Success)
+}
+
+#[derive(Serialize)]
+struct Exported<'a> {
+    pipeline: &'a str,
+    output: &'a Utf8Path,
+    tasks: usize,
+}
+
+/// A pipeline with the text of the file that it can be read from again.
+pub struct PipelineText {
+    /// The pipeline.
+    pub definition: PipelineDefinition,
+    /// An export, or a native pipeline file.
+    pub text: String,
+    /// Name that says which.
+    pub name: &'static str,
+}
+
+/// Reads an exported or native pipeline, or has Python export one.
+pub fn load(pipeline: &str, python: &PythonArguments) -> Result<PipelineText, Failure> {
+    let (path, labels) = match pipeline.split_once('#') {
+        Some((path, labels)) => (Utf8Path::new(path), Some(labels)),
+        None => (Utf8Path::new(pipeline), None),
+    };
+    let loaded = PipelineDefinition::load(path)?;
+    if let LoadedPipeline::Python = loaded {
+        let text = export(pipeline, python)?;
+        let definition = PipelineDefinition::from_export(&text)?;
+        return Ok(PipelineText { definition, text, name: "pipeline.json" });
+    }
+    if !python.config.is_empty() || !python.config_file.is_empty() {
+        return Err(Failure::usage(format!(
+            "configuration overrides are for Python pipelines; {path} is not one"
+        ))
+        .with_hint("for an exported pipeline give the overrides to `qbb pipeline export`"));
+    }
+    let text = fs_err::read_to_string(path).map_err(Failure::from_error)?;
+    let (mut definition, name) = match loaded {
+        LoadedPipeline::Export(definition) => (definition, "pipeline.json"),
+        LoadedPipeline::Native(definition) => (definition, "pipeline.yaml"),
+        LoadedPipeline::Python => unreachable!("handled above"),
+    };
+    if let Some(labels) = labels {
+        definition = definition.select(labels.split(',').map(str::trim))?;
+    }
+    Ok(PipelineText { definition, text, name })
+}
+
+/// The exporter's one line on standard error when it fails.
+#[derive(Deserialize)]
+struct ExportFault {
+    error: FaultBody,
+}
+
+#[derive(Deserialize)]
+struct FaultBody {
+    message: String,
+    task: Option<String>,
+    hint: Option<String>,
+}
+
+/// Has Python look at a pipeline; returns the export's text.
+fn export(pipeline: &str, python: &PythonArguments) -> Result<String, Failure> {
+    let interpreter = Interpreter::find(python.python.as_deref())?;
+    let package = WorkerPackage::unpack()?;
+    let mut command = interpreter.module(&package, "qbb_worker.export");
+    command.arg(pipeline).args(["-o", "-"]).stdin(Stdio::null());
+    for value in &python.config {
+        command.args(["-c", value]);
+    }
+    for value in &python.config_file {
+        command.args(["-C", value]);
+    }
+    let output = command
+        .output()
+        .map_err(|error| Failure::system("the Python interpreter could not be started", error))?;
+    if output.status.success() {
+        return String::from_utf8(output.stdout).map_err(Failure::internal);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    // Task modules may print while they are imported; the exporter speaks last.
+    let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    Err(match serde_json::from_str::<ExportFault>(last) {
+        Ok(ExportFault { error }) => {
+            let message = match error.task {
+                Some(task) => format!("pipeline {pipeline}, task `{task}`: {}", error.message),
+                None => format!("pipeline {pipeline}: {}", error.message),
+            };
+            let failure = Failure::input(message);
+            match error.hint {
+                Some(hint) => failure.with_hint(hint),
+                None => failure,
+            }
+        }
+        Err(_) => Failure::input(format!("pipeline {pipeline} could not be exported: {last}"))
+            .with_code(ExitCode::System)
+            .with_hint("is the middleware installed in that Python? choose another with --python"),
+    })
+}
+
+/// Writes a file that appears whole or not at all.
+pub fn write_whole(path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_str().is_empty() => parent.to_owned(),
+        _ => Utf8PathBuf::from("."),
+    };
+    let fail = |error| Failure::system(format!("{path} could not be written"), error);
+    fs_err::create_dir_all(&folder).map_err(fail)?;
+    let mut file = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
+        .tempfile_in(&folder)
+        .map_err(fail)?;
+    std::io::Write::write_all(&mut file, bytes).map_err(fail)?;
+    file.as_file().sync_all().map_err(fail)?;
+    file.persist(path).map_err(|error| fail(error.error))?;
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! `qbb prepare`.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use qbb::GraphIdentity;
+use qbb_datastore::RepositoryConfig;
+use qbb_submit_dirs::{Submission, SubmitDirectory};
+use serde::Serialize;
+
+use crate::arguments::PrepareArguments;
+use crate::commands::build::{Built, build};
+use crate::commands::pipeline::write_whole;
+use crate::output::{ExitCode, Failure, Terminal};
+
+#[derive(Serialize)]
+struct Prepared<'a> {
+    submit_dir: &'a Utf8Path,
+    quanta: usize,
+    datasets: usize,
+    tasks: usize,
+    output_run: &'a str,
+    output: Option<&'a str>,
+}
+
+/// Builds a graph into a new submit directory.
+pub fn execute(arguments: &PrepareArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
+    // What would be refused after a long build is looked at before it.
+    let personal = personal_root(&arguments.personal)?;
+    SubmitDirectory::check_free(&arguments.submit_dir)?;
+    let Built { build, pipeline } = build(&arguments.build, terminal)?;
+    let graph = &build.graph;
+    let mut submission = Submission::new(
+        &arguments.build.butler_config,
+        &personal,
+        &arguments.build.pipeline,
+    );
+    submission.graph = GraphIdentity::of(graph).to_string();
+    submission.options = options(arguments);
+    let directory = SubmitDirectory::create(&arguments.submit_dir, submission, |directory| {
+        write_whole(&directory.root().join(pipeline.name), pipeline.text.as_bytes())?;
+        Ok::<(), Failure>(qbb_graph::write_native(graph, &directory.graph())?)
+    })?;
+    let prepared = Prepared {
+        submit_dir: directory.root(),
+        quanta: graph.quanta.len(),
+        datasets: graph.datasets.len(),
+        tasks: build.tasks.iter().filter(|task| task.kept != 0).count(),
+        output_run: &graph.header.output_run,
+        output: graph.header.output.as_deref(),
+    };
+    terminal.result(&prepared, |prepared| {
+        format!(
+            "{} quanta of {} tasks are ready in {}\nnext: qbb run {}",
+            prepared.quanta, prepared.tasks, prepared.submit_dir, prepared.submit_dir
+        )
+    })?;
+    Ok(ExitCode::Success)
+}
+
+/// The folder of a personal repository, which must be local and exist.
+fn personal_root(place: &str) -> Result<Utf8PathBuf, Failure> {
+    let config = RepositoryConfig::open(place)?;
+    config.local_root().ok_or_else(|| {
+        Failure::input(format!("the personal repository {place} is not a local folder"))
+    })
+}
+
+fn options(arguments: &PrepareArguments) -> std::collections::BTreeMap<String, serde_json::Value> {
+    let build = &arguments.build;
+    [
+        ("input", serde_json::json!(build.input)),
+        ("output", serde_json::json!(build.output)),
+        ("output_run", serde_json::json!(build.output_run)),
+        ("data_query", serde_json::json!(build.data_query)),
+        ("dataset_query_constraint", serde_json::json!(build.dataset_query_constraint)),
+        ("config", serde_json::json!(build.python.config)),
+        ("config_file", serde_json::json!(build.python.config_file)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}

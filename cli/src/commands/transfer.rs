@@ -1,0 +1,48 @@
+//! `qbb transfer`.
+
+use qbb_datastore::RepositoryConfig;
+use qbb_transfer::{TransferOptions, TransferReport, transfer};
+
+use crate::arguments::TransferArguments;
+use crate::commands::opened::OpenedRun;
+use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
+
+/// Puts the outputs of a submit directory into its personal repository.
+pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
+    let opened = OpenedRun::open(&arguments.submit_dir)?;
+    let place = &opened.directory.submission().personal;
+    let mut personal = qbb_registry::open_write(&RepositoryConfig::open(place.as_str())?)?;
+    let bars = ProgressBars::new(terminal);
+    bars.stage("transferring");
+    let options = TransferOptions {
+        inputs: arguments.inputs,
+        output_chain: !arguments.no_output_chain,
+    };
+    let report = transfer(
+        &opened.graph,
+        &opened.journal,
+        &mut *personal,
+        options,
+        &mut |done, total| bars.count("transferring", done, total),
+    )?;
+    drop(bars);
+    terminal.result(&report, |report| describe(report, place.as_str()))?;
+    Ok(ExitCode::Success)
+}
+
+fn describe(report: &TransferReport, place: &str) -> String {
+    let inputs = match report.inputs {
+        0 => String::new(),
+        inputs => format!(" and {inputs} inputs by reference"),
+    };
+    format!(
+        "{} outputs{inputs} are in {place}\n\
+         new: {} datasets, {} dimension records, {} dataset types, {} collections, {} memberships",
+        report.outputs,
+        report.datasets_inserted,
+        report.records_inserted,
+        report.dataset_types_registered,
+        report.collections_registered,
+        report.associations_inserted,
+    )
+}

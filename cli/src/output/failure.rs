@@ -1,0 +1,188 @@
+//! Errors as people see them.
+
+use std::error::Error;
+use std::fmt;
+
+use miette::Diagnostic;
+
+/// Exit codes, as `qbb --help` documents them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Everything asked for was done.
+    Success = 0,
+    /// Some quanta failed, or a check found a problem.
+    Incomplete = 1,
+    /// The arguments are wrong.
+    Usage = 2,
+    /// A repository, pipeline, graph or submit directory cannot be used.
+    Input = 3,
+    /// The system refused: disk, permissions, Python.
+    System = 4,
+    /// The user interrupted.
+    Interrupted = 130,
+}
+
+/// An error with its exit code and what to do about it.
+#[derive(Debug)]
+pub struct Failure {
+    code: ExitCode,
+    message: String,
+    hint: Option<String>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// Input that cannot be used.
+    pub fn input(message: impl fmt::Display) -> Self {
+        Self::new(ExitCode::Input, message)
+    }
+
+    /// Wrong arguments.
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Self::new(ExitCode::Usage, message)
+    }
+
+    /// Something the system would not do.
+    pub fn system(message: impl fmt::Display, source: impl Error + Send + Sync + 'static) -> Self {
+        Self { source: Some(Box::new(source)), ..Self::new(ExitCode::System, message) }
+    }
+
+    /// Something that cannot happen.
+    pub fn internal(source: impl Error + Send + Sync + 'static) -> Self {
+        Self::system("this is an error in qbb; please report it", source)
+    }
+
+    /// An error with the chain of its causes; the system's refusals are told from bad input by
+    /// looking for an I/O error among them.
+    pub fn from_error(error: impl Error + Send + Sync + 'static) -> Self {
+        let mut code = ExitCode::Input;
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(current) = cause {
+            if let Some(io) = current.downcast_ref::<std::io::Error>()
+                && io.kind() != std::io::ErrorKind::NotFound
+            {
+                code = ExitCode::System;
+            }
+            cause = current.source();
+        }
+        let message = error.to_string();
+        let source = Chain::of_causes(&error, &message).map(Into::into);
+        Self { code, message, hint: None, source }
+    }
+
+    /// Adds advice.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Sets the exit code.
+    pub fn with_code(mut self, code: ExitCode) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> ExitCode {
+        self.code
+    }
+
+    /// The error as a JSON object.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut causes = Vec::new();
+        let mut cause = self.source();
+        while let Some(current) = cause {
+            causes.push(current.to_string());
+            cause = current.source();
+        }
+        serde_json::json!({
+            "error": {
+                "message": self.message,
+                "causes": causes,
+                "hint": self.hint,
+                "exit_code": self.code as u8,
+            }
+        })
+    }
+
+    fn new(code: ExitCode, message: impl fmt::Display) -> Self {
+        Self { code, message: message.to_string(), hint: None, source: None }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+impl Diagnostic for Failure {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+    }
+}
+
+/// An owned copy of a chain of causes, since the causes themselves are borrowed.
+#[derive(Debug)]
+struct Chain {
+    message: String,
+    source: Option<Box<Chain>>,
+}
+
+impl Chain {
+    /// The causes of an error, without those whose text its message repeats already.
+    fn of_causes(error: &(dyn Error + 'static), said: &str) -> Option<Box<Self>> {
+        let cause = error.source()?;
+        let message = cause.to_string();
+        if said.contains(&message) {
+            return Self::of_causes(cause, said);
+        }
+        let source = Self::of_causes(cause, &message);
+        Some(Box::new(Self { message, source }))
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Chain {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+macro_rules! failures {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::from_error(error)
+            }
+        })*
+    };
+}
+
+failures!(
+    qbb::journal::JournalError,
+    qbb_builder::BuildError,
+    qbb_datastore::RepositoryError,
+    qbb_demo::DemoError,
+    qbb_executor::RunError,
+    qbb_executor::python::InterpreterError,
+    qbb_executor::python::PackageError,
+    qbb_graph::GraphError,
+    qbb_pipeline::PipelineReadError,
+    qbb_pipeline::UnknownLabelError,
+    qbb_registry::RegistryError,
+    qbb_submit_dirs::SubmitError,
+    qbb_transfer::TransferError,
+);

@@ -1,0 +1,71 @@
+//! Progress of long work, for people who watch.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::terminal::Terminal;
+
+/// One line that says what is being done and how far it is.
+#[derive(Debug)]
+pub struct ProgressBars {
+    bar: ProgressBar,
+}
+
+impl ProgressBars {
+    /// A line on standard error, or nothing where nobody watches.
+    pub fn new(terminal: Terminal) -> Self {
+        let target = if terminal.shows_progress() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self { bar }
+    }
+
+    /// Begins work of unknown length.
+    pub fn stage(&self, what: &str) {
+        self.bar.set_style(ProgressStyle::default_spinner());
+        self.bar.set_message(what.to_owned());
+    }
+
+    /// Begins work of known length, of which some is done.
+    pub fn count(&self, what: &str, done: u64, total: u64) {
+        if let Ok(style) = ProgressStyle::with_template(
+            "{msg} {wide_bar:.cyan/dim} {pos}/{len} {per_sec:.dim} {eta:.dim}",
+        ) {
+            self.bar.set_style(style);
+        }
+        self.bar.set_message(what.to_owned());
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+        self.bar.reset_eta();
+    }
+
+    /// What is being done, without a change of how far it is.
+    pub fn message(&self, what: &str) {
+        self.bar.set_message(what.to_owned());
+    }
+
+    /// How much is done.
+    pub fn position(&self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    /// A line above the bar, such as a failure.
+    pub fn line(&self, text: &str) {
+        self.bar.suspend(|| {
+            // Nothing sensible is left to do when standard error is gone.
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), "{text}");
+        });
+    }
+}
+
+impl Drop for ProgressBars {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

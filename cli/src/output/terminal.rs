@@ -1,0 +1,86 @@
+//! Standard output, as tables or as JSON.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::failure::Failure;
+use crate::arguments::Format;
+
+/// Where results go and how they look.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    format: Format,
+    quiet: bool,
+}
+
+impl Terminal {
+    /// Results in a format; progress unless quiet or not watched by a person.
+    pub fn new(format: Format, quiet: bool) -> Self {
+        Self { format, quiet }
+    }
+
+    /// Whether progress should be drawn.
+    pub fn shows_progress(self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    /// Whether results are wanted as JSON.
+    pub fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints a result: `value` as JSON, or the text of `text` for people.
+    pub fn result<T: Serialize>(
+        self,
+        value: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
+        let text = match self.format {
+            Format::Json => serde_json::to_string_pretty(value).map_err(Failure::internal)?,
+            Format::Text => text(value),
+        };
+        self.print(&text)
+    }
+
+    /// Prints text as it is, with a newline at its end. A reader that went away is no failure.
+    pub fn print(self, text: &str) -> Result<(), Failure> {
+        let mut out = std::io::stdout().lock();
+        match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Failure::system("standard output could not be written", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says something that is not a result, to people only.
+    pub fn note(self, text: &str) {
+        if !self.quiet && self.format == Format::Text {
+            // Nothing sensible is left to do when standard error is gone.
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+}
+
+/// A table without lines: the first `left` columns are text, the others numbers.
+pub fn table<const N: usize>(
+    header: [&str; N],
+    left: usize,
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if i >= left {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}

@@ -1,0 +1,120 @@
+//! Graphs are those of the real builder.
+
+use crate::kit::{
+    DEFAULTS, Scratch, WHERE, command, other_release, pipeline, qbb, release, script, succeeded,
+};
+
+/// One thing to build.
+struct Case<'a> {
+    release: &'a std::path::Path,
+    pipeline: &'a str,
+    inputs: &'a str,
+    query: &'a str,
+}
+
+/// Builds with both builders and lets the kit compare every quantum, dataset, edge and record.
+fn compare(case: &Case<'_>) {
+    let scratch = Scratch::new();
+    let (real, ours) = (scratch.path("real.qg"), scratch.path("ours.qg"));
+    let repository = case.release.display().to_string();
+    let pipeline = pipeline(case.pipeline);
+    let run = ["--output", "u/test", "--output-run", "u/test/run1"];
+    let mut arguments = vec![repository.as_str(), &pipeline, &real, "--input", case.inputs];
+    arguments.extend(run);
+    arguments.extend(["--where", case.query]);
+    script("build_graph.py", &arguments);
+    let mut arguments = vec!["graph", "build", "-b", &repository, "-p", &pipeline];
+    arguments.extend(["-i", case.inputs, "-d", case.query, "-q", &ours]);
+    arguments.extend(run);
+    qbb(&arguments);
+    let verdict = script("compare_graphs.py", &[&real, &ours]);
+    assert!(verdict.contains("SAME"), "{verdict}");
+}
+
+#[test]
+fn a_data_release_pipeline() {
+    for release in [release(), other_release()] {
+        compare(&Case { release, pipeline: "data_release", inputs: DEFAULTS, query: WHERE });
+    }
+}
+
+#[test]
+fn inputs_found_in_tagged_and_calibration_collections() {
+    let inputs = "QbbCam/defaults-good";
+    compare(&Case { release: release(), pipeline: "data_release", inputs, query: WHERE });
+}
+
+#[test]
+fn a_personal_pipeline_over_released_products_in_several_runs() {
+    for release in [release(), other_release()] {
+        compare(&Case { release, pipeline: "user", inputs: "releases/QR1", query: WHERE });
+    }
+}
+
+#[test]
+fn restricted_data_ids() {
+    for restriction in ["detector IN (0..3)", "band = 'r' OR band = 'g'", "patch > 1 AND tract = 0"]
+    {
+        let query = format!("{WHERE} AND ({restriction})");
+        let release = release();
+        compare(&Case { release, pipeline: "data_release", inputs: DEFAULTS, query: &query });
+    }
+}
+
+/// An export is enough: no Python is needed where the graph is built.
+#[test]
+fn from_an_exported_pipeline_without_python() {
+    let scratch = Scratch::new();
+    let (export, first, second) =
+        (scratch.path("pipeline.json"), scratch.path("first.qg"), scratch.path("second.qg"));
+    let pipeline = pipeline("data_release");
+    qbb(&["pipeline", "export", &pipeline, "-o", &export]);
+    let repository = release().display().to_string();
+    for (pipeline, graph, python) in
+        [(&pipeline, &first, None), (&export, &second, Some("/nowhere/python"))]
+    {
+        let mut command = command();
+        if let Some(python) = python {
+            command.env("QBB_PYTHON", python);
+        }
+        command.args(["graph", "build", "-b", &repository, "-i", DEFAULTS, "-d", WHERE]);
+        command.args(["-p", pipeline, "-q", graph, "--output-run", "u/test/run1"]);
+        succeeded("qbb graph build", command.output().unwrap());
+    }
+    let verdict = script("compare_graphs.py", &[&first, &second]);
+    assert!(verdict.contains("SAME"), "{verdict}");
+}
+
+/// The native file loses nothing on the way from and to the middleware's format.
+#[test]
+fn conversion_there_and_back() {
+    let scratch = Scratch::new();
+    let (real, native, back) =
+        (scratch.path("real.qg"), scratch.path("graph.qbb"), scratch.path("back.qg"));
+    let repository = release().display().to_string();
+    let pipeline = pipeline("data_release");
+    let run = ["--output-run", "u/test/run1", "--input", DEFAULTS, "--where", WHERE];
+    script("build_graph.py", &[&[repository.as_str(), &pipeline, &real], &run[..]].concat());
+    qbb(&["graph", "convert", &real, &native]);
+    qbb(&["graph", "verify", &native]);
+    qbb(&["graph", "convert", &native, &back]);
+    let verdict = script("compare_graphs.py", &[&real, &back]);
+    assert!(verdict.contains("SAME"), "{verdict}");
+}
+
+#[test]
+fn a_summary_for_people_and_for_programs() {
+    let scratch = Scratch::new();
+    let graph = scratch.path("graph.qbb");
+    let repository = release().display().to_string();
+    let pipeline = pipeline("user");
+    let mut arguments = vec!["graph", "build", "-b", &repository, "-p", &pipeline, "-q", &graph];
+    arguments.extend(["-i", "releases/QR1", "-d", WHERE, "--output-run", "u/test/run1"]);
+    qbb(&arguments);
+    let text = qbb(&["graph", "show", &graph]);
+    assert!(text.contains("u/test/run1") && text.contains("quanta"), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_str(&qbb(&["graph", "show", &graph, "--format", "json"])).unwrap();
+    assert_eq!(json["output_run"], "u/test/run1");
+    assert!(qbb(&["graph", "dot", &graph]).starts_with("digraph"));
+}

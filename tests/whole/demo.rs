@@ -1,0 +1,40 @@
+//! The embedded example.
+
+use std::process::Command;
+
+use crate::kit::{Scratch, command, python, qbb, script, succeeded};
+
+/// Every dataset of the personal repository that the demo leaves can be got by the real Butler.
+#[test]
+fn the_real_butler_gets_every_dataset() {
+    let scratch = Scratch::new();
+    let folder = scratch.path("demo");
+    let mut demo = command();
+    demo.args(["demo", &folder, "-j", "2"]).env("PATH", "/nowhere").env_remove("QBB_PYTHON");
+    let text = succeeded("qbb demo", demo.output().unwrap());
+    assert!(text.contains("personal"), "{text}");
+    let picture = fs_err::read(format!("{folder}/picture.png")).unwrap();
+    assert!(picture.starts_with(b"\x89PNG") && picture.len() > 2000);
+
+    script("check_repository.py", &[&format!("{folder}/personal"), "--true-sizes"]);
+    let mut get = Command::new(python());
+    get.args(["-c", GET_ALL, &format!("{folder}/personal")]);
+    let counts = succeeded("the real Butler", get.output().unwrap());
+    let n: u64 = counts.lines().last().unwrap().parse().unwrap();
+    assert!(n > 300, "only {n} datasets");
+
+    let status: serde_json::Value =
+        serde_json::from_str(&qbb(&["status", &format!("{folder}/submit"), "--format", "json"]))
+            .unwrap();
+    assert_eq!(status["succeeded"], status["quanta"]);
+}
+
+const GET_ALL: &str = "
+import sys
+from lsst.daf.butler import Butler
+butler = Butler.from_config(sys.argv[1])
+refs = butler.query_all_datasets('*', find_first=False, limit=None)
+for ref in refs:
+    butler.get(ref)
+print(len(refs))
+";

@@ -1,0 +1,159 @@
+//! Execution and transfer: what the real Butler finds in the end.
+
+use std::process::Command;
+
+use crate::kit::{
+    DEFAULTS, Scratch, WHERE, command, copy_tree, kit, pipeline, python, qbb, release, script,
+    succeeded,
+};
+
+/// The whole path with the release's database gone after `prepare`, into a fresh repository with a
+/// root of its own.
+#[test]
+fn from_a_release_to_a_personal_repository() {
+    let scratch = Scratch::new();
+    let (copy, personal) = (scratch.path("release"), scratch.path("personal"));
+    let (submit, graph) = (scratch.path("submit"), scratch.path("graph.qg"));
+    copy_tree(release(), &copy);
+    qbb(&["create", &personal, "--from", &copy]);
+    let pipeline = pipeline("data_release");
+    qbb(&[
+        "prepare",
+        "-b",
+        &copy,
+        "-p",
+        &pipeline,
+        "-i",
+        DEFAULTS,
+        "-d",
+        WHERE,
+        "-o",
+        "u/me/drp",
+        "--output-run",
+        "u/me/drp/run1",
+        "--personal",
+        &personal,
+        "--submit-dir",
+        &submit,
+    ]);
+    fs_err::rename(format!("{copy}/gen3.sqlite3"), format!("{copy}/hidden")).unwrap();
+    qbb(&["run", &submit, "-j", "2"]);
+    let status: serde_json::Value =
+        serde_json::from_str(&qbb(&["status", &submit, "--format", "json"])).unwrap();
+    assert_eq!(status["succeeded"], status["quanta"], "{status}");
+    qbb(&["transfer", &submit, "--inputs"]);
+    qbb(&["graph", "convert", &submit, &graph]);
+    let check = ["--graph", &graph, "--expect-all", "--inputs", "--true-sizes"];
+    script("check_repository.py", &[&[personal.as_str()], &check[..]].concat());
+
+    let again: serde_json::Value =
+        serde_json::from_str(&qbb(&["transfer", &submit, "--inputs", "--format", "json"])).unwrap();
+    assert_eq!(again["datasets_inserted"], 0, "{again}");
+    script("check_repository.py", &[&[personal.as_str()], &check[..]].concat());
+}
+
+/// `pipetask run-qbb` executes our graph, `qbb run` the real builder's, and both write the same.
+#[test]
+fn graphs_are_exchanged_with_the_middleware() {
+    let scratch = Scratch::new();
+    let repository = release().display().to_string();
+    let pipeline = pipeline("user");
+    let (ours, real) = (scratch.path("ours.qg"), scratch.path("real.qg"));
+    let (by_stock, by_qbb) = (scratch.path("by-stock"), scratch.path("by-qbb"));
+    let (inputs, run) = ("releases/QR1", "u/test/run1");
+    qbb(&[
+        "graph",
+        "build",
+        "-b",
+        &repository,
+        "-p",
+        &pipeline,
+        "-i",
+        inputs,
+        "-d",
+        WHERE,
+        "--output-run",
+        run,
+        "-q",
+        &ours,
+    ]);
+    script(
+        "build_graph.py",
+        &[&repository, &pipeline, &real, "--input", inputs, "--where", WHERE, "--output-run", run],
+    );
+    copy_tree(release(), &by_stock);
+    script("run_graph.py", &[&by_stock, &ours]);
+    script("check_repository.py", &[&by_stock, "--graph", &ours, "--expect-all"]);
+
+    copy_tree(release(), &by_qbb);
+    qbb(&["run", &real, "--personal", &by_qbb, "-j", "2"]);
+    let butler = std::path::Path::new(python()).with_file_name("butler");
+    let mut transfer = Command::new(butler);
+    transfer.args(["transfer-from-graph", "--register-dataset-types", &real, &by_qbb]);
+    succeeded("butler transfer-from-graph", transfer.env("PYTHONPATH", kit()).output().unwrap());
+    script("check_repository.py", &[&by_qbb, "--graph", &real, "--expect-all"]);
+    script("compare_runs.py", &[&by_stock, run, &by_qbb, run]);
+}
+
+/// A failure blocks its successors and nothing else, and `pipetask report` agrees.
+#[test]
+fn failures_block_their_successors_only() {
+    let scratch = Scratch::new();
+    let (personal, submit, graph) =
+        (scratch.path("personal"), scratch.path("submit"), scratch.path("graph.qg"));
+    let repository = release().display().to_string();
+    let pipeline = pipeline("failing");
+    qbb(&["create", &personal, "--from", &repository]);
+    qbb(&[
+        "prepare",
+        "-b",
+        &repository,
+        "-p",
+        &pipeline,
+        "-i",
+        DEFAULTS,
+        "-d",
+        WHERE,
+        "-o",
+        "u/me/fail",
+        "--output-run",
+        "u/me/fail/run1",
+        "--personal",
+        &personal,
+        "--submit-dir",
+        &submit,
+    ]);
+    let run = command().args(["run", &submit, "-j", "2"]).output().unwrap();
+    assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
+    let report: serde_json::Value =
+        serde_json::from_str(&qbb(&["report", &submit, "--format", "json"])).unwrap();
+    let number = |key: &str| report["totals"][key].as_u64().unwrap();
+    assert!(number("failed") > 0 && number("blocked") > 0 && number("succeeded") > 0, "{report}");
+    assert_eq!(
+        number("failed") + number("blocked") + number("succeeded"),
+        number("quanta"),
+        "{report}"
+    );
+
+    qbb(&["transfer", &submit, "--inputs"]);
+    qbb(&["graph", "convert", &submit, &graph]);
+    script("check_repository.py", &[&personal, "--graph", &graph, "--true-sizes"]);
+    let stock = scratch.path("report.json");
+    let pipetask = std::path::Path::new(python()).with_file_name("pipetask");
+    let mut command = Command::new(pipetask);
+    command.args(["report", &personal, &graph, "--full-output-filename", &stock]);
+    succeeded("pipetask report", command.env("PYTHONPATH", kit()).output().unwrap());
+    let stock: serde_json::Value =
+        serde_json::from_str(&fs_err::read_to_string(&stock).unwrap()).unwrap();
+    for task in report["tasks"].as_array().unwrap() {
+        let label = task["task"].as_str().unwrap();
+        let judged = &stock[label];
+        let count = |key: &str| match &judged[key] {
+            serde_json::Value::Object(quanta) => quanta.len() as u64,
+            value => value.as_u64().unwrap(),
+        };
+        assert_eq!(task["failed"], count("failed_quanta"), "{label}: {task} {judged}");
+        assert_eq!(task["succeeded"], count("n_succeeded"), "{label}: {task} {judged}");
+        assert_eq!(task["quanta"], count("n_expected"), "{label}: {task} {judged}");
+    }
+}

@@ -1,0 +1,10 @@
+//! Whole-program tests: the built command against the real middleware.
+//!
+//! The first test to need it installs the pinned middleware under `target/`; see `tests/kit`.
+
+mod building;
+mod demo;
+mod execution;
+mod kit;
+mod resuming;
+mod wrong_input;
