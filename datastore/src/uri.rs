@@ -247,7 +247,7 @@ fn cut_fragment(text: &str) -> (&str, &str) {
 
 /// A local path as records and command lines have it: what follows the last `#` of the file name
 /// is a fragment, and a text with a percent escape in upper case is taken for encoded.
-fn decode_local(text: &str) -> (String, &str) {
+pub(crate) fn decode_local(text: &str) -> (String, &str) {
     if has_escape(text) {
         let (path, fragment) = cut_fragment(text);
         return (unquote(path), fragment);

@@ -1,0 +1,395 @@
+//! Artifacts as files in a folder.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustc_hash::FxHashSet;
+
+use crate::artifact::{
+    ArtifactPath, ArtifactStore, IfExists, ListedArtifact, PutOptions, UNFINISHED_PREFIX,
+    UNFINISHED_SUFFIX, is_unfinished,
+};
+use crate::store_error::StoreError;
+use crate::uri::ArtifactUri;
+use crate::zip_member;
+
+/// A folder of artifacts.
+///
+/// A file is written beside its place under a name that begins with `.qbb-` and ends with `.tmp`,
+/// and renamed when it is whole. Folders are made when they are needed and remembered, so that none
+/// is made or looked at twice. There are no locks: names of unfinished files hold a random number,
+/// so that stores of other processes and machines do not clash with this one.
+#[derive(Debug)]
+pub struct LocalStore {
+    root: Utf8PathBuf,
+    root_uri: ArtifactUri,
+    folders: Mutex<FxHashSet<Utf8PathBuf>>,
+    identity: String,
+    counter: AtomicU64,
+}
+
+impl LocalStore {
+    /// A store in a folder, which is made when it is first written to.
+    ///
+    /// # Errors
+    /// If the path is relative.
+    pub fn new(root: &Utf8Path) -> Result<Self, StoreError> {
+        let root_uri = ArtifactUri::of_folder(root).map_err(|_| StoreError::InvalidPath {
+            path: root.to_string(),
+            reason: "the root of a datastore must be absolute",
+        })?;
+        Ok(Self {
+            root: root.to_owned(),
+            root_uri,
+            folders: Mutex::default(),
+            identity: uuid::Uuid::new_v4().simple().to_string()[..16].to_owned(),
+            counter: AtomicU64::new(0),
+        })
+    }
+
+    /// The folder.
+    pub fn root_path(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// The file of an artifact, for programs that read it themselves.
+    pub fn file(&self, path: &ArtifactPath) -> Utf8PathBuf {
+        self.root.join(path.as_str())
+    }
+
+    /// Prepares the place of an artifact that another program writes, as a file of the same name in
+    /// a folder for unfinished writes. It becomes the artifact when it is committed.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn stage<'a>(&'a self, path: &ArtifactPath) -> Result<StagedArtifact<'a>, StoreError> {
+        let target = self.root.join(path.whole()?);
+        let (parent, name) = split(&target);
+        let folder = parent.join(self.unfinished_name());
+        self.with_folder(parent, false, || {
+            std::fs::create_dir(&folder).map_err(|e| StoreError::of_io("make", &folder, e))
+        })?;
+        Ok(StagedArtifact { store: self, file: folder.join(name), folder, target, done: false })
+    }
+
+    /// Deletes what killed writers have left below a folder of the store: unfinished files and
+    /// folders that nobody touched for `age`. Gives their number.
+    ///
+    /// Writers at work are recognised only by their age, so let it be longer than any write takes.
+    ///
+    /// # Errors
+    /// If a folder cannot be read, or a leftover not deleted.
+    pub fn remove_leftovers(&self, folder: &str, age: Duration) -> Result<usize, StoreError> {
+        let now = SystemTime::now();
+        let mut removed = 0;
+        self.walk(folder, &mut |path, metadata, unfinished| {
+            let untouched = (metadata.modified().ok())
+                .and_then(|modified| now.duration_since(modified).ok())
+                .is_some_and(|elapsed| elapsed >= age);
+            if unfinished && untouched {
+                let result = if metadata.is_dir() {
+                    std::fs::remove_dir_all(path)
+                } else {
+                    std::fs::remove_file(path)
+                };
+                match result {
+                    Ok(()) => removed += 1,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(StoreError::of_io("delete", path, error)),
+                }
+            }
+            Ok(())
+        })?;
+        Ok(removed)
+    }
+
+    fn unfinished_name(&self) -> String {
+        let number = self.counter.fetch_add(1, Ordering::Relaxed);
+        format!("{UNFINISHED_PREFIX}{}-{number}{UNFINISHED_SUFFIX}", self.identity)
+    }
+
+    /// Does something in a folder, which is made if it was not seen yet, and once more if somebody
+    /// has deleted it since.
+    fn with_folder<T>(
+        &self,
+        folder: &Utf8Path,
+        durable: bool,
+        mut action: impl FnMut() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.ensure_folder(folder, durable)?;
+        match action() {
+            Err(StoreError::NotFound { .. }) => {
+                self.known_folders().clear();
+                self.ensure_folder(folder, durable)?;
+                action()
+            }
+            result => result,
+        }
+    }
+
+    fn known_folders(&self) -> std::sync::MutexGuard<'_, FxHashSet<Utf8PathBuf>> {
+        // The set is whole between any two operations on it.
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ensure_folder(&self, folder: &Utf8Path, durable: bool) -> Result<(), StoreError> {
+        if self.known_folders().contains(folder) {
+            return Ok(());
+        }
+        // Top down, starting below the deepest folder that is known.
+        let mut missing: Vec<&Utf8Path> = Vec::new();
+        {
+            let known = self.known_folders();
+            missing.extend(folder.ancestors().take_while(|ancestor| !known.contains(*ancestor)));
+        }
+        let inside = missing.iter().filter(|f| f.starts_with(&self.root)).count();
+        let outside: &[&Utf8Path] = &missing[inside..];
+        if !outside.is_empty() && !self.root.is_dir() {
+            make_folders(outside.iter().rev(), durable)?;
+        }
+        make_folders(missing[..inside].iter().rev(), durable)?;
+        self.known_folders().extend(missing[..inside].iter().map(|&f| f.to_owned()));
+        Ok(())
+    }
+
+    /// Visits all entries below a folder that are files or unfinished.
+    fn walk(
+        &self,
+        folder: &str,
+        visit: &mut dyn FnMut(&Utf8Path, &std::fs::Metadata, bool) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let start = match folder.trim_end_matches('/') {
+            "" | "." => self.root.clone(),
+            folder => self.root.join(ArtifactPath::plain(folder)?.as_str()),
+        };
+        let mut pending = vec![start];
+        while let Some(folder) = pending.pop() {
+            let failed = |error| StoreError::of_io("list", &folder, error);
+            let entries = match folder.read_dir_utf8() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries.map_err(failed)?,
+            };
+            for entry in entries {
+                let entry = entry.map_err(failed)?;
+                let path = entry.path();
+                // Links to files count as files; links to folders are not followed.
+                let metadata = match std::fs::metadata(path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    metadata => metadata.map_err(|e| StoreError::of_io("list", path, e))?,
+                };
+                let unfinished = is_unfinished(entry.file_name());
+                if unfinished || metadata.is_file() {
+                    visit(path, &metadata, unfinished)?;
+                } else if entry.file_type().map_err(failed)?.is_dir() {
+                    pending.push(path.to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a finished file to its place.
+    fn publish(
+        &self,
+        from: &Utf8Path,
+        to: &Utf8Path,
+        options: PutOptions,
+    ) -> Result<(), StoreError> {
+        match options.if_exists {
+            IfExists::Replace => {
+                std::fs::rename(from, to).map_err(|e| StoreError::of_io("write", to, e))?;
+            }
+            IfExists::Fail => {
+                // A link, unlike a rename, never replaces, on network file systems neither.
+                std::fs::hard_link(from, to).map_err(|e| StoreError::of_io("write", to, e))?;
+                // The artifact is there; a leftover is recognisable.
+                let _ = std::fs::remove_file(from);
+            }
+        }
+        if options.durable { sync_folder(split(to).0) } else { Ok(()) }
+    }
+}
+
+fn make_folders<'f>(
+    folders: impl Iterator<Item = &'f &'f Utf8Path>,
+    durable: bool,
+) -> Result<(), StoreError> {
+    for &folder in folders {
+        match std::fs::create_dir(folder) {
+            Ok(()) if durable => {
+                if let Some(parent) = folder.parent() {
+                    sync_folder(parent)?;
+                }
+            }
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(StoreError::of_io("make", folder, error)),
+        }
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Utf8Path) -> Result<(), StoreError> {
+    File::open(folder)
+        .and_then(|opened| opened.sync_all())
+        .map_err(|error| StoreError::of_io("sync", folder, error))
+}
+
+/// Folder and name of a file that is inside a store.
+fn split(file: &Utf8Path) -> (&Utf8Path, &str) {
+    (file.parent().unwrap_or(Utf8Path::new("/")), file.file_name().unwrap_or_default())
+}
+
+impl ArtifactStore for LocalStore {
+    fn root(&self) -> &ArtifactUri {
+        &self.root_uri
+    }
+
+    fn put(
+        &self,
+        path: &ArtifactPath,
+        content: &[u8],
+        options: PutOptions,
+    ) -> Result<(), StoreError> {
+        let target = self.root.join(path.whole()?);
+        let (parent, _) = split(&target);
+        let unfinished = parent.join(self.unfinished_name());
+        let failed = |error| StoreError::of_io("write", &target, error);
+        let mut file = self.with_folder(parent, options.durable, || {
+            OpenOptions::new().write(true).create_new(true).open(&unfinished).map_err(failed)
+        })?;
+        let written = file
+            .write_all(content)
+            .and_then(|()| if options.durable { file.sync_all() } else { Ok(()) })
+            .map_err(failed);
+        drop(file);
+        let published = written.and_then(|()| self.publish(&unfinished, &target, options));
+        if published.is_err() {
+            // The error that is returned matters more than a leftover, which is recognisable.
+            let _ = std::fs::remove_file(&unfinished);
+        }
+        published
+    }
+
+    fn get(&self, path: &ArtifactPath) -> Result<Vec<u8>, StoreError> {
+        if let Some(member) = path.zip_member() {
+            return zip_member::read(open(&self.file(path))?, path.as_str(), member);
+        }
+        let file = self.file(path);
+        std::fs::read(&file).map_err(|error| StoreError::of_io("read", &file, error))
+    }
+
+    fn get_range(&self, path: &ArtifactPath, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        if path.zip_member().is_some() {
+            return Ok(zip_member::cut(self.get(path)?, &range));
+        }
+        let file = self.file(path);
+        let failed = |error| StoreError::of_io("read", &file, error);
+        let mut opened = open(&file)?;
+        opened.seek(SeekFrom::Start(range.start)).map_err(failed)?;
+        let mut content = Vec::new();
+        opened
+            .take(range.end.saturating_sub(range.start))
+            .read_to_end(&mut content)
+            .map_err(failed)?;
+        Ok(content)
+    }
+
+    fn size(&self, path: &ArtifactPath) -> Result<u64, StoreError> {
+        let file = self.file(path);
+        if let Some(member) = path.zip_member() {
+            return zip_member::size(open(&file)?, path.as_str(), member);
+        }
+        match std::fs::metadata(&file) {
+            Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
+            Ok(_) => Err(StoreError::NotFound { place: file.into_string() }),
+            // Below a file there is nothing.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                Err(StoreError::NotFound { place: file.into_string() })
+            }
+            Err(error) => Err(StoreError::of_io("look at", &file, error)),
+        }
+    }
+
+    fn delete(&self, path: &ArtifactPath) -> Result<bool, StoreError> {
+        let file = self.root.join(path.whole()?);
+        match std::fs::remove_file(&file) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StoreError::of_io("delete", &file, error)),
+        }
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<ListedArtifact>, StoreError> {
+        let mut found = Vec::new();
+        self.walk(folder, &mut |path, metadata, unfinished| {
+            if let (false, Ok(inside)) = (unfinished, path.strip_prefix(&self.root)) {
+                found.push(ListedArtifact { path: inside.to_string(), size: metadata.len() });
+            }
+            Ok(())
+        })?;
+        found.sort_unstable();
+        Ok(found)
+    }
+}
+
+fn open(file: &Utf8Path) -> Result<File, StoreError> {
+    File::open(file).map_err(|error| StoreError::of_io("read", file, error))
+}
+
+/// The place of an artifact that another program writes; dropped without commit, it is deleted.
+#[derive(Debug)]
+pub struct StagedArtifact<'a> {
+    store: &'a LocalStore,
+    folder: Utf8PathBuf,
+    file: Utf8PathBuf,
+    target: Utf8PathBuf,
+    done: bool,
+}
+
+impl StagedArtifact<'_> {
+    /// The file to be written. It has the artifact's own name, and does not exist yet.
+    pub fn file(&self) -> &Utf8Path {
+        &self.file
+    }
+
+    /// Makes the file the artifact; gives its size.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if the file was not written; or if it cannot be moved.
+    pub fn commit(mut self, options: PutOptions) -> Result<u64, StoreError> {
+        let failed = |error| StoreError::of_io("read", &self.file, error);
+        let metadata = std::fs::symlink_metadata(&self.file).map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(StoreError::Occupied {
+                action: "use",
+                path: self.file.clone(),
+                source: io::Error::from(io::ErrorKind::IsADirectory),
+            });
+        }
+        if options.durable {
+            File::open(&self.file).and_then(|file| file.sync_all()).map_err(failed)?;
+        }
+        self.store.publish(&self.file, &self.target, options)?;
+        self.done = std::fs::remove_dir(&self.folder).is_ok();
+        Ok(metadata.len())
+    }
+}
+
+impl Drop for StagedArtifact<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            // What cannot be deleted is recognisable as a leftover.
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "local_store_tests.rs"]
+mod tests;

@@ -1,0 +1,157 @@
+//! What can go wrong with artifacts.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Why an artifact cannot be written, read or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such artifact.
+    #[error("there is no artifact at {place}")]
+    NotFound {
+        /// Path or URI.
+        place: String,
+    },
+    /// There is one already.
+    #[error("there is an artifact at {place} already, and it must not be replaced")]
+    AlreadyExists {
+        /// Path or URI.
+        place: String,
+    },
+    /// A path that no artifact may have.
+    #[error("`{path}` cannot be the path of an artifact: {reason}")]
+    InvalidPath {
+        /// The path.
+        path: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The disk, or the user's share of it, is full.
+    #[error("no space is left to {action} {path}: free some, or use another datastore root")]
+    NoSpace {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The file system cannot be written.
+    #[error(
+        "cannot {action} {path}: the file system is mounted read-only; use a datastore root that \
+         can be written"
+    )]
+    ReadOnly {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The user may not do it.
+    #[error("cannot {action} {path}: permission denied; check who owns the datastore root")]
+    PermissionDenied {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A name is too long for the file system.
+    #[error("cannot {action} {path}: the name is too long; shorten the run or the path template")]
+    NameTooLong {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A folder is where a file should be, or the other way round.
+    #[error("cannot {action} {path}: a file is in the place of a folder, or a folder of a file")]
+    Occupied {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Something else.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// An archive is broken or lacks the member.
+    #[error("cannot read `{member}` in the zip archive {archive}: {reason}")]
+    Zip {
+        /// The archive.
+        archive: String,
+        /// The member.
+        member: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An object store failed.
+    #[error("cannot {action} {place}: {source}")]
+    Object {
+        /// What was tried.
+        action: &'static str,
+        /// The artifact.
+        place: String,
+        /// The store's error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl StoreError {
+    /// Sorts an error of the system by what a person can do about it.
+    pub(crate) fn of_io(action: &'static str, path: &Utf8Path, source: io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        let path = path.to_owned();
+        match source.kind() {
+            Kind::NotFound => Self::NotFound { place: path.into_string() },
+            Kind::AlreadyExists => Self::AlreadyExists { place: path.into_string() },
+            Kind::StorageFull | Kind::QuotaExceeded => Self::NoSpace { action, path, source },
+            Kind::ReadOnlyFilesystem => Self::ReadOnly { action, path, source },
+            Kind::PermissionDenied => Self::PermissionDenied { action, path, source },
+            Kind::InvalidFilename => Self::NameTooLong { action, path, source },
+            Kind::IsADirectory | Kind::NotADirectory => Self::Occupied { action, path, source },
+            _ => Self::Io { action, path, source },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let errnos = [
+            Errno::NOSPC,
+            Errno::DQUOT,
+            Errno::ROFS,
+            Errno::ACCESS,
+            Errno::NAMETOOLONG,
+            Errno::NOTDIR,
+            Errno::IO,
+            Errno::NOENT,
+        ];
+        let messages = errnos.map(|errno| {
+            let path = Utf8Path::new("/data/run/x.json");
+            StoreError::of_io("write", path, io::Error::from(errno)).to_string()
+        });
+        insta::assert_snapshot!(messages.join("\n"));
+    }
+}

@@ -1,0 +1,53 @@
+//! Artifacts that are members of zip archives.
+
+use std::io::{Read, Seek};
+use std::ops::Range;
+
+use zip::ZipArchive;
+
+use crate::store_error::StoreError;
+
+/// Reads a member; its checksum is verified.
+pub(crate) fn read(
+    archive: impl Read + Seek,
+    place: &str,
+    member: &str,
+) -> Result<Vec<u8>, StoreError> {
+    let failed = |reason: String| error(place, member, reason);
+    let mut archive = ZipArchive::new(archive).map_err(|e| failed(e.to_string()))?;
+    let mut file = archive.by_name(member).map_err(|e| failed(e.to_string()))?;
+    // The size in the archive is not to be trusted with an allocation.
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).map_err(|e| failed(e.to_string()))?;
+    Ok(content)
+}
+
+/// Size of a member, as the archive's directory has it.
+pub(crate) fn size(
+    archive: impl Read + Seek,
+    place: &str,
+    member: &str,
+) -> Result<u64, StoreError> {
+    let failed = |reason: String| error(place, member, reason);
+    let mut archive = ZipArchive::new(archive).map_err(|e| failed(e.to_string()))?;
+    match archive.by_name(member) {
+        Ok(file) => Ok(file.size()),
+        Err(zip::result::ZipError::FileNotFound) => {
+            Err(StoreError::NotFound { place: format!("{place}#zip-path={member}") })
+        }
+        Err(e) => Err(failed(e.to_string())),
+    }
+}
+
+/// The part of a content that a range covers.
+pub(crate) fn cut(mut content: Vec<u8>, range: &Range<u64>) -> Vec<u8> {
+    let clamp = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(content.len());
+    let (start, end) = (clamp(range.start), clamp(range.end));
+    content.truncate(end);
+    content.drain(..start.min(end));
+    content
+}
+
+fn error(archive: &str, member: &str, reason: String) -> StoreError {
+    StoreError::Zip { archive: archive.to_owned(), member: member.to_owned(), reason }
+}
