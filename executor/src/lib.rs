@@ -1,8 +1,24 @@
 //! Scheduling quanta and running them; knows no databases and no release.
+//!
+//! [`run`] executes a graph: a [`scheduler`] without I/O decides what may run, runners for Rust
+//! functions, programs and real `PipelineTask`s run it, and the journal of the `qbb` crate records
+//! it.
 
+mod cancel;
+mod command;
+mod functions;
+mod local;
 mod process_table;
 mod products;
+mod progress;
 pub mod python;
+mod run;
 pub mod scheduler;
 
+pub use cancel::{Cancel, Urgency};
+pub use command::PlaceholderError;
+pub use functions::{FunctionRegistry, TaskError, TaskFunction};
+pub use local::QuantumContext;
 pub use products::LogLevel;
+pub use progress::{Progress, ProgressEvent, Silent};
+pub use run::{Exclusivity, FailedQuantum, RunError, RunOptions, RunReport, RunRequest, run};

@@ -4,7 +4,11 @@
 
 pub mod journal;
 
+mod butler;
 mod identity;
 mod wire;
 
+pub use butler::{
+    AccessSummary, ButlerError, IoMetrics, Prediction, QuantumBackedButler, QuantumButler,
+};
 pub use identity::GraphIdentity;

@@ -130,8 +130,7 @@ mod tests {
 
     #[test]
     fn a_child_is_reaped_with_its_usage() {
-        let child =
-            std::process::Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
+        let child = std::process::Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
         let (status, used) = children_usage(child.id()).unwrap();
         assert_eq!(status.code(), Some(3));
         assert!(used.max_resident > 100_000, "{} bytes", used.max_resident);

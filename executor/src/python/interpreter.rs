@@ -21,8 +21,10 @@ pub struct Interpreter {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InterpreterError {
     /// The program that was named does not exist.
-    #[error("{program} ({origin}) is not a file that can be run; name a Python interpreter that \
-             can import lsst.pipe.base")]
+    #[error(
+        "{program} ({origin}) is not a file that can be run; name a Python interpreter that \
+             can import lsst.pipe.base"
+    )]
     NotAProgram {
         /// The program.
         program: Utf8PathBuf,
@@ -30,8 +32,10 @@ pub enum InterpreterError {
         origin: &'static str,
     },
     /// Nobody named one, and there is none to be found.
-    #[error("no Python was found: none was named, no virtual environment is active, and there is \
-             no python3 on PATH; activate the environment of the middleware")]
+    #[error(
+        "no Python was found: none was named, no virtual environment is active, and there is \
+             no python3 on PATH; activate the environment of the middleware"
+    )]
     NotFound,
 }
 
@@ -109,7 +113,8 @@ fn search(name: &str, path: Option<OsString>) -> Option<Utf8PathBuf> {
 }
 
 fn is_executable(program: &Utf8Path) -> bool {
-    program.is_file() && rustix::fs::access(program.as_std_path(), rustix::fs::Access::EXEC_OK).is_ok()
+    program.is_file()
+        && rustix::fs::access(program.as_std_path(), rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 #[cfg(test)]

@@ -11,4 +11,6 @@ mod protocol;
 pub use interpreter::{Interpreter, InterpreterError};
 pub use package::{PackageError, WorkerPackage};
 pub(crate) use pool::{PoolEvent, PythonPool, PythonSetup, QuantumJob};
+pub(crate) use process::ExchangeError;
 pub use protocol::WorkerFault;
+pub(crate) use protocol::WorkerOptions;

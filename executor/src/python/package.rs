@@ -39,8 +39,10 @@ pub struct WorkerPackage {
 
 /// The package cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot unpack the Python package to {folder}: {source}; set XDG_CACHE_HOME to a folder \
-         that can be written")]
+#[error(
+    "cannot unpack the Python package to {folder}: {source}; set XDG_CACHE_HOME to a folder \
+         that can be written"
+)]
 pub struct PackageError {
     /// Where to.
     pub folder: Utf8PathBuf,

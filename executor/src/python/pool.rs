@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use camino::Utf8PathBuf;
 use crossbeam::channel::{Receiver, Sender, unbounded};
+use qbb::QuantumBackedButler;
 use qbb::journal::{
     DatasetOutput, ExceptionInfo, QuantumEnd, QuantumOutcome, ResourceUsage, Timestamp,
 };
@@ -24,6 +25,7 @@ use super::protocol::{
     DatasetJson, DatastoreJson, InitReply, QuantumReply, Request, StartReply, StatusJson,
     WorkerOptions,
 };
+use crate::local::log_death;
 use crate::process_table::{KillReason, ProcessTable};
 
 /// Caveat bits of the middleware that decide how an end is called.
@@ -33,7 +35,9 @@ const PARTIAL_OUTPUTS: u32 = 64;
 /// What all workers of a run have in common.
 #[derive(Debug)]
 pub(crate) struct PythonSetup {
-    pub graph: Arc<QuantumGraph>,
+    pub butler: Arc<QuantumBackedButler>,
+    /// Name of this host.
+    pub host: String,
     pub interpreter: Interpreter,
     pub package: WorkerPackage,
     /// Folder for the workers' standard error.
@@ -80,6 +84,8 @@ pub(crate) enum PoolEvent {
 #[derive(Debug)]
 pub(crate) struct PythonPool {
     jobs: Option<Sender<PoolJob>>,
+    /// Our own end, to take back what nobody has begun.
+    queue: Receiver<PoolJob>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -91,7 +97,8 @@ impl PythonPool {
         events: impl Fn(PoolEvent) + Clone + Send + 'static,
     ) -> std::io::Result<Self> {
         let (sender, jobs) = unbounded();
-        let mut pool = Self { jobs: Some(sender), threads: Vec::with_capacity(n) };
+        let (queue, threads) = (jobs.clone(), Vec::with_capacity(n));
+        let mut pool = Self { jobs: Some(sender), queue, threads };
         for number in 0..n {
             let (setup, jobs, events) = (setup.clone(), jobs.clone(), events.clone());
             let worker = Worker { setup, name: format!("w{number}"), process: None };
@@ -113,9 +120,20 @@ impl PythonPool {
         self.send(PoolJob::Quantum(job));
     }
 
+    /// Takes back the quanta that no worker has begun.
+    pub fn withdraw(&self) -> Vec<QuantumJob> {
+        (self.queue.try_iter())
+            .filter_map(|job| match job {
+                PoolJob::Quantum(job) => Some(job),
+                PoolJob::Init => None,
+            })
+            .collect()
+    }
+
     fn send(&self, job: PoolJob) {
         if let Some(jobs) = &self.jobs {
-            // It fails only if all workers were lost, which the dispatcher was told.
+            // We hold a receiver ourselves, so this does not fail; if all workers were lost, the
+            // dispatcher was told and takes the job back.
             let _ = jobs.send(job);
         }
     }
@@ -204,7 +222,7 @@ impl Worker {
     }
 
     fn write_init_outputs(&mut self) -> Result<Vec<DatasetOutput>, ExchangeError> {
-        let graph = self.setup.graph.clone();
+        let graph = self.setup.butler.graph().clone();
         let init_quanta = raw(graph.init_quanta_json(RecordPaths::AbsoluteUris))?;
         let empty = RawValue::from_string("{}".to_owned())
             .map_err(|error| ExchangeError::Protocol(error.to_string()))?;
@@ -217,7 +235,9 @@ impl Worker {
     fn run(&mut self, job: QuantumJob) -> Option<QuantumOutcome> {
         match self.try_run(job) {
             Ok(outcome) => Some(outcome),
-            Err(ExchangeError::Died(death)) => outcome_of_death(&death),
+            Err(ExchangeError::Died(death)) => {
+                outcome_of_death(&death).map(|outcome| self.with_log(job, outcome))
+            }
             Err(ExchangeError::Fault(fault)) => Some(QuantumOutcome::failure(
                 "qbb.WorkerFault",
                 match fault.hint {
@@ -233,8 +253,22 @@ impl Worker {
         }
     }
 
+    /// Writes the log that a dead worker could not write.
+    fn with_log(&self, job: QuantumJob, mut outcome: QuantumOutcome) -> QuantumOutcome {
+        let PythonSetup { butler, host, .. } = &*self.setup;
+        if let Some(exception) = &mut outcome.exception {
+            match log_death(butler, job, host, exception) {
+                Ok(outputs) => outcome.outputs = outputs,
+                Err(error) => {
+                    exception.message.push_str(&format!("\nIts log cannot be written: {error}"));
+                }
+            }
+        }
+        outcome
+    }
+
     fn try_run(&mut self, job: QuantumJob) -> Result<QuantumOutcome, ExchangeError> {
-        let graph = self.setup.graph.clone();
+        let graph = self.setup.butler.graph().clone();
         let paths = RecordPaths::AbsoluteUris;
         let block = raw(graph.quantum_json(job.quantum, paths))?;
         let init = graph.init_quantum(Some(graph.quanta.task(job.quantum)));
@@ -326,7 +360,10 @@ fn outputs(
     (datasets.into_iter())
         .map(|output| {
             let dataset = dataset(graph, output.dataset_id)?;
-            Ok(DatasetOutput { dataset, records: output.rows.into_iter().map(Into::into).collect() })
+            Ok(DatasetOutput {
+                dataset,
+                records: output.rows.into_iter().map(Into::into).collect(),
+            })
         })
         .collect()
 }

@@ -359,8 +359,7 @@ mod tests {
             (QuantumProgress::NotStarted, 0),
             (QuantumProgress::Ended(QuantumEnd::NoWork), 1),
         ]);
-        let mut scheduler =
-            Scheduler::new(&links, &past, |_| true, 0, &mut Recorder::default());
+        let mut scheduler = Scheduler::new(&links, &past, |_| true, 0, &mut Recorder::default());
         assert_eq!(starts(&mut scheduler, 9), [(1, 1)], "the failure is tried again");
         scheduler.on_succeeded(&links, QuantumIx(1));
         assert_eq!(starts(&mut scheduler, 9), [(2, 0)]);

@@ -252,6 +252,17 @@ impl JournalState {
         denied + missing.len()
     }
 
+    /// Takes into account an event that the present process has just recorded. Events that do not
+    /// fit the graph, which it would not have recorded, are ignored.
+    pub fn observe(&mut self, event: &Event) {
+        // Later than all that was read, so it wins over them at the same attempt and time.
+        let writer = match self.writers.iter().position(|writer| *writer == Uuid::max()) {
+            Some(writer) => writer as u32,
+            None => self.add_writer(Uuid::max()),
+        };
+        let _ = self.fold(writer, event);
+    }
+
     /// Registers the writer of a file whose events are about to be folded.
     pub(super) fn add_writer(&mut self, writer: Uuid) -> u32 {
         self.writers.push(writer);

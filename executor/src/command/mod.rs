@@ -1,0 +1,9 @@
+//! Running quanta as programs.
+
+mod capture;
+mod description;
+mod placeholders;
+mod process;
+
+pub use placeholders::PlaceholderError;
+pub(crate) use process::{CommandEnd, run_command};

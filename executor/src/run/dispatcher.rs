@@ -1,0 +1,344 @@
+//! The loop that reacts: messages in, journal and starts out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Select};
+use qbb::QuantumBackedButler;
+use qbb::journal::{Event, JournalWriter, QuantumOutcome, Timestamp};
+use qbb_graph::{Flow, QuantumGraph, QuantumIx};
+use rustc_hash::FxHashMap;
+
+use super::error::RunError;
+use super::lanes::{Lanes, Message};
+use super::report::FailedQuantum;
+use crate::cancel::{Cancel, Urgency};
+use crate::process_table::{KillReason, ProcessTable};
+use crate::progress::{Progress, ProgressEvent};
+use crate::python::{ExchangeError, PoolEvent, QuantumJob};
+use crate::scheduler::{Dependencies, Effects, Scheduler, StopReason};
+
+/// Most messages that are handled, and recorded, at once.
+const BATCH: usize = 256;
+
+impl Dependencies for Flow {
+    fn n_quanta(&self) -> usize {
+        self.len()
+    }
+
+    fn successors(&self, quantum: QuantumIx) -> impl Iterator<Item = QuantumIx> {
+        Flow::successors(self, quantum)
+    }
+}
+
+/// What the scheduler wants to be done.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    pub starts: Vec<QuantumJob>,
+    pub blocked: Vec<(QuantumIx, Vec<QuantumIx>)>,
+}
+
+impl Effects for Wishes {
+    fn start(&mut self, quantum: QuantumIx, attempt: u32) {
+        self.starts.push(QuantumJob { quantum, attempt });
+    }
+
+    fn blocked(&mut self, cause: QuantumIx, quanta: &[QuantumIx]) {
+        self.blocked.push((cause, quanta.to_vec()));
+    }
+}
+
+/// A quantum that runs, as far as time limits are concerned.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    pid: u32,
+    at: Instant,
+}
+
+/// Everything that the loop works on.
+pub(super) struct Dispatcher<'a> {
+    pub graph: &'a QuantumGraph,
+    pub scheduler: Scheduler,
+    pub butler: Arc<QuantumBackedButler>,
+    pub journal: &'a JournalWriter,
+    pub lanes: Lanes,
+    pub messages: Receiver<Message>,
+    pub cancel: &'a Cancel,
+    pub table: &'a ProcessTable,
+    pub progress: &'a dyn Progress,
+    pub jobs: usize,
+    pub timeout: Option<Duration>,
+    /// Python workers that have not been lost.
+    pub workers_left: usize,
+    pub wishes: Wishes,
+    pub executed: u32,
+    pub failures: Vec<FailedQuantum>,
+}
+
+/// State of one round of the loop.
+#[derive(Default)]
+struct Round {
+    events: Vec<Event>,
+    /// Why the run must end.
+    fatal: Option<RunError>,
+}
+
+impl Dispatcher<'_> {
+    /// Runs until nothing runs and nothing will.
+    pub fn run(&mut self) -> Result<(), RunError> {
+        let mut deadlines: FxHashMap<u32, Deadline> = FxHashMap::default();
+        let mut urgency = Urgency::None;
+        let mut fatal: Option<RunError> = None;
+        let mut round = Round::default();
+        loop {
+            self.react_to_cancel(&mut urgency);
+            let free = self.jobs.saturating_sub(self.scheduler.counts().running as usize);
+            self.scheduler.on_capacity(free, &mut self.wishes);
+            if let Err(error) = self.record_and_start(&mut round.events) {
+                round.fatal = Some(error);
+            }
+            if let Some(error) = round.fatal.take() {
+                self.give_up();
+                fatal.get_or_insert(error);
+            }
+            if self.scheduler.is_finished() {
+                break;
+            }
+            let Some(first) = self.wait(&deadlines) else {
+                self.enforce_deadlines(&mut deadlines);
+                continue;
+            };
+            self.handle(first, &mut deadlines, &mut round);
+            for _ in 1..BATCH {
+                let Ok(message) = self.messages.try_recv() else { break };
+                self.handle(message, &mut deadlines, &mut round);
+            }
+        }
+        match fatal {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes down what happened and what is about to, in one piece, and only then lets it happen.
+    fn record_and_start(&mut self, events: &mut Vec<Event>) -> Result<(), RunError> {
+        let time = Timestamp::now();
+        for (cause, quanta) in std::mem::take(&mut self.wishes.blocked) {
+            self.progress.event(&ProgressEvent::Blocked { cause, quanta: &quanta });
+            events.push(Event::QuantaBlocked { time, cause, quanta });
+        }
+        for &QuantumJob { quantum, attempt } in &self.wishes.starts {
+            events.push(Event::QuantumStarted { time, quantum, attempt });
+        }
+        let recorded = if events.is_empty() { Ok(()) } else { self.journal.record(&*events) };
+        let starts = std::mem::take(&mut self.wishes.starts);
+        if let Err(error) = recorded {
+            // Not recorded, hence not started.
+            for job in starts {
+                self.scheduler.on_interrupted(job.quantum);
+            }
+            events.clear();
+            return Err(error.into());
+        }
+        for event in events.drain(..) {
+            self.butler.observe(&event);
+        }
+        for job in starts {
+            let QuantumJob { quantum, attempt } = job;
+            self.progress.event(&ProgressEvent::QuantumStarted { quantum, attempt });
+            if let Err(error) = self.lanes.run(&self.graph.pipeline, job) {
+                self.scheduler.on_interrupted(quantum);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next message; `None` if something else needs attention.
+    fn wait(&self, deadlines: &FxHashMap<u32, Deadline>) -> Option<Message> {
+        let mut select = Select::new();
+        let message = select.recv(&self.messages);
+        select.recv(self.cancel.woken());
+        let next = deadlines.values().map(|deadline| deadline.at).min();
+        let operation = match next {
+            Some(next) => select.select_deadline(next).ok()?,
+            None => select.select(),
+        };
+        if operation.index() == message {
+            operation.recv(&self.messages).ok()
+        } else {
+            // What was asked is read from the request itself.
+            let _ = operation.recv(self.cancel.woken());
+            None
+        }
+    }
+
+    fn handle(
+        &mut self,
+        message: Message,
+        deadlines: &mut FxHashMap<u32, Deadline>,
+        round: &mut Round,
+    ) {
+        match message {
+            Message::Begun { job, pid } | Message::Python(PoolEvent::Begun { job, pid }) => {
+                if let Some(timeout) = self.timeout {
+                    let at = Instant::now() + timeout;
+                    deadlines.insert(job.quantum.0, Deadline { pid, at });
+                }
+            }
+            Message::Ended { job, started, outcome }
+            | Message::Python(PoolEvent::Ended { job, started, outcome }) => {
+                deadlines.remove(&job.quantum.0);
+                self.handle_end(job, started, outcome, round);
+            }
+            Message::Python(PoolEvent::Ready { imports_seconds }) => {
+                self.progress.event(&ProgressEvent::WorkerReady { imports_seconds });
+            }
+            Message::Python(PoolEvent::Lost(error)) => {
+                self.workers_left = self.workers_left.saturating_sub(1);
+                // Of those we kill, nothing else was to be expected.
+                if self.cancel.urgency() == Urgency::Kill {
+                    return;
+                }
+                let text = format!("a Python worker is lost: {error}");
+                self.progress.event(&ProgressEvent::Warning { text: &text });
+                if self.workers_left == 0 {
+                    round.fatal = Some(worker_error(error));
+                }
+            }
+            // Init-outputs are waited for before this loop.
+            Message::Python(PoolEvent::Init(_)) => {}
+        }
+    }
+
+    fn handle_end(
+        &mut self,
+        QuantumJob { quantum, attempt }: QuantumJob,
+        started: Timestamp,
+        outcome: Option<QuantumOutcome>,
+        round: &mut Round,
+    ) {
+        let Some(outcome) = outcome else {
+            self.scheduler.on_interrupted(quantum);
+            return;
+        };
+        self.executed += 1;
+        let flow = self.graph.flow();
+        if outcome.end.is_success() {
+            self.scheduler.on_succeeded(flow, quantum);
+        } else {
+            self.failures.push(FailedQuantum {
+                quantum,
+                exception: outcome.exception.clone(),
+                exit_code: outcome.exit_code,
+            });
+            let running_before = self.scheduler.stop_reason();
+            self.scheduler.on_failed(flow, quantum, &mut self.wishes);
+            if running_before.is_none() {
+                self.tell_stop(Urgency::Finish);
+            }
+        }
+        let counts = self.scheduler.counts();
+        let told = ProgressEvent::QuantumFinished { quantum, attempt, outcome: &outcome, counts };
+        self.progress.event(&told);
+        let ended = Timestamp::now();
+        round.events.push(Event::QuantumFinished { quantum, attempt, started, ended, outcome });
+    }
+
+    fn react_to_cancel(&mut self, seen: &mut Urgency) {
+        let urgency = self.cancel.urgency();
+        if urgency > *seen {
+            *seen = urgency;
+            self.scheduler.on_cancelled();
+            self.tell_stop(urgency);
+            if urgency == Urgency::Kill {
+                self.kill_all();
+            }
+        }
+    }
+
+    fn kill_all(&mut self) {
+        self.table.kill_all();
+        // What waits for a worker need not wait for its successor.
+        for job in self.lanes.withdraw_python() {
+            self.scheduler.on_interrupted(job.quantum);
+        }
+    }
+
+    fn tell_stop(&self, urgency: Urgency) {
+        if let Some(reason) = self.scheduler.stop_reason() {
+            let running = self.scheduler.counts().running;
+            self.progress.event(&ProgressEvent::Stopping { reason, urgency, running });
+        }
+    }
+
+    /// Ends the run because of an error that concerns all quanta.
+    fn give_up(&mut self) {
+        self.scheduler.on_cancelled();
+        self.kill_all();
+    }
+
+    fn enforce_deadlines(&self, deadlines: &mut FxHashMap<u32, Deadline>) {
+        let now = Instant::now();
+        deadlines.retain(|_, deadline| {
+            let expired = deadline.at <= now;
+            if expired {
+                self.table.kill(deadline.pid, KillReason::TimedOut);
+            }
+            !expired
+        });
+    }
+
+    /// Waits for what must be there before any quantum runs: a worker, and then the init-outputs if
+    /// they are asked for.
+    pub fn wait_for_python(
+        &mut self,
+        write_init_outputs: bool,
+    ) -> Result<Option<Vec<qbb::journal::DatasetOutput>>, RunError> {
+        let mut asked = false;
+        loop {
+            if self.cancel.urgency() == Urgency::Kill {
+                self.table.kill_all();
+            }
+            let message = match self.messages.recv_timeout(Duration::from_millis(100)) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => {
+                    let reason = "their threads ended unexpectedly".to_owned();
+                    return Err(RunError::NoWorker { reason });
+                }
+            };
+            match message {
+                Message::Python(PoolEvent::Ready { imports_seconds }) => {
+                    self.progress.event(&ProgressEvent::WorkerReady { imports_seconds });
+                    if !write_init_outputs {
+                        return Ok(None);
+                    }
+                    if !asked && let Some(pool) = self.lanes.python() {
+                        pool.write_init_outputs();
+                        asked = true;
+                    }
+                }
+                // Before anything runs, one worker that cannot start is reason enough to stop: it
+                // is nearly always a task that cannot be imported.
+                Message::Python(PoolEvent::Lost(error)) => return Err(worker_error(error)),
+                Message::Python(PoolEvent::Init(result)) => {
+                    return result.map(Some).map_err(worker_error);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Tells why the scheduler stopped, if it did not come to its natural end.
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.scheduler.stop_reason()
+    }
+}
+
+fn worker_error(error: ExchangeError) -> RunError {
+    match error {
+        ExchangeError::Fault(fault) => RunError::Worker(fault),
+        other => RunError::NoWorker { reason: other.to_string() },
+    }
+}

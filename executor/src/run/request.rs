@@ -1,0 +1,126 @@
+//! What is asked of a run.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use qbb_datastore::RepositoryConfig;
+use qbb_graph::{QuantumGraph, QuantumIx};
+
+use crate::cancel::Cancel;
+use crate::functions::FunctionRegistry;
+use crate::progress::Progress;
+
+/// How a run gets along with others on the same journal directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Exclusivity {
+    /// Refuse to run while another run does.
+    #[default]
+    Exclusive,
+    /// Others may run at the same time; whoever started them gave them different quanta.
+    Shared,
+    /// Run although another run seems to go on, for when it is known to be dead.
+    Forced,
+}
+
+/// Options of a run; the defaults are those of `pipetask run-qbb` where it has them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunOptions {
+    /// Failures after which no more quanta are started; 0 is no limit, 1 is "fail fast".
+    pub max_failures: u32,
+    /// Whether partial outputs are a failure.
+    pub raise_on_partial_outputs: bool,
+    /// Whether a quantum whose metadata exists has succeeded already, though the journal says
+    /// nothing of it.
+    pub skip_existing: bool,
+    /// Whether outputs of an unsuccessful attempt that the journal does not know are replaced.
+    pub clobber: bool,
+    /// Whether first attempts need not look for existing outputs at all.
+    pub assume_no_existing_outputs: bool,
+    /// Time after which a command or `PipelineTask` quantum is killed and has failed. Rust
+    /// functions cannot be killed.
+    pub timeout: Option<Duration>,
+    /// Cores that a task may use.
+    pub cores_per_quantum: u32,
+    /// Memory that a task may use, in megabytes.
+    pub memory_per_quantum: Option<u64>,
+    /// The Python interpreter, if not that of the environment.
+    pub python: Option<Utf8PathBuf>,
+    /// How to get along with other runs.
+    pub exclusivity: Exclusivity,
+    /// Whether Ctrl-C and termination requests to this process stop the run; false leaves signals
+    /// to the caller.
+    pub handle_signals: bool,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            max_failures: 0,
+            raise_on_partial_outputs: true,
+            skip_existing: true,
+            clobber: true,
+            assume_no_existing_outputs: false,
+            timeout: None,
+            cores_per_quantum: 1,
+            memory_per_quantum: None,
+            python: None,
+            exclusivity: Exclusivity::Exclusive,
+            handle_signals: true,
+        }
+    }
+}
+
+impl RunOptions {
+    /// The options as the journal keeps them, for people.
+    pub(crate) fn to_json(&self, jobs: NonZeroUsize) -> String {
+        serde_json::json!({
+            "jobs": jobs.get(),
+            "max_failures": self.max_failures,
+            "raise_on_partial_outputs": self.raise_on_partial_outputs,
+            "skip_existing": self.skip_existing,
+            "clobber": self.clobber,
+            "assume_no_existing_outputs": self.assume_no_existing_outputs,
+            "timeout_seconds": self.timeout.map(|timeout| timeout.as_secs_f64()),
+            "cores_per_quantum": self.cores_per_quantum,
+            "memory_per_quantum": self.memory_per_quantum,
+        })
+        .to_string()
+    }
+}
+
+/// All that a run needs.
+pub struct RunRequest<'a> {
+    /// The graph. Datastores of its input records must have roots, see
+    /// [`QuantumGraph::set_missing_roots`].
+    pub graph: Arc<QuantumGraph>,
+    /// The repository whose datastore takes the outputs; its registry is not touched.
+    pub repository: &'a RepositoryConfig,
+    /// Folder of the journal; made if missing.
+    pub journal: Utf8PathBuf,
+    /// Folder for the standard error of Python workers; made if missing.
+    pub logs: Utf8PathBuf,
+    /// How many quanta run at the same time.
+    pub jobs: NonZeroUsize,
+    /// Quanta to run; `None` is all.
+    pub quanta: Option<&'a [QuantumIx]>,
+    /// Options.
+    pub options: RunOptions,
+    /// Rust functions that tasks name.
+    pub functions: Arc<FunctionRegistry>,
+    /// Stops the run.
+    pub cancel: Cancel,
+    /// Is told what happens.
+    pub progress: &'a dyn Progress,
+}
+
+impl std::fmt::Debug for RunRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunRequest")
+            .field("journal", &self.journal)
+            .field("jobs", &self.jobs)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,374 @@
+//! From a request to a report.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam::channel::{Sender, unbounded};
+use qbb::QuantumBackedButler;
+use qbb::journal::{
+    DatasetOutput, Event, JournalState, ProcessIdentity, QuantumProgress, RunCounts, RunOutcome,
+    Syncer, Timestamp,
+};
+use qbb_graph::{InitQuantum, QuantumGraph, QuantumIx};
+use qbb_pipeline::Runner;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::dispatcher::{Dispatcher, Wishes};
+use super::error::RunError;
+use super::lanes::{Lanes, Message};
+use super::opening::OpenJournal;
+use super::report::RunReport;
+use super::request::RunRequest;
+use crate::cancel::SignalWatch;
+use crate::local::{LocalOptions, LocalRunner, write_packages};
+use crate::process_table::ProcessTable;
+use crate::progress::ProgressEvent;
+use crate::python::{
+    Interpreter, PoolEvent, PythonPool, PythonSetup, WorkerOptions, WorkerPackage,
+};
+use crate::scheduler::{QuantumState, Scheduler, StopReason};
+
+/// Executes the quanta of a graph that have not succeeded before.
+///
+/// Init-outputs come first, as far as they are not there; then quanta, each as soon as those that
+/// it reads from have succeeded. A quantum that fails blocks what depends on it and nothing else.
+/// Everything is recorded in the journal, and a run that was stopped, by whatever means, goes on
+/// where it stopped when it is run again.
+///
+/// # Errors
+/// If the run cannot begin or cannot go on: another run is in progress, a task cannot be imported,
+/// the journal cannot be written. Quanta that fail are no error but in the report.
+pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
+    let begin = Instant::now();
+    let graph = &request.graph;
+    let datastore = &request.repository.datastore;
+    let root = datastore
+        .local_root()
+        .ok_or_else(|| RunError::NotLocal { root: datastore.root.as_str().to_owned() })?;
+    check_tasks(request)?;
+    let (journal, state) = OpenJournal::open(
+        &request.journal,
+        graph,
+        &request.options,
+        request.jobs,
+        &root,
+        request.progress,
+    )?;
+    let _signals = if request.options.handle_signals {
+        let watch = SignalWatch::start(&request.cancel)
+            .map_err(|source| RunError::System { what: "signal handlers", source })?;
+        Some(watch)
+    } else {
+        None
+    };
+    let mut wishes = Wishes::default();
+    let selected = selection(request);
+    let scheduler = Scheduler::new(
+        graph.flow(),
+        &state,
+        |quantum| selected.as_ref().is_none_or(|selected| selected[quantum.index()]),
+        request.options.max_failures,
+        &mut wishes,
+    );
+    let interrupted = interrupted_quanta(&scheduler, &state);
+    let butler = Arc::new(QuantumBackedButler::new(graph.clone(), datastore, state)?);
+    clear_interrupted(&butler, &interrupted)?;
+    let sync_outputs = Syncer::sync_file_system(&root).map_err(|source| RunError::Folder {
+        path: root.clone(),
+        purpose: "the root of the output datastore",
+        source,
+    })?;
+    let syncer = Syncer::start(journal.writer.clone(), sync_outputs)?;
+    let done_before = scheduler.counts().succeeded;
+    request.progress.event(&ProgressEvent::Begun { counts: scheduler.counts() });
+
+    let table = Arc::new(ProcessTable::default());
+    let (sender, messages) = unbounded();
+    let needs = Needs::of(graph, &scheduler, &butler);
+    let python = if needs.python_quanta > 0 || needs.python_init {
+        Some(start_python(request, &butler, &table, &needs, sender.clone())?)
+    } else {
+        None
+    };
+    let workers_left = if python.is_some() { needs.workers(request.jobs.get()) } else { 0 };
+    let local = Arc::new(LocalRunner {
+        butler: butler.clone(),
+        functions: request.functions.clone(),
+        options: LocalOptions {
+            skip_existing: request.options.skip_existing,
+            clobber: request.options.clobber,
+            assume_no_existing_outputs: request.options.assume_no_existing_outputs,
+            host: ProcessIdentity::current().host,
+        },
+        table: table.clone(),
+    });
+    let mut dispatcher = Dispatcher {
+        graph,
+        scheduler,
+        butler: butler.clone(),
+        journal: &journal.writer,
+        lanes: Lanes::new(python, local, request.jobs, sender),
+        messages,
+        cancel: &request.cancel,
+        table: &table,
+        progress: request.progress,
+        jobs: request.jobs.get(),
+        timeout: request.options.timeout,
+        workers_left,
+        wishes,
+        executed: 0,
+        failures: Vec::new(),
+    };
+    prepare(request, &mut dispatcher, &butler, &needs)?;
+    let went = dispatcher.run();
+    let counts = dispatcher.scheduler.counts();
+    let stop_reason = dispatcher.stop_reason();
+    let Dispatcher { executed, failures, lanes, messages, .. } = dispatcher;
+    // Ends the workers and waits for them.
+    drop((lanes, messages));
+    if let Err(error) = went {
+        // What was claimed so far is still made durable, if that is possible.
+        let _ = syncer.finish();
+        return Err(error);
+    }
+    syncer.finish()?;
+    let outcome = match stop_reason {
+        Some(StopReason::Cancelled) => RunOutcome::Interrupted,
+        Some(StopReason::TooManyFailures) => RunOutcome::StoppedEarly,
+        None if counts.waiting > 0 => return Err(RunError::Stalled { waiting: counts.waiting }),
+        None if counts.failed + counts.blocked > 0 => RunOutcome::WithFailures,
+        None => RunOutcome::Complete,
+    };
+    let file = journal.writer.path().to_owned();
+    journal.close(
+        outcome,
+        RunCounts {
+            succeeded: counts.succeeded,
+            failed: counts.failed,
+            blocked: counts.blocked,
+            not_attempted: counts.waiting + counts.ready + counts.elsewhere,
+        },
+    )?;
+    let elapsed = begin.elapsed();
+    // All threads that shared it have ended.
+    let state = match Arc::try_unwrap(butler) {
+        Ok(butler) => butler.into_journal(),
+        Err(_) => qbb::journal::read_state(&request.journal, graph, qbb::GraphIdentity::of(graph))?,
+    };
+    let journal = file;
+    Ok(RunReport { outcome, counts, executed, done_before, failures, elapsed, journal, state })
+}
+
+/// Makes sure that every task can be run by this program.
+fn check_tasks(request: &RunRequest<'_>) -> Result<(), RunError> {
+    for task in &request.graph.pipeline.tasks {
+        if let Runner::Function(function) = &task.runner
+            && request.functions.get(function).is_none()
+        {
+            let (task, function) = (task.label.clone(), function.clone());
+            return Err(RunError::NoSuchFunction { task, function });
+        }
+        if let (Runner::Function(_) | Runner::Command(_), Some(connection)) =
+            (&task.runner, task.all_init_outputs().next())
+        {
+            let (task, connection) = (task.label.clone(), connection.name.clone());
+            return Err(RunError::InitOutput { task, connection });
+        }
+    }
+    Ok(())
+}
+
+fn selection(request: &RunRequest<'_>) -> Option<Vec<bool>> {
+    request.quanta.map(|quanta| {
+        let mut selected = vec![false; request.graph.quanta.len()];
+        for quantum in quanta {
+            if let Some(cell) = selected.get_mut(quantum.index()) {
+                *cell = true;
+            }
+        }
+        selected
+    })
+}
+
+/// Quanta of this run that were in flight when an earlier run was killed.
+fn interrupted_quanta(scheduler: &Scheduler, state: &JournalState) -> Vec<QuantumIx> {
+    (0..scheduler.n_quanta() as u32)
+        .map(QuantumIx)
+        .filter(|&quantum| {
+            scheduler.state(quantum) != QuantumState::Elsewhere
+                && state.progress(quantum) == QuantumProgress::InFlight
+        })
+        .collect()
+}
+
+/// Removes the metadata of quanta that were killed after they had written it and before their log:
+/// it would make them count as successful, and they would never get a log.
+fn clear_interrupted(
+    butler: &QuantumBackedButler,
+    interrupted: &[QuantumIx],
+) -> Result<(), RunError> {
+    let graph = butler.graph();
+    for &quantum in interrupted {
+        let metadata = &graph.pipeline.task(graph.quanta.task(quantum)).metadata_output.name;
+        for dataset in butler.for_quantum(quantum).outputs(metadata)? {
+            butler.remove_output(dataset)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a run needs besides its quanta.
+struct Needs {
+    /// Quanta that Python workers are to run.
+    python_quanta: usize,
+    /// Whether a worker must write init-outputs.
+    python_init: bool,
+    /// The packages dataset, if it is missing and no Python takes part.
+    packages: Option<InitQuantum>,
+}
+
+impl Needs {
+    fn of(graph: &QuantumGraph, scheduler: &Scheduler, butler: &QuantumBackedButler) -> Self {
+        let is_python: Vec<bool> = (graph.pipeline.tasks.iter())
+            .map(|task| matches!(task.runner, Runner::PipelineTask(_)))
+            .collect();
+        let python_quanta = (graph.quanta.iter())
+            .filter(|&quantum| {
+                matches!(
+                    scheduler.state(quantum),
+                    QuantumState::Waiting { .. } | QuantumState::Ready
+                ) && is_python[graph.quanta.task(quantum).index()]
+            })
+            .count();
+        let missing = |init: &&InitQuantum| {
+            butler.with_journal(|journal| {
+                init.output_datasets().any(|dataset| !journal.is_written(dataset))
+            })
+        };
+        let any_python = is_python.contains(&true);
+        let mut missing = graph.init_quanta.iter().filter(missing);
+        let first = missing.next();
+        Self {
+            python_quanta,
+            python_init: any_python && first.is_some(),
+            packages: first.filter(|init| !any_python && init.task.is_none()).cloned(),
+        }
+    }
+
+    fn workers(&self, jobs: usize) -> usize {
+        jobs.min(self.python_quanta).max(1)
+    }
+}
+
+fn start_python(
+    request: &RunRequest<'_>,
+    butler: &Arc<QuantumBackedButler>,
+    table: &Arc<ProcessTable>,
+    needs: &Needs,
+    messages: Sender<Message>,
+) -> Result<PythonPool, RunError> {
+    let options = &request.options;
+    let datastore = &request.repository.datastore;
+    fs_err::create_dir_all(&request.logs).map_err(|source| RunError::Folder {
+        path: request.logs.clone(),
+        purpose: "the folder for logs of Python workers",
+        source,
+    })?;
+    let setup = Arc::new(PythonSetup {
+        butler: butler.clone(),
+        host: ProcessIdentity::current().host,
+        interpreter: Interpreter::find(options.python.as_deref())?,
+        package: WorkerPackage::unpack()?,
+        logs: request.logs.clone(),
+        options: WorkerOptions {
+            raise_on_partial_outputs: options.raise_on_partial_outputs,
+            skip_existing: options.skip_existing,
+            clobber: options.clobber,
+            assume_no_existing_outputs: options.assume_no_existing_outputs,
+            cores_per_quantum: options.cores_per_quantum,
+            memory_per_quantum: options.memory_per_quantum,
+        },
+        root: datastore.root.as_str().to_owned(),
+        config: Value::Object(request.repository.tree().clone()),
+        header: raw_json(request.graph.header_json())?,
+        pipeline: raw_json(python_tasks_json(&request.graph).to_string().into_bytes())?,
+        table: table.clone(),
+    });
+    let count = needs.workers(request.jobs.get());
+    request.progress.event(&ProgressEvent::WorkersStarting { count });
+    let events = move |event: PoolEvent| {
+        // The dispatcher may have left because of an error.
+        let _ = messages.send(Message::Python(event));
+    };
+    PythonPool::start(&setup, count, events)
+        .map_err(|source| RunError::System { what: "threads for Python workers", source })
+}
+
+/// The pipeline graph for Python: only `PipelineTask`s, as Python cannot read others.
+fn python_tasks_json(graph: &QuantumGraph) -> Value {
+    let mut json = graph.pipeline.to_json();
+    let others: Vec<&str> = (graph.pipeline.tasks.iter())
+        .filter(|task| !matches!(task.runner, Runner::PipelineTask(_)))
+        .map(|task| task.label.as_str())
+        .collect();
+    if others.is_empty() {
+        return json;
+    }
+    if let Some(tasks) = json.get_mut("tasks").and_then(Value::as_object_mut) {
+        tasks.retain(|label, _| !others.contains(&label.as_str()));
+    }
+    // Numbers must be without gaps, or absent.
+    remove_indices(&mut json);
+    if let Some(subsets) = json.get_mut("task_subsets").and_then(Value::as_object_mut) {
+        subsets.clear();
+    }
+    if let Some(steps) = json.get_mut("step_labels").and_then(Value::as_array_mut) {
+        steps.clear();
+    }
+    json
+}
+
+fn remove_indices(json: &mut Value) {
+    for section in ["tasks", "dataset_types"] {
+        let Some(nodes) = json.get_mut(section).and_then(Value::as_object_mut) else { continue };
+        for node in nodes.values_mut().filter_map(Value::as_object_mut) {
+            node.remove("index");
+            if let Some(init) = node.get_mut("init").and_then(Value::as_object_mut) {
+                init.remove("index");
+            }
+        }
+    }
+}
+
+fn raw_json(bytes: Vec<u8>) -> Result<Box<RawValue>, RunError> {
+    serde_json::from_slice(&bytes).map_err(|error| RunError::NoWorker {
+        reason: format!("the graph cannot be told to Python: {error}"),
+    })
+}
+
+/// Everything that comes before quanta.
+fn prepare(
+    request: &RunRequest<'_>,
+    dispatcher: &mut Dispatcher<'_>,
+    butler: &QuantumBackedButler,
+    needs: &Needs,
+) -> Result<(), RunError> {
+    let written = if dispatcher.lanes.python().is_some() {
+        dispatcher.wait_for_python(needs.python_init)?
+    } else {
+        None
+    };
+    let written: Option<Vec<DatasetOutput>> = match (&needs.packages, written) {
+        (_, Some(outputs)) => Some(outputs),
+        (Some(init), None) => Some(write_packages(butler, init)?),
+        (None, None) => None,
+    };
+    if let Some(outputs) = written {
+        request.progress.event(&ProgressEvent::InitOutputs { count: outputs.len() });
+        let event = Event::InitOutputsWritten { time: Timestamp::now(), outputs };
+        dispatcher.journal.record([&event])?;
+        butler.observe(&event);
+    }
+    Ok(())
+}

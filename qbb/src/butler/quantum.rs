@@ -1,0 +1,464 @@
+//! What one quantum sees of the butler.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use qbb_datastore::ArtifactUri;
+use qbb_dimensions::DataValue;
+use qbb_graph::{Adjacency, DatasetIx, InitQuantum, QuantumGraph, QuantumIx};
+use qbb_pipeline::Connection;
+use serde_json::{Value, json};
+
+use super::access::{Access, AccessSummary};
+use super::error::ButlerError;
+use super::shared::{Place, QuantumBackedButler};
+use crate::journal::{DatasetOutput, FileRecord};
+
+/// The butler of one quantum: it reads only that quantum's predicted inputs, writes only its
+/// predicted outputs, and remembers both.
+#[derive(Debug)]
+pub struct QuantumButler<'b> {
+    shared: &'b QuantumBackedButler,
+    subject: Subject<'b>,
+    access: Mutex<Access>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Subject<'b> {
+    Quantum(QuantumIx),
+    Init(&'b InitQuantum),
+}
+
+impl<'b> QuantumButler<'b> {
+    pub(super) fn of_quantum(shared: &'b QuantumBackedButler, quantum: QuantumIx) -> Self {
+        Self { shared, subject: Subject::Quantum(quantum), access: Mutex::default() }
+    }
+
+    pub(super) fn of_init(shared: &'b QuantumBackedButler, init: &'b InitQuantum) -> Self {
+        Self { shared, subject: Subject::Init(init), access: Mutex::default() }
+    }
+
+    /// The butler of the process.
+    pub fn shared(&self) -> &'b QuantumBackedButler {
+        self.shared
+    }
+
+    fn graph(&self) -> &'b QuantumGraph {
+        self.shared.graph()
+    }
+
+    /// Text for people.
+    pub fn describe(&self) -> String {
+        match self.subject {
+            Subject::Quantum(quantum) => self.shared.describe_quantum(quantum),
+            Subject::Init(init) => match init.task() {
+                Some(task) => {
+                    format!("the construction of {}", self.graph().pipeline.task(task).label)
+                }
+                None => "the preparation of the run".to_owned(),
+            },
+        }
+    }
+
+    /// The value of a dimension of the quantum's data ID, implied ones included.
+    pub fn data_id_value(&self, dimension: &str) -> Option<DataValue> {
+        let Subject::Quantum(quantum) = self.subject else { return None };
+        let graph = self.graph();
+        let data_ids = graph.task_data_ids(graph.quanta.task(quantum));
+        let element = graph.universe().find(dimension)?;
+        let position = data_ids.group().key_position(element.ix)?;
+        let cell = data_ids.columns()[position][graph.quanta.data_id[quantum.index()] as usize];
+        Some(graph.universe().value(element.ix, cell, &graph.symbols))
+    }
+
+    /// Datasets of an input connection, in the order of their data IDs.
+    ///
+    /// # Errors
+    /// If the task has no such connection.
+    pub fn inputs(&self, connection: &str) -> Result<Vec<DatasetIx>, ButlerError> {
+        let graph = self.graph();
+        match self.subject {
+            Subject::Quantum(quantum) => {
+                let task = graph.pipeline.task(graph.quanta.task(quantum));
+                let connections = || task.quantum_inputs();
+                self.of_connection(quantum, connection, "input", connections, &graph.inputs)
+            }
+            Subject::Init(init) => self.of_init_connection(connection, "init-input", &init.inputs),
+        }
+    }
+
+    /// Datasets of an output connection, in the order of their data IDs.
+    ///
+    /// # Errors
+    /// If the task has no such connection.
+    pub fn outputs(&self, connection: &str) -> Result<Vec<DatasetIx>, ButlerError> {
+        let graph = self.graph();
+        match self.subject {
+            Subject::Quantum(quantum) => {
+                let task = graph.pipeline.task(graph.quanta.task(quantum));
+                let connections = || task.quantum_outputs();
+                self.of_connection(quantum, connection, "output", connections, &graph.outputs)
+            }
+            Subject::Init(init) => {
+                self.of_init_connection(connection, "init-output", &init.outputs)
+            }
+        }
+    }
+
+    fn of_connection<'c, I: Iterator<Item = &'c Connection>>(
+        &self,
+        quantum: QuantumIx,
+        name: &str,
+        kind: &'static str,
+        connections: impl Fn() -> I,
+        edges: &Adjacency,
+    ) -> Result<Vec<DatasetIx>, ButlerError> {
+        match connections().position(|connection| connection.name == name) {
+            Some(number) => Ok(edges.of_connection(quantum, number as u16).collect()),
+            None => {
+                let known = connections().map(|connection| connection.name.as_str());
+                Err(self.no_connection(name, kind, known))
+            }
+        }
+    }
+
+    fn of_init_connection(
+        &self,
+        name: &str,
+        kind: &'static str,
+        datasets: &[(String, u32)],
+    ) -> Result<Vec<DatasetIx>, ButlerError> {
+        let found: Vec<DatasetIx> = (datasets.iter())
+            .filter(|(connection, _)| connection == name)
+            .map(|&(_, dataset)| DatasetIx(dataset))
+            .collect();
+        if found.is_empty() {
+            let known = datasets.iter().map(|(connection, _)| connection.as_str());
+            return Err(self.no_connection(name, kind, known));
+        }
+        Ok(found)
+    }
+
+    fn no_connection<'n>(
+        &self,
+        name: &str,
+        kind: &'static str,
+        known: impl Iterator<Item = &'n str>,
+    ) -> ButlerError {
+        let graph = self.graph();
+        let task = match self.subject {
+            Subject::Quantum(quantum) => Some(graph.quanta.task(quantum)),
+            Subject::Init(init) => init.task(),
+        };
+        ButlerError::NoConnection {
+            task: task.map_or_else(String::new, |task| graph.pipeline.task(task).label.clone()),
+            kind,
+            connection: name.to_owned(),
+            known: known.collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// The content of an input.
+    ///
+    /// # Errors
+    /// If it is none of the quantum's inputs, does not exist, or cannot be read.
+    pub fn get(&self, input: DatasetIx) -> Result<Vec<u8>, ButlerError> {
+        let begin = Instant::now();
+        let path = self.existing_path(input)?;
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.access().seen(input, false);
+                return Err(self.missing(input, path.as_str()));
+            }
+            Err(source) => {
+                let dataset = self.shared.describe_dataset(input);
+                return Err(ButlerError::Read { dataset, path, source });
+            }
+        };
+        let mut access = self.access();
+        access.read(input);
+        access.metrics.n_get += 1;
+        access.metrics.time_in_get += begin.elapsed().as_secs_f64();
+        Ok(bytes)
+    }
+
+    /// The local file of an input, for others to read. It counts as read.
+    ///
+    /// # Errors
+    /// If it is none of the quantum's inputs, is not a local file, or is known not to exist.
+    pub fn get_path(&self, input: DatasetIx) -> Result<Utf8PathBuf, ButlerError> {
+        let path = self.existing_path(input)?;
+        self.access().handed_over(input);
+        Ok(path)
+    }
+
+    /// Whether an input exists. Overall inputs do if they had a record when the graph was built;
+    /// of intermediates the journal knows, and only if it does not, the file system is asked.
+    ///
+    /// # Errors
+    /// If it is none of the quantum's inputs, or its place cannot be predicted.
+    pub fn exists(&self, input: DatasetIx) -> Result<bool, ButlerError> {
+        self.check_input(input)?;
+        let exists = match self.shared.place(input) {
+            Ok(Place::Known(_)) | Err(ButlerError::Disassembled { .. }) => true,
+            Ok(Place::NotWritten(_)) => false,
+            Ok(Place::Predicted(path)) => path.exists(),
+            Err(error) => return Err(error),
+        };
+        self.access().seen(input, exists);
+        Ok(exists)
+    }
+
+    /// Absolute URI of an input or output, whether it exists or not.
+    ///
+    /// # Errors
+    /// If it is neither, or its place cannot be predicted.
+    pub fn uri(&self, dataset: DatasetIx) -> Result<ArtifactUri, ButlerError> {
+        if self.is_output(dataset) {
+            return self.shared.output_uri(&self.shared.predict(dataset)?.path);
+        }
+        self.check_input(dataset)?;
+        match self.shared.place(dataset)? {
+            Place::Known(uri) => Ok(uri),
+            Place::Predicted(path) | Place::NotWritten(path) => {
+                self.shared.output_uri(path.as_str())
+            }
+        }
+    }
+
+    /// Says that an input that was read was of no use, so that it does not count as read.
+    ///
+    /// # Errors
+    /// If it is none of the quantum's inputs.
+    pub fn mark_unused(&self, input: DatasetIx) -> Result<(), ButlerError> {
+        self.check_input(input)?;
+        self.access().unused(input);
+        Ok(())
+    }
+
+    /// Writes an output, replacing what is there. It appears whole or not at all.
+    ///
+    /// # Errors
+    /// If it is none of the quantum's outputs, or cannot be written.
+    pub fn put(&self, output: DatasetIx, bytes: &[u8]) -> Result<(), ButlerError> {
+        self.write(output, |butler| {
+            butler.write_output(output, |folder, path| {
+                folder.write(path, bytes).map(|()| bytes.len() as u64)
+            })
+        })
+    }
+
+    /// Makes a finished file the content of an output: it is moved, or copied and removed if it
+    /// is on another file system.
+    ///
+    /// # Errors
+    /// If it is none of the quantum's outputs, or cannot be moved.
+    pub fn put_file(&self, output: DatasetIx, file: &Utf8Path) -> Result<(), ButlerError> {
+        self.write(output, |butler| {
+            butler.write_output(output, |folder, path| folder.adopt(path, file))
+        })
+    }
+
+    fn write(
+        &self,
+        output: DatasetIx,
+        write: impl FnOnce(&QuantumBackedButler) -> Result<FileRecord, ButlerError>,
+    ) -> Result<(), ButlerError> {
+        if !self.is_output(output) {
+            return Err(ButlerError::NotAnOutput {
+                quantum: self.describe(),
+                dataset: self.shared.describe_dataset(output),
+            });
+        }
+        let begin = Instant::now();
+        let record = write(self.shared)?;
+        let mut access = self.access();
+        access.written(output, record);
+        access.metrics.n_put += 1;
+        access.metrics.time_in_put += begin.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// The record of an output that somebody left at its predicted place.
+    ///
+    /// # Errors
+    /// If it is none of the quantum's outputs, or its place cannot be predicted or looked at.
+    pub fn output_on_disk(&self, output: DatasetIx) -> Result<Option<DatasetOutput>, ButlerError> {
+        self.check_output(output)?;
+        let record = self.shared.output_on_disk(output)?;
+        Ok(record.map(|record| DatasetOutput { dataset: output, records: vec![record] }))
+    }
+
+    /// Content of an output that somebody left at its predicted place, such as the log of an
+    /// earlier attempt.
+    ///
+    /// # Errors
+    /// If it is none of the quantum's outputs, or cannot be read.
+    pub fn get_earlier_output(&self, output: DatasetIx) -> Result<Option<Vec<u8>>, ButlerError> {
+        self.check_output(output)?;
+        let path = self.shared.root().join(self.shared.predict(output)?.path);
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => {
+                let dataset = self.shared.describe_dataset(output);
+                Err(ButlerError::Read { dataset, path, source })
+            }
+        }
+    }
+
+    /// Removes what an earlier attempt left of an output.
+    ///
+    /// # Errors
+    /// If it is none of the quantum's outputs, or cannot be removed.
+    pub fn remove_earlier_output(&self, output: DatasetIx) -> Result<(), ButlerError> {
+        self.check_output(output)?;
+        self.shared.remove_output(output)
+    }
+
+    /// Whether an output was written through this butler.
+    pub fn is_written(&self, output: DatasetIx) -> bool {
+        self.access().is_written(output)
+    }
+
+    /// What was read and written so far.
+    pub fn summary(&self) -> AccessSummary {
+        self.access().summary()
+    }
+
+    /// What was read and written so far, in the form in which the middleware extracts it from its
+    /// own quantum-backed butler.
+    pub fn provenance_json(&self, datastore: &str) -> Value {
+        let summary = self.summary();
+        let graph = self.graph();
+        let id = |dataset: DatasetIx| graph.datasets.uuid(dataset);
+        let ids = |datasets: &[DatasetIx]| -> Vec<String> {
+            datasets.iter().map(|&dataset| id(dataset).to_string()).collect()
+        };
+        let written: Vec<DatasetIx> = summary.outputs.iter().map(|output| output.dataset).collect();
+        let by_dataset: serde_json::Map<String, Value> = (summary.outputs.iter())
+            .map(|output| {
+                let rows: Vec<Value> = output.records.iter().map(row_json).collect();
+                let key = id(output.dataset).simple().to_string();
+                (key, json!({"file_datastore_records": rows}))
+            })
+            .collect();
+        let class = "lsst.daf.butler.datastore.stored_file_info.StoredFileInfo";
+        json!({
+            "predicted_inputs": ids(&self.predicted_inputs()),
+            "available_inputs": ids(&summary.available_inputs),
+            "actual_inputs": ids(&summary.actual_inputs),
+            "predicted_outputs": ids(&self.predicted_outputs()),
+            "actual_outputs": ids(&written),
+            "datastore_records": {
+                datastore: {"dataset_ids": ids(&written), "records": {class: by_dataset}},
+            },
+        })
+    }
+
+    /// All datasets that may be read: inputs and the task's init-inputs.
+    pub fn predicted_inputs(&self) -> Vec<DatasetIx> {
+        let graph = self.graph();
+        match self.subject {
+            Subject::Quantum(quantum) => {
+                let init = graph.init_quantum(Some(graph.quanta.task(quantum)));
+                let init_inputs = init.iter().flat_map(|init| &init.inputs);
+                (graph.inputs.edges(quantum).map(|(_, dataset)| dataset))
+                    .chain(init_inputs.map(|&(_, dataset)| DatasetIx(dataset)))
+                    .collect()
+            }
+            Subject::Init(init) => {
+                init.inputs.iter().map(|&(_, dataset)| DatasetIx(dataset)).collect()
+            }
+        }
+    }
+
+    /// All datasets that may be written.
+    pub fn predicted_outputs(&self) -> Vec<DatasetIx> {
+        match self.subject {
+            Subject::Quantum(quantum) => {
+                self.graph().outputs.edges(quantum).map(|(_, dataset)| dataset).collect()
+            }
+            Subject::Init(init) => init.output_datasets().collect(),
+        }
+    }
+
+    fn existing_path(&self, input: DatasetIx) -> Result<Utf8PathBuf, ButlerError> {
+        self.check_input(input)?;
+        match self.shared.place(input)? {
+            Place::Known(uri) => match uri.to_file_path() {
+                Some(path) if uri.fragment().is_none() => Ok(path),
+                _ => Err(ButlerError::NotLocal {
+                    dataset: self.shared.describe_dataset(input),
+                    place: uri.as_str().to_owned(),
+                }),
+            },
+            Place::Predicted(path) => Ok(path),
+            Place::NotWritten(path) => {
+                self.access().seen(input, false);
+                Err(self.missing(input, path.as_str()))
+            }
+        }
+    }
+
+    fn missing(&self, input: DatasetIx, place: &str) -> ButlerError {
+        let dataset = self.shared.describe_dataset(input);
+        ButlerError::Missing { dataset, place: place.to_owned() }
+    }
+
+    fn is_output(&self, dataset: DatasetIx) -> bool {
+        match self.subject {
+            Subject::Quantum(quantum) => {
+                self.graph().outputs.edges(quantum).any(|(_, output)| output == dataset)
+            }
+            Subject::Init(init) => init.output_datasets().any(|output| output == dataset),
+        }
+    }
+
+    fn check_output(&self, output: DatasetIx) -> Result<(), ButlerError> {
+        if self.is_output(output) {
+            return Ok(());
+        }
+        Err(ButlerError::NotAnOutput {
+            quantum: self.describe(),
+            dataset: self.shared.describe_dataset(output),
+        })
+    }
+
+    fn check_input(&self, input: DatasetIx) -> Result<(), ButlerError> {
+        let graph = self.graph();
+        let is_input = match self.subject {
+            Subject::Quantum(quantum) => {
+                graph.inputs.edges(quantum).any(|(_, dataset)| dataset == input)
+                    || (graph.init_quantum(Some(graph.quanta.task(quantum))))
+                        .is_some_and(|init| init.inputs.iter().any(|&(_, d)| d == input.0))
+            }
+            Subject::Init(init) => init.inputs.iter().any(|&(_, dataset)| dataset == input.0),
+        };
+        if is_input {
+            return Ok(());
+        }
+        Err(ButlerError::NotAnInput {
+            quantum: self.describe(),
+            dataset: self.shared.describe_dataset(input),
+        })
+    }
+
+    fn access(&self) -> MutexGuard<'_, Access> {
+        // Every change is a single insertion, so a panic elsewhere leaves it usable.
+        self.access.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn row_json(record: &FileRecord) -> Value {
+    json!({
+        "formatter": &*record.formatter,
+        "path": record.path,
+        "storage_class": &*record.storage_class,
+        "component": record.component.as_deref().unwrap_or("__NULL_STRING__"),
+        "checksum": record.checksum,
+        "file_size": record.file_size,
+    })
+}

@@ -1,0 +1,258 @@
+//! What all quanta of a process have in common.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use qbb_datastore::{ArtifactUri, DatastoreConfig};
+use qbb_graph::{DatasetIx, InitQuantum, QuantumGraph, QuantumIx};
+use rustc_hash::FxHashMap;
+
+use super::error::ButlerError;
+use super::output_folder::OutputFolder;
+use super::prediction::{Prediction, Predictor};
+use super::quantum::QuantumButler;
+use crate::journal::{Event, FileRecord, JournalState, QuantumProgress, WrittenRecord};
+
+/// The quantum-backed butler of a process: one graph, one output datastore, what is known of the
+/// execution so far. Threads share it.
+#[derive(Debug)]
+pub struct QuantumBackedButler {
+    graph: Arc<QuantumGraph>,
+    folder: OutputFolder,
+    predictor: Predictor,
+    journal: RwLock<JournalState>,
+    /// Datasets written through this butler, by the hash of their paths.
+    paths: Mutex<FxHashMap<u64, u32>>,
+}
+
+/// Where a dataset is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Recorded when the graph was built, or by the journal: it exists.
+    Known(ArtifactUri),
+    /// Where it would be if it existed.
+    Predicted(Utf8PathBuf),
+    /// The quantum that would have written it ended without it.
+    NotWritten(Utf8PathBuf),
+}
+
+impl QuantumBackedButler {
+    /// A butler over a graph that writes to a datastore. `journal` is what happened before;
+    /// whatever happens later must be told with [`QuantumBackedButler::observe`].
+    ///
+    /// # Errors
+    /// If the datastore is not a local folder that can be written, or its templates are wrong.
+    pub fn new(
+        graph: Arc<QuantumGraph>,
+        datastore: &DatastoreConfig,
+        journal: JournalState,
+    ) -> Result<Self, ButlerError> {
+        let root = datastore
+            .local_root()
+            .ok_or_else(|| ButlerError::RemoteRoot { root: datastore.root.as_str().to_owned() })?;
+        let folder = OutputFolder::open(root.clone())
+            .map_err(|source| ButlerError::Root { root, source })?;
+        let predictor = Predictor::new(&graph, datastore)?;
+        let (journal, paths) = (RwLock::new(journal), Mutex::default());
+        Ok(Self { graph, folder, predictor, journal, paths })
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Arc<QuantumGraph> {
+        &self.graph
+    }
+
+    /// The root folder of the output datastore.
+    pub fn root(&self) -> &Utf8Path {
+        self.folder.root()
+    }
+
+    /// What a quantum sees. `quantum` must be one of the graph's.
+    pub fn for_quantum(&self, quantum: QuantumIx) -> QuantumButler<'_> {
+        QuantumButler::of_quantum(self, quantum)
+    }
+
+    /// What the construction of a task sees.
+    pub fn for_init<'b>(&'b self, init: &'b InitQuantum) -> QuantumButler<'b> {
+        QuantumButler::of_init(self, init)
+    }
+
+    /// Takes note of an event of this process that was just recorded.
+    pub fn observe(&self, event: &Event) {
+        self.journal.write().unwrap_or_else(PoisonError::into_inner).observe(event);
+    }
+
+    /// Looks at what is known of the execution.
+    pub fn with_journal<T>(&self, look: impl FnOnce(&JournalState) -> T) -> T {
+        look(&self.journal.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ends the butler and returns what is known of the execution.
+    pub fn into_journal(self) -> JournalState {
+        self.journal.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where and how a dataset is written.
+    ///
+    /// # Errors
+    /// If there is no template or formatter for it, or the graph lacks a dimension record.
+    pub fn predict(&self, dataset: DatasetIx) -> Result<Prediction, ButlerError> {
+        self.predictor.predict(&self.graph, dataset)
+    }
+
+    /// A dataset for people: `raw {instrument: 'Cam', …} in run u/me/run1`.
+    pub fn describe_dataset(&self, dataset: DatasetIx) -> String {
+        let graph = &self.graph;
+        if graph.check_dataset(dataset).is_err() {
+            return format!("dataset {} (not in the graph)", dataset.0);
+        }
+        let ix = graph.datasets.dataset_type(dataset);
+        let data_id = graph
+            .dataset_type_data_ids(ix)
+            .describe(graph.datasets.data_id[dataset.index()], &graph.symbols);
+        let run = &graph.runs[graph.datasets.run[dataset.index()] as usize];
+        format!("{} {data_id} in run {run}", graph.pipeline.dataset_type(ix).dataset_type.name)
+    }
+
+    /// A quantum for people: `isr {instrument: 'Cam', …}`.
+    pub fn describe_quantum(&self, quantum: QuantumIx) -> String {
+        let graph = &self.graph;
+        let task = graph.quanta.task(quantum);
+        let data_id = graph
+            .task_data_ids(task)
+            .describe(graph.quanta.data_id[quantum.index()], &graph.symbols);
+        format!("{} {data_id}", graph.pipeline.task(task).label)
+    }
+
+    /// Whether a recorded file is there with the recorded size; for
+    /// [`JournalState::verify`], before the butler is made.
+    pub fn file_matches(root: &Utf8Path, record: WrittenRecord<'_>) -> bool {
+        std::fs::metadata(root.join(record.path))
+            .is_ok_and(|file| i64::try_from(file.len()) == Ok(record.file_size))
+    }
+
+    /// Removes the file of a predicted output, if it exists.
+    ///
+    /// # Errors
+    /// If its path cannot be predicted, or it cannot be removed.
+    pub fn remove_output(&self, dataset: DatasetIx) -> Result<(), ButlerError> {
+        let path = self.predict(dataset)?.path;
+        self.folder.remove(&path).map_err(|source| self.write_error(dataset, &path, source))
+    }
+
+    /// Where a dataset is or should be.
+    pub(super) fn place(&self, dataset: DatasetIx) -> Result<Place, ButlerError> {
+        let records = self.graph.records.of_dataset(dataset);
+        if !records.is_empty() {
+            let count = records.len();
+            if count > 1 {
+                let dataset = self.describe_dataset(dataset);
+                return Err(ButlerError::Disassembled { dataset, count });
+            }
+            return Ok(Place::Known(self.graph.input_uri(records.start)?));
+        }
+        enum Known {
+            Path(String),
+            Components(usize),
+            NotWritten,
+            Unknown,
+        }
+        let known = self.with_journal(|journal| {
+            let mut records = journal.records(dataset);
+            match (records.len(), records.next()) {
+                (1, Some(record)) => return Known::Path(record.path.to_owned()),
+                (0, _) => {}
+                (count, _) => return Known::Components(count),
+            }
+            let producer = self.graph.producer(dataset).map(|quantum| journal.progress(quantum));
+            match producer {
+                Some(QuantumProgress::Ended(_)) => Known::NotWritten,
+                _ => Known::Unknown,
+            }
+        });
+        match known {
+            Known::Path(path) => Ok(Place::Known(self.output_uri(&path)?)),
+            Known::Components(count) => {
+                let dataset = self.describe_dataset(dataset);
+                Err(ButlerError::Disassembled { dataset, count })
+            }
+            Known::NotWritten => {
+                Ok(Place::NotWritten(self.folder.path(&self.predict(dataset)?.path)))
+            }
+            Known::Unknown => Ok(Place::Predicted(self.folder.path(&self.predict(dataset)?.path))),
+        }
+    }
+
+    pub(super) fn output_uri(&self, path: &str) -> Result<ArtifactUri, ButlerError> {
+        let path = self.folder.path(path);
+        ArtifactUri::of_file(&path).map_err(|error| {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, error);
+            ButlerError::Root { root: path, source }
+        })
+    }
+
+    /// Writes an output with what `write` does to the place of the given path.
+    pub(super) fn write_output(
+        &self,
+        dataset: DatasetIx,
+        write: impl FnOnce(&OutputFolder, &str) -> std::io::Result<u64>,
+    ) -> Result<FileRecord, ButlerError> {
+        let Prediction { path, formatter, storage_class } = self.predict(dataset)?;
+        self.claim_path(dataset, &path)?;
+        let size = write(&self.folder, &path)
+            .map_err(|source| self.write_error(dataset, &path, source))?;
+        let file_size = i64::try_from(size).unwrap_or(-1);
+        Ok(FileRecord {
+            path,
+            formatter,
+            storage_class,
+            component: None,
+            checksum: None,
+            file_size,
+        })
+    }
+
+    /// Size of an output at its predicted place; `None` if it does not exist.
+    pub(super) fn output_on_disk(
+        &self,
+        dataset: DatasetIx,
+    ) -> Result<Option<FileRecord>, ButlerError> {
+        let Prediction { path, formatter, storage_class } = self.predict(dataset)?;
+        let size = self.folder.size(&path).map_err(|source| ButlerError::Read {
+            dataset: self.describe_dataset(dataset),
+            path: self.folder.path(&path),
+            source,
+        })?;
+        Ok(size.map(|size| FileRecord {
+            path,
+            formatter,
+            storage_class,
+            component: None,
+            checksum: None,
+            file_size: i64::try_from(size).unwrap_or(-1),
+        }))
+    }
+
+    /// Notes that a path belongs to a dataset, unless it belongs to another one.
+    fn claim_path(&self, dataset: DatasetIx, path: &str) -> Result<(), ButlerError> {
+        let mut hash = [0; 8];
+        hash.copy_from_slice(&blake3::hash(path.as_bytes()).as_bytes()[..8]);
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        let owner = *paths.entry(u64::from_le_bytes(hash)).or_insert(dataset.0);
+        drop(paths);
+        // Different paths of the same hash are possible in theory.
+        if owner != dataset.0 && self.predict(DatasetIx(owner))?.path == path {
+            return Err(ButlerError::Collision {
+                dataset: self.describe_dataset(dataset),
+                other: self.describe_dataset(DatasetIx(owner)),
+                path: path.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn write_error(&self, dataset: DatasetIx, path: &str, source: std::io::Error) -> ButlerError {
+        let (dataset, path) = (self.describe_dataset(dataset), self.folder.path(path));
+        ButlerError::Write { dataset, path, source }
+    }
+}
