@@ -1,6 +1,6 @@
 //! The rules that hold between the tables of a graph.
 
-use qbb_dimensions::{DataIdTable, KeyType};
+use qbb_dimensions::{DataIdTable, FieldColumn, KeyType, RecordTable, Symbol};
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
@@ -12,6 +12,7 @@ const DATASETS: &str = "datasets";
 const INPUTS: &str = "inputs";
 const OUTPUTS: &str = "outputs";
 const RECORDS: &str = "datastore records";
+const DIMENSION_RECORDS: &str = "dimension records";
 const INIT_QUANTA: &str = "init quanta";
 
 fn below(
@@ -192,7 +193,7 @@ impl QuantumGraph {
         let mut elements = FxHashSet::default();
         for (row, table) in self.dimension_records.iter().enumerate() {
             if !elements.insert(table.element) {
-                return Err(Flaw::new("dimension records", row, "an element has two tables"));
+                return Err(Flaw::new(DIMENSION_RECORDS, row, "an element has two tables"));
             }
         }
         for (row, init) in self.init_quanta.iter().enumerate() {
@@ -219,6 +220,7 @@ impl QuantumGraph {
             .with_min_len(1024)
             .try_for_each(|row| self.check_quantum_row(QuantumIx(row)))?;
         self.check_records()?;
+        self.dimension_records.par_iter().try_for_each(|table| self.check_symbols(table))?;
         let members = &self.collections;
         for (row, (&dataset, &collection)) in
             members.dataset.iter().zip(members.collection.iter()).enumerate()
@@ -241,6 +243,30 @@ impl QuantumGraph {
                 let name = &universe.element(ix).name;
                 let reason = format!("{} is no symbol, of dimension `{name}`", column[row]);
                 return Err(Flaw::new("data IDs", row, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Text of dimension records.
+    fn check_symbols(&self, table: &RecordTable) -> Result<(), Flaw> {
+        let universe = self.universe();
+        let element = universe.element(table.element);
+        let symbols = self.symbols.len();
+        let flaw = |row| {
+            Flaw::new(DIMENSION_RECORDS, row, format!("no text for a value of `{}`", element.name))
+        };
+        let dimensions = element.required.iter().chain(&element.implied);
+        for (&ix, column) in dimensions.zip(table.keys.iter().chain(&table.implied)) {
+            if universe.element(ix).key_type() == Some(KeyType::Text) {
+                let wrong = |&cell: &i64| cell < 0 || cell >= symbols as i64;
+                column.iter().position(wrong).map_or(Ok(()), |row| Err(flaw(row)))?;
+            }
+        }
+        for field in &table.fields {
+            if let FieldColumn::Text(values) = field {
+                let wrong = |value: &Option<Symbol>| value.is_some_and(|s| s.0 as usize >= symbols);
+                values.iter().position(wrong).map_or(Ok(()), |row| Err(flaw(row)))?;
             }
         }
         Ok(())

@@ -50,6 +50,43 @@ pub(crate) struct Records {
     pub timespans: Option<Vec<Option<(i64, i64)>>>,
 }
 
+impl Records {
+    /// Adds the rows of another section of the same element. Columns without a counterpart are
+    /// left as they are, so that the result has columns of different lengths.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.rows = self.rows.saturating_add(other.rows);
+        for (into, from) in self.keys.iter_mut().zip(other.keys) {
+            into.extend(from);
+        }
+        for (into, from) in self.implied.iter_mut().zip(other.implied) {
+            into.extend(from);
+        }
+        for (into, from) in self.fields.iter_mut().zip(other.fields) {
+            into.append(from);
+        }
+        if let (Some(into), Some(from)) = (&mut self.regions, other.regions) {
+            into.0.extend(from.0);
+            into.1.extend(from.1);
+        }
+        if let (Some(into), Some(from)) = (&mut self.timespans, other.timespans) {
+            into.extend(from);
+        }
+    }
+}
+
+impl Field {
+    fn append(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Int(into), Self::Int(from)) => into.extend(from),
+            (Self::Float(into), Self::Float(from)) => into.extend(from),
+            (Self::Bool(into), Self::Bool(from)) => into.extend(from),
+            (Self::Text(into), Self::Text(from)) => into.extend(from),
+            (Self::Bytes(into), Self::Bytes(from)) => into.extend(from),
+            _ => {}
+        }
+    }
+}
+
 /// A column of [`Records`].
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(crate) enum Field {

@@ -4,9 +4,7 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
 
-use camino::Utf8Path;
 use qbb_datastore::ArtifactUri;
 use qbb_graph::{
     DatasetRole, GraphError, QgOptions, QuantumGraph, RecordPaths, open, read_qg, write_native,
@@ -14,66 +12,9 @@ use qbb_graph::{
 };
 use qbb_pipeline::Runner;
 use serde_json::{Value, json};
+use support::archive::Members;
 use support::synthetic::survey;
 use support::{Scratch, assert_same_but_origin, data};
-use zip::write::SimpleFileOptions;
-
-/// Members of an archive, unpacked with its dictionary; blocks of quanta in their order.
-struct Members {
-    members: Vec<(String, Vec<u8>)>,
-    dictionary: Vec<u8>,
-}
-
-impl Members {
-    fn read(path: &Utf8Path) -> Self {
-        let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
-        let mut members = Vec::new();
-        for position in 0..archive.len() {
-            let mut member = archive.by_index(position).unwrap();
-            let mut bytes = Vec::new();
-            member.read_to_end(&mut bytes).unwrap();
-            members.push((member.name().unwrap().into_owned(), bytes));
-        }
-        let dictionary = members.iter().find(|(name, _)| name == "compression_dict");
-        let dictionary = dictionary.map(|(_, bytes)| bytes.clone()).unwrap_or_default();
-        Self { members, dictionary }
-    }
-
-    fn unpack(&self, frame: &[u8]) -> Vec<u8> {
-        zstd::bulk::Decompressor::with_dictionary(&self.dictionary)
-            .unwrap()
-            .decompress(frame, 1 << 26)
-            .unwrap()
-    }
-
-    fn member(&self, name: &str) -> &[u8] {
-        &self.members.iter().find(|(other, _)| other == name).unwrap().1
-    }
-
-    fn json(&self, name: &str) -> Value {
-        serde_json::from_slice(&self.unpack(self.member(name))).unwrap()
-    }
-
-    fn quanta(&self) -> Vec<Value> {
-        let mut rest = self.member("quantum_datasets.mb");
-        let mut quanta = Vec::new();
-        while !rest.is_empty() {
-            let length = u64::from_be_bytes(rest[..8].try_into().unwrap()) as usize;
-            quanta.push(serde_json::from_slice(&self.unpack(&rest[8..8 + length])).unwrap());
-            rest = &rest[8 + length..];
-        }
-        quanta
-    }
-
-    fn write(&self, path: &Utf8Path, method: zip::CompressionMethod) {
-        let mut zip = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
-        for (name, bytes) in &self.members {
-            zip.start_file(name, SimpleFileOptions::default().compression_method(method)).unwrap();
-            zip.write_all(bytes).unwrap();
-        }
-        zip.finish().unwrap();
-    }
-}
 
 /// A quantum as the middleware has it, with lists in an order of their own.
 fn normalised(mut quantum: Value) -> Value {

@@ -8,6 +8,7 @@ use qbb_graph::{
     Check, DEFAULT_NODE_LIMIT, GraphError, Level, QuantumGraph, RecordPaths, dot, open,
     open_native, read_qg, summary, verify, write_native,
 };
+use support::archive::Members;
 use support::container::Container;
 use support::synthetic::survey;
 use support::{Scratch, data};
@@ -153,6 +154,61 @@ fn flipped_bytes_of_an_exchange_file_never_panic() {
             graph.check().unwrap();
         }
         bytes[at] ^= 0x55;
+    }
+}
+
+/// What a damaged text is made of: mostly what means something to JSON.
+fn byte() -> impl Strategy<Value = u8> {
+    prop_oneof![prop::sample::select(b"\"{}[]:,0123456789-tfn\\".to_vec()), any::<u8>()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// JSON is changed inside the members of an archive that is right in all other ways.
+    #[test]
+    fn wrong_json_in_a_right_archive_never_panics(
+        member in 0..4_usize,
+        block in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), byte()), 1..4),
+    ) {
+        thread_local! {
+            static ORIGINAL: (Scratch, Members) =
+                (Scratch::new(), Members::read(&data("release.qg")));
+        }
+        ORIGINAL.with(|(scratch, original)| {
+            let change = |text: &mut [u8]| {
+                for (at, value) in &changes {
+                    text[at.index(text.len())] = *value;
+                }
+            };
+            let mut members = Members { members: original.members.clone(), dictionary: vec![] };
+            match ["header.json.zst", "init_quanta.json.zst", "dimension_data.json.zst"].get(member) {
+                Some(name) => {
+                    let mut text = original.unpack(original.member(name));
+                    change(&mut text);
+                    members.set(name, zstd::bulk::compress(&text, 1).unwrap());
+                }
+                None => {
+                    let mut blocks = original.blocks();
+                    let position = block.index(blocks.len());
+                    change(&mut blocks[position]);
+                    let mut file = Vec::new();
+                    for block in blocks {
+                        let frame = zstd::bulk::compress(&block, 1).unwrap();
+                        file.extend((frame.len() as u64).to_be_bytes());
+                        file.extend(frame);
+                    }
+                    members.set("quantum_datasets.mb", file);
+                }
+            }
+            let path = scratch.file("changed.qg");
+            members.write(&path, zip::CompressionMethod::Stored);
+            match read_qg(&path) {
+                Ok(graph) => ask_everything(&graph),
+                Err(error) => assert!(error.to_string().contains("changed.qg"), "{error}"),
+            }
+        });
     }
 }
 

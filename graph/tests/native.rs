@@ -75,6 +75,24 @@ fn command_pipelines_keep_their_commands() {
 }
 
 #[test]
+fn big_tables_of_dimension_records_take_several_sections() {
+    let scratch = Scratch::new();
+    let path = scratch.file("graph.qbb");
+    let mut graph = survey(1, 2);
+    let original = graph.dimension_records.clone();
+    for (table, original) in graph.dimension_records.iter_mut().zip(&original) {
+        while table.len() < 131_072 + 1 {
+            table.push_from(original, 0);
+        }
+    }
+    write_native(&graph, &path).unwrap();
+    let sections = Container::read(&path).sections;
+    let of_records = sections.iter().filter(|section| section.kind == 4).count();
+    assert_eq!(of_records, 2 * original.len());
+    assert_eq!(open(&path).unwrap().dimension_records, graph.dimension_records);
+}
+
+#[test]
 fn the_header_stands_where_every_version_has_it() {
     let scratch = Scratch::new();
     let path = scratch.file("graph.qbb");

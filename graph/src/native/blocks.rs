@@ -1,5 +1,6 @@
 //! Between the structures in memory and the packed values of the file.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use qbb_dimensions::{
@@ -76,35 +77,56 @@ pub(super) fn unpack_symbols(packed: &wire::SymbolText) -> Result<Symbols, Strin
     Ok(symbols)
 }
 
-pub(super) fn pack_records(table: &RecordTable, universe: &Universe) -> wire::Records {
+/// Some rows of a table.
+pub(super) fn pack_records(
+    table: &RecordTable,
+    rows: Range<usize>,
+    universe: &Universe,
+) -> wire::Records {
+    let cells = |columns: &[Vec<i64>]| -> Vec<Vec<i64>> {
+        columns.iter().map(|column| column[rows.clone()].to_vec()).collect()
+    };
     wire::Records {
         element: universe.element(table.element).name.clone(),
-        rows: table.len() as u64,
-        keys: table.keys.clone(),
-        implied: table.implied.clone(),
-        fields: table.fields.iter().map(pack_field).collect(),
+        rows: rows.len() as u64,
+        keys: cells(&table.keys),
+        implied: cells(&table.implied),
+        fields: table.fields.iter().map(|field| pack_field(field, rows.clone())).collect(),
         regions: table.regions.as_ref().map(|regions| {
+            let regions = &regions[rows.clone()];
             (regions.iter().map(|region| region.len() as u32).collect(), regions.concat())
         }),
-        timespans: table
-            .timespans
-            .as_ref()
-            .map(|timespans| timespans.iter().map(|timespan| timespan.map(Into::into)).collect()),
+        timespans: table.timespans.as_ref().map(|timespans| {
+            timespans[rows].iter().map(|timespan| timespan.map(Into::into)).collect()
+        }),
     }
 }
 
-fn pack_field(column: &FieldColumn) -> wire::Field {
+fn pack_field(column: &FieldColumn, rows: Range<usize>) -> wire::Field {
     match column {
-        FieldColumn::Int(values) => wire::Field::Int(values.clone()),
-        FieldColumn::Float(values) => wire::Field::Float(values.clone()),
-        FieldColumn::Bool(values) => wire::Field::Bool(values.clone()),
-        FieldColumn::Text(values) => {
-            wire::Field::Text(values.iter().map(|value| value.map(|symbol| symbol.0)).collect())
-        }
+        FieldColumn::Int(values) => wire::Field::Int(values[rows].to_vec()),
+        FieldColumn::Float(values) => wire::Field::Float(values[rows].to_vec()),
+        FieldColumn::Bool(values) => wire::Field::Bool(values[rows].to_vec()),
+        FieldColumn::Text(values) => wire::Field::Text(
+            values[rows].iter().map(|value| value.map(|symbol| symbol.0)).collect(),
+        ),
         FieldColumn::Bytes(values) => wire::Field::Bytes(
-            values.iter().map(|value| value.as_ref().map(|bytes| bytes.to_vec())).collect(),
+            values[rows].iter().map(|value| value.as_ref().map(|bytes| bytes.to_vec())).collect(),
         ),
     }
+}
+
+/// Joins consecutive sections of the same element. Columns that do not match are noticed when the
+/// result is unpacked.
+pub(super) fn join_records(sections: Vec<wire::Records>) -> Vec<wire::Records> {
+    let mut tables: Vec<wire::Records> = Vec::new();
+    for section in sections {
+        match tables.last_mut() {
+            Some(table) if table.element == section.element => table.append(section),
+            _ => tables.push(section),
+        }
+    }
+    tables
 }
 
 fn unpack_field(packed: wire::Field) -> FieldColumn {

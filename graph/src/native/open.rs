@@ -168,16 +168,18 @@ impl Reader<'_> {
         let universe = pipeline.universe.clone();
         let symbols = blocks::unpack_symbols(&symbols)
             .map_err(|reason| self.damaged(Kind::Symbols, 0, reason))?;
-        let n_tables = (0..=u16::MAX)
+        let n_sections = (0..=u16::MAX)
             .take_while(|&index| self.sections.contains_key(&(Kind::Records as u16, index)))
             .count();
-        let dimension_records = (0..n_tables as u16)
+        let sections = (0..n_sections as u16)
             .into_par_iter()
-            .map(|index| {
-                blocks::unpack_records(self.packed(Kind::Records, index)?, &universe)
-                    .map_err(|reason| self.damaged(Kind::Records, index, reason))
-            })
-            .collect::<Result<Vec<_>>>()?;
+            .map(|index| self.packed(Kind::Records, index))
+            .collect::<Result<Vec<wire::Records>>>()?;
+        let dimension_records = blocks::join_records(sections)
+            .into_par_iter()
+            .map(|records| blocks::unpack_records(records, &universe))
+            .collect::<Result<Vec<_>, String>>()
+            .map_err(|reason| self.damaged(Kind::Records, 0, reason))?;
         let quanta = self.count(origin.quanta, "quanta")?;
         let datasets = self.count(origin.datasets, "datasets")?;
         let mut data_ids = Vec::with_capacity(origin.groups.len());

@@ -20,6 +20,9 @@ const _: () = assert!(cfg!(target_endian = "little"), "native graphs need a litt
 /// Level of zstd for packed sections; higher ones gain little on regions, which are most of it.
 const LEVEL: i32 = 6;
 
+/// Dimension records of one section.
+const RECORDS_PER_SECTION: usize = 1 << 17;
+
 /// A section to be written.
 struct Draft<'a> {
     kind: Kind,
@@ -114,43 +117,50 @@ pub fn write_native(graph: &QuantumGraph, path: &Utf8Path) -> Result<()> {
     })
 }
 
+/// Gives the unpacked bytes of a section.
+type Encoder<'a> = Box<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync + 'a>;
+
 /// Sections that are encoded and compressed, each by one thread.
 fn packed(graph: &QuantumGraph) -> Result<Vec<Draft<'_>>, (Kind, String)> {
-    let mut parts = vec![
-        (Kind::Origin, 0),
-        (Kind::Pipeline, 0),
-        (Kind::Symbols, 0),
-        (Kind::InitQuanta, 0),
-        (Kind::Collections, 0),
+    let mut parts: Vec<(Kind, usize, Encoder<'_>)> = vec![
+        (Kind::Origin, 0, Box::new(|| wire::encode(&blocks::origin(graph)))),
+        (Kind::Pipeline, 0, Box::new(|| wire::encode(&blocks::pack_pipeline(&graph.pipeline)?))),
+        (Kind::Symbols, 0, Box::new(|| wire::encode(&blocks::pack_symbols(&graph.symbols)))),
+        (
+            Kind::InitQuanta,
+            0,
+            Box::new(|| wire::encode(&blocks::pack_init_quanta(&graph.init_quanta))),
+        ),
+        (
+            Kind::Collections,
+            0,
+            Box::new(|| wire::encode(&blocks::pack_collections(&graph.collections))),
+        ),
     ];
-    parts.extend((0..graph.dimension_records.len()).map(|index| (Kind::Records, index)));
-    let drafts: Vec<_> = (parts.into_par_iter())
-        .map(|(kind, index)| {
-            let encoded = match kind {
-                Kind::Origin => wire::encode(&blocks::origin(graph)),
-                Kind::Pipeline => {
-                    blocks::pack_pipeline(&graph.pipeline).and_then(|p| wire::encode(&p))
-                }
-                Kind::Symbols => wire::encode(&blocks::pack_symbols(&graph.symbols)),
-                Kind::InitQuanta => wire::encode(&blocks::pack_init_quanta(&graph.init_quanta)),
-                Kind::Collections => wire::encode(&blocks::pack_collections(&graph.collections)),
-                _ => wire::encode(&blocks::pack_records(
-                    &graph.dimension_records[index],
-                    graph.universe(),
-                )),
-            };
-            let bytes = encoded.map_err(|reason| (kind, reason))?;
-            let unpacked = bytes.len() as u64;
-            if unpacked > layout::MAX_UNPACKED {
-                let limit = layout::MAX_UNPACKED;
-                return Err((kind, format!("{unpacked} bytes unpacked, more than {limit}")));
-            }
-            let frame =
-                zstd::bulk::compress(&bytes, LEVEL).map_err(|error| (kind, error.to_string()))?;
-            Ok(Draft { kind, index: index as u16, body: Body::Packed { frame, unpacked } })
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(drafts)
+    let universe = graph.universe();
+    let pieces = graph.dimension_records.iter().flat_map(|table| {
+        // A table without rows is a section, too.
+        let begins = (0..table.len().max(1)).step_by(RECORDS_PER_SECTION);
+        begins.map(move |begin| (table, begin..table.len().min(begin + RECORDS_PER_SECTION)))
+    });
+    for (index, (table, rows)) in pieces.enumerate() {
+        let encode = move || wire::encode(&blocks::pack_records(table, rows.clone(), universe));
+        parts.push((Kind::Records, index, Box::new(encode)));
+    }
+    (parts.into_par_iter())
+        .map(|(kind, index, encode)| pack(kind, index, &encode).map_err(|reason| (kind, reason)))
+        .collect()
+}
+
+fn pack<'a>(kind: Kind, index: usize, encode: &Encoder<'_>) -> Result<Draft<'a>, String> {
+    let index = u16::try_from(index).map_err(|_| "there are too many sections of this kind")?;
+    let bytes = encode()?;
+    let unpacked = bytes.len() as u64;
+    if unpacked > layout::MAX_UNPACKED {
+        return Err(format!("{unpacked} bytes unpacked, more than {}", layout::MAX_UNPACKED));
+    }
+    let frame = zstd::bulk::compress(&bytes, LEVEL).map_err(|error| error.to_string())?;
+    Ok(Draft { kind, index, body: Body::Packed { frame, unpacked } })
 }
 
 fn in_place(graph: &QuantumGraph) -> Vec<Draft<'_>> {

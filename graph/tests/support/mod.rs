@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 #![allow(dead_code, reason = "each test program uses some of it")]
 
+pub mod archive;
 pub mod container;
 pub mod synthetic;
 

@@ -5,14 +5,14 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests")]
 
 use qbb_dimensions::{
-    Column, DataIdIndex, DimensionGroup, ElementIx, FieldColumn, Ragged, RecordTable, Symbols,
+    Column, DataIdIndex, DataIdTable, DimensionGroup, ElementIx, FieldColumn, RecordTable, Symbols,
     TaiNanos, Timespan,
 };
 use qbb_graph::{
     Adjacency, CollectionEntry, CollectionStructure, DataIdGroupIx, DatasetTable, Datastore,
     GraphHeader, InitQuantum, InputRecords, QuantumGraph, QuantumTable,
 };
-use qbb_pipeline::PipelineGraph;
+use qbb_pipeline::{Connection, PACKAGES, PipelineGraph};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -146,6 +146,22 @@ struct Datasets {
     first: Vec<u32>,
 }
 
+impl Datasets {
+    /// The dataset of a type with the data ID of a row.
+    fn of(&self, pipeline: &PipelineGraph, dataset_type: &str, row: u32) -> u32 {
+        self.first[pipeline.find_dataset_type(dataset_type).unwrap().index()] + row
+    }
+
+    fn finish(self) -> DatasetTable {
+        DatasetTable {
+            id: self.id.into(),
+            dataset_type: self.dataset_type.into(),
+            data_id: self.data_id.into(),
+            run: self.run.into(),
+        }
+    }
+}
+
 /// Edges under construction.
 struct Edges {
     offsets: Vec<u64>,
@@ -180,155 +196,268 @@ impl Edges {
 
 /// A graph of `visits × (2 × detectors + 1)` quanta.
 pub fn survey(visits: u32, detectors: u32) -> QuantumGraph {
-    let pipeline = pipeline();
-    let universe = pipeline.universe.clone();
-    let mut symbols = Symbols::new();
-    let cells: Vec<i64> =
-        [INSTRUMENT, "g", "Cam-g"].iter().map(|text| symbols.intern(text).cell()).collect();
-    let group = |names: &[&str]| universe.conform(names.iter().copied()).unwrap();
-    let groups: [DimensionGroup; 4] =
-        [group(&[]), group(&["instrument"]), group(&["visit"]), group(&["visit", "detector"])];
-    let cell = |ix: ElementIx, visit: u32, detector: u32| match &*universe.element(ix).name {
-        "instrument" => cells[0],
-        "band" => cells[1],
-        "physical_filter" => cells[2],
-        "day_obs" => 20_250_101 + i64::from(visit / 1000),
-        "visit" => 1_000_000 + i64::from(visit),
-        "detector" => i64::from(detector),
-        other => panic!("{other}"),
-    };
-    let mut tables: Vec<DataIdIndex> = groups.iter().cloned().map(DataIdIndex::new).collect();
-    let row = |group: &DimensionGroup, visit, detector| -> Vec<i64> {
-        group.keys().iter().map(|&ix| cell(ix, visit, detector)).collect()
-    };
-    tables[0].insert(&[]);
-    tables[1].insert(&row(&groups[1], 0, 0));
-    for visit in 0..visits {
-        tables[2].insert(&row(&groups[2], visit, 0));
-    }
-    for detector in 0..detectors {
-        for visit in 0..visits {
-            tables[3].insert(&row(&groups[3], visit, detector));
-        }
-    }
-    let number = |group: &DimensionGroup| {
-        DataIdGroupIx(groups.iter().position(|other| other == group).unwrap() as u16)
-    };
-    let dataset_type_groups: Vec<DataIdGroupIx> =
-        (pipeline.dataset_types.iter()).map(|node| number(&node.dataset_type.dimensions)).collect();
+    let mut survey = Survey::new(visits, detectors);
+    let data_ids = survey.data_ids();
     let mut ids = Ids(1);
-    let mut datasets = Datasets::default();
-    for (dataset_type, group) in dataset_type_groups.iter().enumerate() {
-        datasets.first.push(datasets.id.len() as u32);
-        let is_input =
-            ["raw", "camera"].contains(&&*pipeline.dataset_types[dataset_type].dataset_type.name);
-        for row in 0..tables[group.index()].len() as u32 {
-            datasets.id.push(ids.next());
-            datasets.dataset_type.push(dataset_type as u32);
-            datasets.data_id.push(row);
-            datasets.run.push(u32::from(!is_input));
+    let datasets = survey.datasets(&data_ids, &mut ids);
+    let (quanta, inputs, outputs) = survey.quanta(&datasets, &data_ids, &mut ids);
+    let init_quanta = survey.init_quanta(&datasets, &mut ids);
+    let records = survey.records(&datasets);
+    let dimension_records = survey.dimension_records();
+    let groups = |group: &DimensionGroup| survey.group(group);
+    QuantumGraph {
+        header: GraphHeader {
+            inputs: vec!["raw/all".into(), "calib".into()],
+            output: Some("u/someone/survey".into()),
+            output_run: RUNS[1].into(),
+            user: "someone".into(),
+            timestamp: "2025-01-01T12:00:00.000000".into(),
+            command: "survey".into(),
+            metadata: r#"{"data_query":"instrument='Cam'"}"#.into(),
+        },
+        data_ids,
+        task_groups: survey.pipeline.tasks.iter().map(|task| groups(&task.dimensions)).collect(),
+        dataset_type_groups: (survey.pipeline.dataset_types.iter())
+            .map(|node| groups(&node.dataset_type.dimensions))
+            .collect(),
+        runs: RUNS.map(str::to_owned).into(),
+        quanta,
+        inputs,
+        outputs,
+        init_quanta,
+        datastores: vec![Datastore {
+            name: "FileDatastore@<butlerRoot>".into(),
+            root: "file:///data/release/".into(),
+        }],
+        records,
+        dimension_records,
+        collections: collections(datasets.of(&survey.pipeline, "camera", 0)),
+        datasets: datasets.finish(),
+        lookups: Default::default(),
+        symbols: survey.symbols,
+        pipeline: survey.pipeline,
+    }
+}
+
+/// Collections of the inputs and of the outputs.
+const RUNS: [&str; 2] = ["raw/all", "u/someone/survey/run1"];
+
+fn collections(camera: u32) -> CollectionStructure {
+    let entry = |name: &str, kind: &str, doc: Option<&str>| CollectionEntry {
+        name: name.into(),
+        kind: kind.into(),
+        doc: doc.map(str::to_owned),
+        children: vec![],
+    };
+    CollectionStructure {
+        inputs: vec!["raw/all".into(), "calib".into()],
+        collections: vec![
+            entry("calib", "CALIBRATION", Some("All of it")),
+            entry("raw/all", "RUN", None),
+        ],
+        dataset: vec![camera].into(),
+        collection: vec![0].into(),
+        begin: vec![0].into(),
+        end: vec![TaiNanos::MAX.0].into(),
+    }
+}
+
+/// What all tables are made from.
+struct Survey {
+    visits: u32,
+    detectors: u32,
+    pipeline: PipelineGraph,
+    symbols: Symbols,
+    /// Cells of the instrument, the band and the physical filter.
+    names: [i64; 3],
+    /// Dimension groups: none, instrument, visit, visit and detector.
+    groups: [DimensionGroup; 4],
+}
+
+impl Survey {
+    fn new(visits: u32, detectors: u32) -> Self {
+        let pipeline = pipeline();
+        let mut symbols = Symbols::new();
+        let names = [INSTRUMENT, "g", "Cam-g"].map(|text| symbols.intern(text).cell());
+        let groups = [&[][..], &["instrument"], &["visit"], &["visit", "detector"]]
+            .map(|names| pipeline.universe.conform(names.iter().copied()).unwrap());
+        Self { visits, detectors, pipeline, symbols, names, groups }
+    }
+
+    fn group(&self, group: &DimensionGroup) -> DataIdGroupIx {
+        DataIdGroupIx(self.groups.iter().position(|other| other == group).unwrap() as u16)
+    }
+
+    fn cell(&self, dimension: ElementIx, visit: u32, detector: u32) -> i64 {
+        match &*self.pipeline.universe.element(dimension).name {
+            "instrument" => self.names[0],
+            "band" => self.names[1],
+            "physical_filter" => self.names[2],
+            "day_obs" => 20_250_101 + i64::from(visit / 1000),
+            "visit" => 1_000_000 + i64::from(visit),
+            "detector" => i64::from(detector),
+            other => panic!("{other}"),
         }
     }
-    let dataset = |name: &str, row: u32| {
-        datasets.first[pipeline.find_dataset_type(name).unwrap().index()] + row
-    };
-    let mut quanta = (Vec::new(), Vec::new(), Vec::new());
-    let (mut inputs, mut outputs) = (Edges::new(), Edges::new());
-    for (position, task) in pipeline.tasks.iter().enumerate() {
-        let rows = tables[number(&task.dimensions).index()].len() as u32;
-        for row in 0..rows {
-            quanta.0.push(ids.next());
-            quanta.1.push(position as u32);
-            quanta.2.push(row);
-            let visit = row % visits;
-            let name = |c: &qbb_pipeline::Connection| {
-                pipeline.dataset_type(c.dataset_type).dataset_type.name.clone()
-            };
-            for (number, connection) in task.quantum_inputs().enumerate() {
-                let name = name(connection);
-                let rows: Vec<u32> = match (&*task.label, &*name) {
-                    (_, "camera") => vec![0],
-                    ("gather", _) => (0..detectors).map(|d| d * visits + visit).collect(),
-                    (_, "summary") => vec![visit],
-                    _ => vec![row],
+
+    /// Rows by detector and then by visit, as their values sort.
+    fn data_ids(&self) -> Vec<DataIdTable> {
+        (self.groups.iter())
+            .map(|group| {
+                let count = |dimension: &str, n: u32| {
+                    if group.iter_names().any(|name| name == dimension) { n } else { 1 }
                 };
-                inputs.add(number as u16, rows.into_iter().map(|row| dataset(&name, row)));
+                let mut index = DataIdIndex::new(group.clone());
+                for detector in 0..count("detector", self.detectors) {
+                    for visit in 0..count("visit", self.visits) {
+                        let keys = group.keys().iter();
+                        let cells: Vec<i64> =
+                            keys.map(|&ix| self.cell(ix, visit, detector)).collect();
+                        index.insert(&cells);
+                    }
+                }
+                index.into_table()
+            })
+            .collect()
+    }
+
+    fn datasets(&self, data_ids: &[DataIdTable], ids: &mut Ids) -> Datasets {
+        let mut datasets = Datasets::default();
+        for (dataset_type, node) in self.pipeline.dataset_types.iter().enumerate() {
+            datasets.first.push(datasets.id.len() as u32);
+            let is_input = ["raw", "camera"].contains(&&*node.dataset_type.name);
+            let group = self.group(&node.dataset_type.dimensions);
+            for row in 0..data_ids[group.index()].len() as u32 {
+                datasets.id.push(ids.next());
+                datasets.dataset_type.push(dataset_type as u32);
+                datasets.data_id.push(row);
+                datasets.run.push(u32::from(!is_input));
             }
-            inputs.close();
-            for (number, connection) in task.quantum_outputs().enumerate() {
-                outputs.add(number as u16, [dataset(&name(connection), row)]);
+        }
+        datasets
+    }
+
+    fn quanta(
+        &self,
+        datasets: &Datasets,
+        data_ids: &[DataIdTable],
+        ids: &mut Ids,
+    ) -> (QuantumTable, Adjacency, Adjacency) {
+        let (mut id, mut tasks, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut inputs, mut outputs) = (Edges::new(), Edges::new());
+        let name = |connection: &Connection| {
+            &*self.pipeline.dataset_type(connection.dataset_type).dataset_type.name
+        };
+        for (position, task) in self.pipeline.tasks.iter().enumerate() {
+            let group = self.group(&task.dimensions);
+            for row in 0..data_ids[group.index()].len() as u32 {
+                id.push(ids.next());
+                tasks.push(position as u32);
+                rows.push(row);
+                let visit = row % self.visits;
+                for (number, connection) in (0..).zip(task.quantum_inputs()) {
+                    let name = name(connection);
+                    let of = |row| datasets.of(&self.pipeline, name, row);
+                    match (&*task.label, name) {
+                        (_, "camera") => inputs.add(number, [of(0)]),
+                        ("gather", _) => {
+                            let all = (0..self.detectors).map(|d| of(d * self.visits + visit));
+                            inputs.add(number, all);
+                        }
+                        (_, "summary") => inputs.add(number, [of(visit)]),
+                        _ => inputs.add(number, [of(row)]),
+                    }
+                }
+                inputs.close();
+                for (number, connection) in (0..).zip(task.quantum_outputs()) {
+                    outputs.add(number, [datasets.of(&self.pipeline, name(connection), row)]);
+                }
+                outputs.close();
             }
-            outputs.close();
+        }
+        let quanta = QuantumTable { id: id.into(), task: tasks.into(), data_id: rows.into() };
+        (quanta, inputs.finish(), outputs.finish())
+    }
+
+    fn init_quanta(&self, datasets: &Datasets, ids: &mut Ids) -> Vec<InitQuantum> {
+        let mut init = |task, outputs| InitQuantum {
+            id: Uuid::from_bytes(ids.next()),
+            task,
+            inputs: vec![],
+            outputs,
+        };
+        let packages = datasets.of(&self.pipeline, PACKAGES, 0);
+        let mut quanta = vec![init(None, vec![(PACKAGES.to_owned(), packages)])];
+        for (position, task) in (0..).zip(&self.pipeline.tasks) {
+            let outputs = task.all_init_outputs().map(|connection| {
+                let dataset_type = self.pipeline.dataset_type(connection.dataset_type);
+                let name = &dataset_type.dataset_type.name;
+                (connection.name.clone(), datasets.of(&self.pipeline, name, 0))
+            });
+            quanta.push(init(Some(position), outputs.collect()));
+        }
+        quanta
+    }
+
+    fn records(&mut self, datasets: &Datasets) -> InputRecords {
+        let camera = datasets.of(&self.pipeline, "camera", 0);
+        let first_raw = datasets.of(&self.pipeline, "raw", 0);
+        let raws = first_raw..first_raw + self.visits * self.detectors;
+        let stored: Vec<u32> = std::iter::once(camera).chain(raws).collect();
+        let formatter = self.symbols.intern("lsst.daf.butler.formatters.json.JsonFormatter").0;
+        let classes = ["Camera", "Image"].map(|class| self.symbols.intern(class).0);
+        let each = |value: u32| -> Column<u32> { stored.iter().map(|_| value).collect() };
+        InputRecords {
+            datastore: each(0),
+            path: (stored.iter())
+                .map(|&dataset| match dataset == camera {
+                    true => "calib/camera/camera_Cam.json".to_owned(),
+                    false => format!("raw/all/raw/20250101/raw_Cam_g_{dataset:010}_raw_all.json"),
+                })
+                .collect(),
+            formatter: each(formatter),
+            storage_class: stored.iter().map(|&d| classes[usize::from(d != camera)]).collect(),
+            component: each(InputRecords::WHOLE),
+            checksum: stored.iter().map(|_| "").collect(),
+            file_size: stored.iter().map(|&dataset| i64::from(dataset)).collect(),
+            dataset: stored.into(),
         }
     }
-    let mut init_quanta = vec![InitQuantum {
-        id: Uuid::from_bytes(ids.next()),
-        task: None,
-        inputs: vec![],
-        outputs: vec![("packages".to_owned(), dataset("packages", 0))],
-    }];
-    for (position, task) in pipeline.tasks.iter().enumerate() {
-        let outputs = task.all_init_outputs().map(|connection| {
-            let name = &pipeline.dataset_type(connection.dataset_type).dataset_type.name;
-            (connection.name.clone(), dataset(name, 0))
-        });
-        init_quanta.push(InitQuantum {
-            id: Uuid::from_bytes(ids.next()),
-            task: Some(position as u32),
-            inputs: vec![],
-            outputs: outputs.collect(),
-        });
+
+    fn dimension_records(&mut self) -> Vec<RecordTable> {
+        let universe = self.pipeline.universe.clone();
+        let mut elements: Vec<ElementIx> =
+            ["instrument", "band", "day_obs", "detector", "physical_filter", "visit"]
+                .map(|name| universe.find(name).unwrap().ix)
+                .into();
+        elements.sort_unstable();
+        elements.into_iter().map(|element| self.records_of(element)).collect()
     }
-    let camera = dataset("camera", 0);
-    let raws = dataset("raw", 0)..dataset("raw", visits * detectors);
-    let stored: Vec<u32> = std::iter::once(camera).chain(raws).collect();
-    assert!(stored.is_sorted());
-    let formatter = symbols.intern("lsst.daf.butler.formatters.json.JsonFormatter").0;
-    let classes = [symbols.intern("Camera").0, symbols.intern("Image").0];
-    let paths: Ragged = (stored.iter())
-        .map(|&dataset| match dataset == camera {
-            true => "calib/camera/camera_Cam.json".to_owned(),
-            false => format!("raw/all/raw/20250101/raw_Cam_g_{dataset:010}_raw_all.json"),
-        })
-        .collect();
-    let records = InputRecords {
-        datastore: stored.iter().map(|_| 0).collect(),
-        formatter: stored.iter().map(|_| formatter).collect(),
-        storage_class: stored.iter().map(|&d| classes[usize::from(d != camera)]).collect(),
-        component: stored.iter().map(|_| InputRecords::WHOLE).collect(),
-        checksum: stored.iter().map(|_| "").collect(),
-        file_size: stored.iter().map(|&dataset| i64::from(dataset)).collect(),
-        path: paths,
-        dataset: stored.into(),
-    };
-    let mut dimension_records = Vec::new();
-    for name in ["instrument", "band", "day_obs", "detector", "physical_filter", "visit"] {
-        let element = universe.find(name).unwrap().ix;
-        dimension_records.push((element, visits.max(1), detectors));
-    }
-    dimension_records.sort_unstable();
-    let mut tables_of_records: Vec<RecordTable> = Vec::new();
-    for (element, visits, detectors) in dimension_records {
-        let mut table = RecordTable::new(universe.element(element));
-        let keys = universe.element(element).required.clone();
-        let mut seen = DataIdIndex::new(DimensionGroup::of_elements(&universe, [element]));
-        let has = |name: &str| keys.iter().any(|&ix| universe.element(ix).name == name);
-        let implied = universe.element(element).implied.clone();
-        for visit in 0..if has("visit") || has("day_obs") { visits } else { 1 } {
-            for detector in 0..if has("detector") { detectors } else { 1 } {
-                let data_id = row(seen.group(), visit, detector);
+
+    fn records_of(&mut self, element: ElementIx) -> RecordTable {
+        let universe = self.pipeline.universe.clone();
+        let element = universe.element(element);
+        let mut table = RecordTable::new(element);
+        let mut seen = DataIdIndex::new(DimensionGroup::of_elements(&universe, [element.ix]));
+        let keys: Vec<ElementIx> = seen.group().keys().to_vec();
+        let has = |name: &str| element.required.iter().any(|&ix| universe.element(ix).name == name);
+        let visits = if has("visit") || has("day_obs") { self.visits } else { 1 };
+        let detectors = if has("detector") { self.detectors } else { 1 };
+        for visit in 0..visits {
+            for detector in 0..detectors {
+                let data_id: Vec<i64> =
+                    keys.iter().map(|&ix| self.cell(ix, visit, detector)).collect();
                 let rows = seen.len();
                 if seen.insert(&data_id) as usize != rows {
                     continue;
                 }
-                for (column, &ix) in table.keys.iter_mut().zip(&keys) {
-                    column.push(cell(ix, visit, detector));
-                }
-                for (column, &ix) in table.implied.iter_mut().zip(&implied) {
-                    column.push(cell(ix, visit, detector));
+                let dimensions = element.required.iter().chain(&element.implied);
+                for (&ix, column) in dimensions.zip(table.keys.iter_mut().chain(&mut table.implied))
+                {
+                    column.push(self.cell(ix, visit, detector));
                 }
                 for field in &mut table.fields {
-                    fill(field, visit, detector, &mut symbols);
+                    fill(field, visit, detector, &mut self.symbols);
                 }
                 if let Some(regions) = &mut table.regions {
                     regions.push(visit.to_be_bytes().repeat(25).into());
@@ -341,68 +470,7 @@ pub fn survey(visits: u32, detectors: u32) -> QuantumGraph {
                 table.finish_row().unwrap();
             }
         }
-        tables_of_records.push(table);
-    }
-    let data_ids = tables.into_iter().map(DataIdIndex::into_table).collect();
-    let task_groups = pipeline.tasks.iter().map(|task| number(&task.dimensions)).collect();
-    QuantumGraph {
-        header: GraphHeader {
-            inputs: vec!["raw/all".into(), "calib".into()],
-            output: Some("u/someone/survey".into()),
-            output_run: "u/someone/survey/run1".into(),
-            user: "someone".into(),
-            timestamp: "2025-01-01T12:00:00.000000".into(),
-            command: "survey".into(),
-            metadata: r#"{"data_query":"instrument='Cam'"}"#.into(),
-        },
-        symbols,
-        data_ids,
-        task_groups,
-        dataset_type_groups,
-        runs: vec!["raw/all".into(), "u/someone/survey/run1".into()],
-        datasets: DatasetTable {
-            id: datasets.id.into(),
-            dataset_type: datasets.dataset_type.into(),
-            data_id: datasets.data_id.into(),
-            run: datasets.run.into(),
-        },
-        quanta: QuantumTable {
-            id: quanta.0.into(),
-            task: quanta.1.into(),
-            data_id: quanta.2.into(),
-        },
-        inputs: inputs.finish(),
-        outputs: outputs.finish(),
-        init_quanta,
-        datastores: vec![Datastore {
-            name: "FileDatastore@<butlerRoot>".into(),
-            root: "file:///data/release/".into(),
-        }],
-        records,
-        dimension_records: tables_of_records,
-        collections: CollectionStructure {
-            inputs: vec!["raw/all".into(), "calib".into()],
-            collections: vec![
-                CollectionEntry {
-                    name: "calib".into(),
-                    kind: "CALIBRATION".into(),
-                    doc: Some("All of it".into()),
-                    children: vec![],
-                },
-                CollectionEntry {
-                    name: "raw/all".into(),
-                    kind: "RUN".into(),
-                    doc: None,
-                    children: vec![],
-                },
-            ],
-            dataset: Column::from(vec![camera]),
-            collection: Column::from(vec![0]),
-            begin: Column::from(vec![0]),
-            end: Column::from(vec![TaiNanos::MAX.0]),
-        },
-        lookups: Default::default(),
-        pipeline,
+        table
     }
 }
 
