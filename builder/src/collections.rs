@@ -6,6 +6,24 @@ use qbb_registry::{CollectionCatalog, CollectionIx, CollectionKind};
 
 use crate::error::BuildError;
 
+/// The order in which the middleware searches collections: what globs match comes first, in the
+/// order of registration, then the collections that are named, then the children of chains that
+/// globs match.
+fn search_order(
+    catalog: &CollectionCatalog,
+    expressions: &[&str],
+) -> Result<Vec<CollectionIx>, BuildError> {
+    let (named, globs): (Vec<&str>, Vec<&str>) =
+        expressions.iter().partition(|name| catalog.find(name).is_some());
+    let mut matched = catalog.resolve(&globs)?;
+    matched.sort_by_key(|&ix| catalog.get(ix).id);
+    let (chains, mut order): (Vec<CollectionIx>, Vec<CollectionIx>) =
+        matched.into_iter().partition(|&ix| catalog.get(ix).kind == CollectionKind::Chained);
+    order.extend(catalog.resolve(&named)?);
+    order.extend(chains.iter().flat_map(|&ix| catalog.get(ix).children.iter().copied()));
+    Ok(order)
+}
+
 /// The input collections of a build.
 #[derive(Debug, Clone)]
 pub(crate) struct InputCollections {
@@ -26,7 +44,7 @@ impl InputCollections {
             .filter(|input| !input.is_empty())
             .collect();
         let named = catalog.resolve(&expressions)?;
-        let flat = catalog.flatten(&named)?;
+        let flat = catalog.flatten(&search_order(&catalog, &expressions)?)?;
         Ok(Self { catalog, named, flat })
     }
 
