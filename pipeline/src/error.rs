@@ -3,6 +3,8 @@
 use camino::Utf8PathBuf;
 use qbb_dimensions::UniverseError;
 
+use crate::native::NativePipelineError;
+
 /// Why a pipeline, or a pipeline graph, cannot be read from JSON.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineReadError {
@@ -14,6 +16,9 @@ pub enum PipelineReadError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// A native pipeline file has a mistake.
+    #[error(transparent)]
+    Native(#[from] NativePipelineError),
     /// The text is not JSON.
     #[error("the pipeline is not valid JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -147,6 +152,16 @@ pub enum ResolveError {
     NoMetadata {
         /// The task's label.
         task: String,
+    },
+    /// A placeholder of a command line that means nothing.
+    #[error("argument `{argument}` of task `{task}`: {reason}")]
+    Placeholder {
+        /// The task's label.
+        task: String,
+        /// The argument.
+        argument: String,
+        /// What is wrong.
+        reason: String,
     },
     /// An output that is a component.
     #[error(

@@ -13,7 +13,11 @@ mod export;
 mod extended;
 mod graph;
 mod json;
+mod load;
+mod native;
+mod native_file;
 mod order;
+mod placeholders;
 mod resolve;
 mod select;
 mod serialized;
@@ -28,3 +32,5 @@ pub use error::{CycleError, PipelineReadError, ResolveError, UnknownLabelError};
 pub use graph::{
     CommandTemplate, DatasetTypeNode, Hooks, PACKAGES, PipelineGraph, Runner, Subset, Task, TaskIx,
 };
+pub use load::LoadedPipeline;
+pub use native::{NativePipelineError, NativeProblem};

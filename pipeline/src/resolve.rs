@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use qbb_dimensions::{DatasetType, Universe, check_dataset_type_name, split_component};
+use qbb_dimensions::{
+    DatasetType, DimensionGroup, Universe, check_dataset_type_name, nearest_name, split_component,
+};
 use rustc_hash::FxHashMap;
 
 use crate::connection::{Connection, ConnectionKind};
 use crate::dataset_types::{Resolver, Use};
 use crate::definition::{ConnectionDefinition, PipelineDefinition, TaskDefinition};
-use crate::error::ResolveError;
-use crate::graph::{DatasetTypeNode, PACKAGES, PipelineGraph, Task, TaskIx};
+use crate::error::{ResolveError, suggestion};
+use crate::graph::{
+    CommandTemplate, DatasetTypeNode, PACKAGES, PipelineGraph, Runner, Task, TaskIx,
+};
 use crate::order::{Node, NodeGraph};
+use crate::placeholders::{Placeholder, placeholders};
 use crate::steps::{check_step_dimensions, check_step_flow};
 
 impl PipelineDefinition {
@@ -139,6 +144,9 @@ fn resolve_task(task: &TaskDefinition, graph: &PipelineGraph) -> Result<Task, Re
         .universe
         .conform(task.dimensions.iter().map(String::as_str))
         .map_err(|source| ResolveError::TaskDimensions { task: task.label.clone(), source })?;
+    if let Runner::Command(template) = &task.runner {
+        check_arguments(&task.label, template, &dimensions)?;
+    }
     let mut config_output = None;
     let mut metadata_output = None;
     let mut log_output = None;
@@ -173,6 +181,34 @@ fn resolve_task(task: &TaskDefinition, graph: &PipelineGraph) -> Result<Task, Re
         log_output,
         hooks: task.hooks.clone(),
     })
+}
+
+/// Checks the placeholders for data ID values, which only a universe makes possible.
+fn check_arguments(
+    task: &str,
+    template: &CommandTemplate,
+    dimensions: &DimensionGroup,
+) -> Result<(), ResolveError> {
+    for argument in &template.arguments {
+        let wrong = |reason: String| ResolveError::Placeholder {
+            task: task.to_owned(),
+            argument: argument.clone(),
+            reason,
+        };
+        let found =
+            placeholders(argument).map_err(|brace| wrong(format!("it has a single `{brace}`")))?;
+        for placeholder in found {
+            if let Placeholder::DataId(name) = placeholder
+                && !dimensions.iter_names().any(|dimension| dimension == name)
+            {
+                let similar = suggestion(nearest_name(name, dimensions.iter_names()));
+                return Err(wrong(format!(
+                    "data IDs of the task, with dimensions {dimensions}, have no `{name}`{similar}"
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn resolve_connection(
