@@ -78,10 +78,11 @@ impl Writer<'_> {
         }
         // The first quanta of the file are all of the first tasks; samples from everywhere serve
         // the whole file better.
-        let stride = self.graph.quanta.len() / DICTIONARY_SAMPLES;
+        let quanta = self.graph.quanta.len();
         let mut samples = Vec::new();
         let mut sizes = Vec::new();
-        for quantum in self.graph.quanta.iter().step_by(stride).take(DICTIONARY_SAMPLES) {
+        for sample in 0..DICTIONARY_SAMPLES {
+            let quantum = QuantumIx((sample * quanta / DICTIONARY_SAMPLES) as u32);
             let begin = samples.len();
             self.graph.write_quantum(quantum, self.paths, None, &mut samples)?;
             sizes.push(samples.len() - begin);
