@@ -13,6 +13,36 @@ pub enum DemoError {
     /// A dimension record does not fit the demo's own universe.
     #[error(transparent)]
     Record(#[from] qbb_dimensions::RecordError),
+    /// The demo makes a folder of its own.
+    #[error("{folder} is not empty; the demo needs a folder of its own, which it makes")]
+    Occupied {
+        /// The folder.
+        folder: camino::Utf8PathBuf,
+    },
+    /// A repository's configuration could not be read.
+    #[error(transparent)]
+    Repository(#[from] qbb_datastore::RepositoryError),
+    /// The demo's pipeline could not be read.
+    #[error(transparent)]
+    Pipeline(#[from] qbb_pipeline::PipelineReadError),
+    /// The graph could not be built.
+    #[error(transparent)]
+    Build(#[from] qbb_builder::BuildError),
+    /// The graph could not be written or read.
+    #[error(transparent)]
+    Graph(#[from] qbb_graph::GraphError),
+    /// The submit directory could not be made or used.
+    #[error(transparent)]
+    Submit(#[from] qbb_submit_dirs::SubmitError),
+    /// The run could not begin.
+    #[error(transparent)]
+    Run(#[from] qbb_executor::RunError),
+    /// The journal could not be read.
+    #[error(transparent)]
+    Journal(#[from] qbb::journal::JournalError),
+    /// The outputs could not be transferred.
+    #[error(transparent)]
+    Transfer(#[from] qbb_transfer::TransferError),
     /// A file could not be written.
     #[error(transparent)]
     Io(#[from] std::io::Error),

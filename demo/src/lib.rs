@@ -6,6 +6,10 @@ mod image;
 mod picture;
 mod release;
 mod sky;
+mod tasks;
+mod tour;
 
 pub use error::DemoError;
 pub use release::{ReleaseSummary, make_release};
+pub use tasks::functions;
+pub use tour::{Demo, DemoFolders};

@@ -6,7 +6,7 @@ mod repository;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub use build::{BuildArguments, PipelineCommand, PrepareArguments};
+pub use build::{BuildArguments, PipelineCommand, PrepareArguments, PythonArguments};
 pub use execution::{ReportArguments, RunArguments, StatusArguments, TransferArguments};
 pub use repository::{CreateArguments, DemoArguments, DotLevel, GraphCommand, RecordPathsArgument};
 

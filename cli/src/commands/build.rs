@@ -22,7 +22,7 @@ pub struct Built {
 pub fn build(arguments: &BuildArguments, terminal: Terminal) -> Result<Built, Failure> {
     let bars = ProgressBars::new(terminal);
     let release = RepositoryConfig::open(&arguments.butler_config)?;
-    let mut registry = qbb_registry::open_read(&release)?;
+    let mut registry = qbb_registry::open_reader(&release)?;
     bars.stage("reading the pipeline");
     let pipeline = pipeline::load(&arguments.pipeline, &arguments.python)?;
     let name = release.datastore.name.clone();

@@ -2,6 +2,7 @@
 
 use camino::Utf8Path;
 use qbb_datastore::RepositoryConfig;
+use qbb_registry::SqliteRegistry;
 use serde::Serialize;
 
 use crate::arguments::CreateArguments;
@@ -17,9 +18,9 @@ struct Created<'a> {
 /// Makes an empty repository with the universe of a release.
 pub fn execute(arguments: &CreateArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     let release = RepositoryConfig::open(&arguments.from)?;
-    let release = qbb_registry::open_read(&release)?;
+    let release = qbb_registry::open_reader(&release)?;
     let universe = release.universe();
-    qbb_registry::create(&arguments.repository, universe.config())?;
+    SqliteRegistry::create(&arguments.repository, universe)?;
     let created = Created {
         repository: &arguments.repository,
         universe: format!("{} version {}", universe.namespace(), universe.version()),

@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 use qbb::GraphIdentity;
 use qbb::journal::{JournalState, read_state};
-use qbb_graph::{Check, QuantumGraph};
+use qbb_graph::QuantumGraph;
 use qbb_submit_dirs::SubmitDirectory;
 
 use crate::output::Failure;
@@ -22,7 +22,7 @@ impl OpenedRun {
     /// Opens and checks everything.
     pub fn open(root: &Utf8Path) -> Result<Self, Failure> {
         let directory = SubmitDirectory::open(root)?;
-        let graph = qbb_graph::open(&directory.graph(), Check::Full)?;
+        let graph = qbb_graph::open(&directory.graph())?;
         let journal = read_state(&directory.journal(), &graph, GraphIdentity::of(&graph))?;
         Ok(Self { directory, graph, journal })
     }
@@ -32,7 +32,7 @@ impl OpenedRun {
 pub fn open_graph(place: &Utf8Path) -> Result<QuantumGraph, Failure> {
     if place.is_dir() {
         let directory = SubmitDirectory::open(place)?;
-        return Ok(qbb_graph::open(&directory.graph(), Check::Full)?);
+        return Ok(qbb_graph::open(&directory.graph())?);
     }
-    Ok(qbb_graph::open(place, Check::Full)?)
+    Ok(qbb_graph::open(place)?)
 }

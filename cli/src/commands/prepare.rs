@@ -28,11 +28,8 @@ pub fn execute(arguments: &PrepareArguments, terminal: Terminal) -> Result<ExitC
     SubmitDirectory::check_free(&arguments.submit_dir)?;
     let Built { build, pipeline } = build(&arguments.build, terminal)?;
     let graph = &build.graph;
-    let mut submission = Submission::new(
-        &arguments.build.butler_config,
-        &personal,
-        &arguments.build.pipeline,
-    );
+    let mut submission =
+        Submission::new(&arguments.build.butler_config, &personal, &arguments.build.pipeline);
     submission.graph = GraphIdentity::of(graph).to_string();
     submission.options = options(arguments);
     let directory = SubmitDirectory::create(&arguments.submit_dir, submission, |directory| {
@@ -59,7 +56,7 @@ pub fn execute(arguments: &PrepareArguments, terminal: Terminal) -> Result<ExitC
 /// The folder of a personal repository, which must be local and exist.
 fn personal_root(place: &str) -> Result<Utf8PathBuf, Failure> {
     let config = RepositoryConfig::open(place)?;
-    config.local_root().ok_or_else(|| {
+    config.root().ok_or_else(|| {
         Failure::input(format!("the personal repository {place} is not a local folder"))
     })
 }

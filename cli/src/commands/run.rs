@@ -10,7 +10,7 @@ use qbb_executor::{
     Cancel, Exclusivity, FunctionRegistry, Progress, ProgressEvent, RunOptions, RunReport,
     RunRequest,
 };
-use qbb_graph::{Check, QuantumGraph};
+use qbb_graph::QuantumGraph;
 use qbb_submit_dirs::SubmitDirectory;
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
 /// Executes a submit directory or a graph file.
 pub fn execute(arguments: &RunArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     let place = Place::of(arguments)?;
-    let mut graph = qbb_graph::open_with(&place.graph, Check::Full)?;
+    let mut graph = qbb_graph::open(&place.graph)?;
     if let Some(release) = &arguments.butler_config {
         set_roots(&mut graph, &RepositoryConfig::open(release)?);
     }

@@ -11,20 +11,15 @@ use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
 pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     let opened = OpenedRun::open(&arguments.submit_dir)?;
     let place = &opened.directory.submission().personal;
-    let mut personal = qbb_registry::open_write(&RepositoryConfig::open(place.as_str())?)?;
+    let mut personal = qbb_registry::open_writer(&RepositoryConfig::open(place.as_str())?)?;
     let bars = ProgressBars::new(terminal);
     bars.stage("transferring");
-    let options = TransferOptions {
-        inputs: arguments.inputs,
-        output_chain: !arguments.no_output_chain,
-    };
-    let report = transfer(
-        &opened.graph,
-        &opened.journal,
-        &mut *personal,
-        options,
-        &mut |done, total| bars.count("transferring", done, total),
-    )?;
+    let options =
+        TransferOptions { inputs: arguments.inputs, output_chain: !arguments.no_output_chain };
+    let report =
+        transfer(&opened.graph, &opened.journal, &mut *personal, options, &mut |done, total| {
+            bars.count("transferring", done, total)
+        })?;
     drop(bars);
     terminal.result(&report, |report| describe(report, place.as_str()))?;
     Ok(ExitCode::Success)

@@ -10,6 +10,7 @@ use super::terminal::Terminal;
 #[derive(Debug)]
 pub struct ProgressBars {
     bar: ProgressBar,
+    terminal: Terminal,
 }
 
 impl ProgressBars {
@@ -22,7 +23,7 @@ impl ProgressBars {
         };
         let bar = ProgressBar::with_draw_target(None, target);
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { bar }
+        Self { bar, terminal }
     }
 
     /// Begins work of unknown length.
@@ -54,13 +55,9 @@ impl ProgressBars {
         self.bar.set_position(done);
     }
 
-    /// A line above the bar, such as a failure.
+    /// A line above the bar, such as a failure, for people only.
     pub fn line(&self, text: &str) {
-        self.bar.suspend(|| {
-            // Nothing sensible is left to do when standard error is gone.
-            use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), "{text}");
-        });
+        self.bar.suspend(|| self.terminal.note(text));
     }
 }
 
