@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let started = Instant::now();
     let mut reader = SqliteRegistry::open_read(source, DatastoreTable::default())?;
-    let universe = RegistryReader::universe(&reader).clone();
+    let universe = reader.universe().clone();
     let database = match SqliteRegistry::create(target, &universe) {
         Ok(database) => database,
         Err(RegistryError::AlreadyExists { .. }) => target.join("gen3.sqlite3"),

@@ -3,10 +3,14 @@
 
 mod catalog;
 mod collection;
+#[cfg(any(test, feature = "conformance"))]
+#[expect(clippy::unwrap_used, reason = "a failed check panics")]
+pub mod conformance;
 mod error;
 mod filter;
 mod glob;
 mod reader;
+mod repository;
 mod schema;
 mod sqlite;
 mod writer;
@@ -18,6 +22,7 @@ pub use reader::{
     CalibrationRows, DatasetRows, DatastoreRecordRows, OverlapRows, RegisteredDatasetType,
     RegistryReader, Snapshot,
 };
+pub use repository::{open_reader, open_writer};
 pub use sqlite::{DatastoreTable, SqliteRegistry};
 pub use writer::{
     Association, DatasetBatch, NewCollection, RegistryWriter, StoredFile, Transaction,

@@ -23,3 +23,6 @@ mod write_records;
 mod write_types;
 
 pub use registry::{DatastoreTable, SqliteRegistry};
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Reading collections, dataset types and summaries.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use qbb_dimensions::{DatasetType, DimensionGroup, ElementIx, Universe};
@@ -42,8 +43,8 @@ impl SqliteSnapshot<'_> {
         let mut by_collection: FxHashMap<i64, Vec<i64>> = FxHashMap::default();
         self.each(&query, |row| {
             let dataset_type = row.int(1)?;
-            if !names.contains_key(&dataset_type) {
-                names.insert(dataset_type, row.text(2)?.to_owned());
+            if let Entry::Vacant(entry) = names.entry(dataset_type) {
+                entry.insert(row.text(2)?.to_owned());
             }
             by_collection.entry(row.int(0)?).or_default().push(dataset_type);
             Ok(())

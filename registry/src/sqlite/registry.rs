@@ -91,6 +91,11 @@ impl SqliteRegistry {
         Ok(Self { connection, database, universe, datastore, access })
     }
 
+    /// The repository's universe.
+    pub fn universe(&self) -> &Arc<Universe> {
+        &self.universe
+    }
+
     /// Sets how long to wait for another process that keeps the database locked, at first one
     /// minute.
     ///
@@ -102,6 +107,12 @@ impl SqliteRegistry {
             .map_err(|error| self.database.failure("set the waiting time", error))?;
         self.database.wait = wait;
         Ok(())
+    }
+
+    /// Makes large transactions spill into the file before their commit.
+    #[cfg(test)]
+    pub(super) fn limit_cache_for_test(&self) {
+        self.connection.pragma_update(None, "cache_size", 10).unwrap();
     }
 }
 
