@@ -41,6 +41,10 @@ impl PipelineDefinition {
         let registered: FxHashMap<&str, &DatasetType> =
             registered.iter().map(|t| (t.name.as_str(), t)).collect();
         let uses = self.uses()?;
+        for task in &self.tasks {
+            // Before the dimensions of connections, among which those of automatic ones follow.
+            task_dimensions(task, universe)?;
+        }
         let order = self.order()?;
         let labels: FxHashMap<&str, TaskIx> = order
             .iter()
@@ -138,12 +142,18 @@ impl PipelineDefinition {
     }
 }
 
+fn task_dimensions(
+    task: &TaskDefinition,
+    universe: &Arc<Universe>,
+) -> Result<DimensionGroup, ResolveError> {
+    universe
+        .conform(task.dimensions.iter().map(String::as_str))
+        .map_err(|source| ResolveError::TaskDimensions { task: task.label.clone(), source })
+}
+
 fn resolve_task(task: &TaskDefinition, graph: &PipelineGraph) -> Result<Task, ResolveError> {
     use ConnectionKind::{InitInput, InitOutput, Input, Output, PrerequisiteInput};
-    let dimensions = graph
-        .universe
-        .conform(task.dimensions.iter().map(String::as_str))
-        .map_err(|source| ResolveError::TaskDimensions { task: task.label.clone(), source })?;
+    let dimensions = task_dimensions(task, &graph.universe)?;
     if let Runner::Command(template) = &task.runner {
         check_arguments(&task.label, template, &dimensions)?;
     }
