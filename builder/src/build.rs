@@ -18,6 +18,9 @@ use crate::request::{Build, BuildRequest, Progress, TaskOutcome};
 use crate::resolve::{adjust, check_init_inputs, check_outputs, find_inputs};
 use crate::skeleton::{ComponentRows, Skeleton};
 
+/// Overridden methods whose results are exported with the pipeline.
+const EXPORTED_HOOKS: [&str; 2] = ["getSpatialBoundsConnections", "getTemporalBoundsConnections"];
+
 /// Builds a quantum graph from one consistent view of a repository.
 ///
 /// # Errors
@@ -85,7 +88,7 @@ pub fn build(
     )?;
     let memberships = memberships(&contents, &collections, &assembled);
     let mut graph = assembled.graph;
-    graph.dimension_records = needed.tables(&contents.dictionary);
+    graph.dimension_records = needed.tables(&pipeline, &contents.dictionary);
     graph.collections = collections.structure(memberships)?;
     graph.symbols = symbols;
     Ok(Build { graph, tasks: outcomes, statements: snapshot.statements() })
@@ -102,7 +105,7 @@ fn data_ids(
     let mut skeleton = Skeleton::new(dictionary, pipeline);
     let mut needed = NeededRecords::new(dictionary);
     for component in &plan.components {
-        let tree = join(pipeline, contents, component)?;
+        let tree = join(contents, component)?;
         let tasks = component.component.tasks.len();
         if tree.is_empty() {
             progress(Progress::DataIds { tasks, quanta: 0 });
@@ -144,7 +147,8 @@ fn adjust_all(
 fn refuse_python(pipeline: &PipelineGraph) -> Result<(), BuildError> {
     for task in &pipeline.tasks {
         let function = task.prerequisite_inputs.iter().find(|c| c.lookup_function);
-        let hook = match (task.hooks.overridden.first(), function) {
+        let exported = |method: &&String| !EXPORTED_HOOKS.contains(&method.as_str());
+        let hook = match (task.hooks.overridden.iter().find(exported), function) {
             (Some(method), _) => format!("`{method}`"),
             (None, Some(connection)) => format!("the look-up function of `{}`", connection.name),
             (None, None) => continue,

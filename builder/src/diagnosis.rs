@@ -108,7 +108,7 @@ impl Diagnoser<'_> {
 
     /// Adds steps up to the first that leaves nothing.
     fn run(&self, steps: &mut Vec<DiagnosisStep>) -> Result<(), BuildError> {
-        let independent = independent_steps(self.pipeline, self.contents, self.plan)?;
+        let independent = independent_steps(self.contents, self.plan)?;
         let mut relations: Vec<Relation> = Vec::new();
         for step in &independent {
             if let StepSource::Dimension(dimension) = step.source {

@@ -1,6 +1,6 @@
 //! The dimension records that a graph carries: all that its data IDs need to be expanded.
 
-use qbb_dimensions::{Column, DimensionGroup, ElementIx, RecordTable, Storage};
+use qbb_dimensions::{DimensionGroup, ElementIx, RecordTable, Storage};
 use qbb_pipeline::PipelineGraph;
 
 use crate::components::Component;
@@ -74,27 +74,33 @@ impl NeededRecords {
         }
     }
 
-    /// One table for each element with needed records, in universe order.
-    pub(crate) fn tables(&self, dictionary: &Dictionary) -> Vec<RecordTable> {
+    /// One table for each element of the pipeline's dimensions, prerequisites included, in universe
+    /// order; the middleware too writes elements without records.
+    pub(crate) fn tables(
+        &self,
+        pipeline: &PipelineGraph,
+        dictionary: &Dictionary,
+    ) -> Vec<RecordTable> {
         let universe = dictionary.universe();
+        let tasks = pipeline.tasks.iter().map(|task| &task.dimensions);
+        let types = pipeline.dataset_types.iter().map(|node| &node.dataset_type.dimensions);
+        let all = (tasks.chain(types))
+            .fold(DimensionGroup::empty(universe), |all, group| all.union(group));
         let mut tables = Vec::new();
-        for element in universe.elements() {
+        for element in all.iter_elements().filter(|element| element.skypix().is_none()) {
             let needed = &self.needed[element.ix.index()];
             let rows = (0..needed.len() as u32).filter(|&row| needed[row as usize]);
-            let table = match dictionary.records(element.ix) {
-                Some(records) => {
-                    let mut table = RecordTable::new(element);
-                    rows.for_each(|row| table.push_from(records, row));
-                    Some(table)
-                }
-                None => {
-                    let cells = dictionary.cells(element.ix, element.ix);
-                    let keys: Column<i64> = rows.map(|row| cells[row as usize]).collect();
-                    let keys = vec![keys.into_vec()];
-                    RecordTable::from_columns(element, keys, Vec::new(), Vec::new(), None, None)
-                }
-            };
-            tables.extend(table.filter(|table| !table.is_empty()));
+            let mut table = RecordTable::new(element);
+            if let Some(records) = dictionary.records(element.ix) {
+                rows.for_each(|row| table.push_from(records, row));
+            } else if let Storage::ViewOf(_) = element.storage {
+                let cells = dictionary.cells(element.ix, element.ix);
+                let keys = vec![rows.map(|row| cells[row as usize]).collect()];
+                let view =
+                    RecordTable::from_columns(element, keys, Vec::new(), Vec::new(), None, None);
+                table = view.unwrap_or(table);
+            }
+            tables.push(table);
         }
         tables
     }

@@ -64,7 +64,10 @@ impl Plan {
             let named = conditions.iter().flat_map(|conjunct| conjunct.dimensions(universe));
             let dimensions = own.union(&DimensionGroup::of_elements(universe, named));
             let constraints = component.constraints(pipeline, &request.constraint);
-            let spatial = spatial_join(pipeline, &dimensions, &constraints)?;
+            let operands: Vec<&DimensionGroup> = (constraints.iter())
+                .map(|&ix| &pipeline.dataset_type(ix).dataset_type.dimensions)
+                .collect();
+            let spatial = automatic_spatial_join(&dimensions, &operands)?;
             components.push(ComponentPlan {
                 component,
                 dimensions,
@@ -135,19 +138,20 @@ fn pipeline_data_id(pipeline: &PipelineGraph) -> Result<Vec<Conjunct>, BuildErro
     Ok(conditions)
 }
 
-/// Exactly two spatial families that no constraint dataset type connects are joined, between their
-/// finest elements; with more there is no telling which are meant.
-fn spatial_join(
-    pipeline: &PipelineGraph,
+/// The spatial join that a query needs besides those that its operands bring along.
+///
+/// Each spatial family of the query is represented by its finest element; an operand that has the
+/// elements of two families connects them. If that leaves exactly two families apart, they are
+/// joined; with more there is no telling which are meant.
+pub(crate) fn automatic_spatial_join(
     dimensions: &DimensionGroup,
-    constraints: &[DatasetTypeIx],
+    operands: &[&DimensionGroup],
 ) -> Result<Option<(ElementIx, ElementIx)>, BuildError> {
     let elements = dimensions.spatial();
     let mut part: Vec<usize> = (0..elements.len()).collect();
-    for &constraint in constraints {
-        let group = &pipeline.dataset_type(constraint).dataset_type.dimensions;
+    for operand in operands {
         let inside: Vec<usize> =
-            (0..elements.len()).filter(|&at| group.elements().contains(&elements[at])).collect();
+            (0..elements.len()).filter(|&at| operand.elements().contains(&elements[at])).collect();
         for pair in inside.windows(2) {
             let (keep, replace) = (part[pair[0]], part[pair[1]]);
             part.iter_mut().filter(|p| **p == replace).for_each(|p| *p = keep);
@@ -157,7 +161,7 @@ fn spatial_join(
     match (parts.len(), elements.as_slice()) {
         (0 | 1, _) => Ok(None),
         (2, &[a, b]) => Ok(Some((a, b))),
-        _ => Err(BuildError::SpatialJoin { elements: names(&pipeline.universe, &elements) }),
+        _ => Err(BuildError::SpatialJoin { elements: names(dimensions.universe(), &elements) }),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::dictionary::Dictionary;
 use crate::error::BuildError;
 use crate::join::JoinTree;
 use crate::layout::Layout;
+use crate::plan::automatic_spatial_join;
 use crate::query::spatial_relation;
 use crate::relation::{KeyGroups, KeyIndex, Relation};
 use crate::skeleton::{Edges, Skeleton};
@@ -202,7 +203,8 @@ impl Lookup<'_> {
                 relations.push(Relation::new(dictionary, group, columns.to_vec(), record.len()));
             }
         }
-        if let Some((a, b)) = self.automatic_join(&all, dataset)? {
+        let operands = [&self.task.dimensions, dataset];
+        if let Some((a, b)) = automatic_spatial_join(&all, &operands)? {
             relations.push(spatial_relation(self.contents, a, b, &relations)?);
         }
         let rows = JoinTree::new(dictionary, relations)?.project(dictionary, &all)?;
@@ -213,32 +215,6 @@ impl Lookup<'_> {
             .collect();
         let keys = rows.keys(dictionary, self.search.layout());
         Ok(self.find_keys(&keys, self.timespans(&rows).as_deref(), |row| quantum[row as usize]))
-    }
-
-    /// Spatial families are joined if the task has one and the dataset another; the families of
-    /// one side are joined already.
-    fn automatic_join(
-        &self,
-        all: &DimensionGroup,
-        dataset: &DimensionGroup,
-    ) -> Result<Option<(ElementIx, ElementIx)>, BuildError> {
-        let elements = all.spatial();
-        let side = |group: &DimensionGroup| -> Vec<ElementIx> {
-            elements.iter().copied().filter(|ix| group.elements().contains(ix)).collect()
-        };
-        let (own, foreign) = (side(&self.task.dimensions), side(dataset));
-        let connected = own.iter().any(|ix| foreign.contains(ix));
-        match (own.as_slice(), foreign.as_slice()) {
-            ([], _) | (_, []) => Ok(None),
-            _ if connected => Ok(None),
-            ([a], [b]) => Ok(Some((*a, *b))),
-            _ => Err(BuildError::SpatialJoin {
-                elements: format!(
-                    "{all} (prerequisite `{}` of task `{}`)",
-                    self.connection.name, self.task.label
-                ),
-            }),
-        }
     }
 
     fn bounds(&self) -> QuantumBounds<'_> {

@@ -2,14 +2,16 @@
 
 use qbb_dimensions::expression::Conjunct;
 use qbb_dimensions::{DimensionGroup, ElementIx, ElementKind};
-use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
+use qbb_pipeline::DatasetTypeIx;
 
 use crate::contents::Contents;
+use crate::datasets::DatasetSearch;
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
 use crate::join::JoinTree;
+use crate::layout::Layout;
 use crate::plan::ComponentPlan;
-use crate::relation::Relation;
+use crate::relation::{KeyGroups, Relation};
 use crate::spatial::{overlapping, pixel_relation};
 
 /// A relation that all data IDs must be consistent with, and where it came from.
@@ -30,19 +32,15 @@ pub(crate) enum StepSource {
     Relationship(ElementIx),
     /// Overlapping regions.
     Overlap(ElementIx, ElementIx),
-    /// A condition, by its position.
-    Condition(usize),
+    /// A condition.
+    Condition,
 }
 
 /// The join of everything that constrains a component's data IDs.
-pub(crate) fn join(
-    pipeline: &PipelineGraph,
-    contents: &Contents,
-    plan: &ComponentPlan,
-) -> Result<JoinTree, BuildError> {
+pub(crate) fn join(contents: &Contents, plan: &ComponentPlan) -> Result<JoinTree, BuildError> {
     let dictionary = &contents.dictionary;
     let mut relations: Vec<Relation> = Vec::new();
-    for step in independent_steps(pipeline, contents, plan)? {
+    for step in independent_steps(contents, plan)? {
         relations.push(step.relation);
     }
     if let Some(step) = spatial_step(contents, plan, &relations)? {
@@ -63,7 +61,6 @@ pub(crate) fn join(
 /// What each constraint allows by itself: datasets, dimensions and their relationships, and
 /// conditions on one dimension.
 pub(crate) fn independent_steps(
-    pipeline: &PipelineGraph,
     contents: &Contents,
     plan: &ComponentPlan,
 ) -> Result<Vec<Step>, BuildError> {
@@ -71,16 +68,13 @@ pub(crate) fn independent_steps(
     let universe = dictionary.universe();
     let mut steps = Vec::new();
     for &constraint in &plan.constraints {
-        let dataset_type = &pipeline.dataset_type(constraint).dataset_type;
         let Some(search) = contents.inputs.get(&constraint) else { continue };
-        if search.is_calibration {
-            return Err(BuildError::NotSupported(format!(
-                "a dataset query constraint on `{}`, which has validity ranges,",
-                dataset_type.name
-            )));
-        }
         let source = StepSource::Datasets(constraint);
-        steps.push(Step { source, relation: search.data_ids(dictionary)? });
+        let relation = match plan.dimensions.temporal().first() {
+            Some(&element) if search.is_calibration => valid_data_ids(dictionary, search, element)?,
+            _ => search.data_ids(dictionary)?,
+        };
+        steps.push(Step { source, relation });
     }
     for &dimension in &dictionary.generators(&plan.dimensions) {
         if !dictionary.has(dimension) {
@@ -103,14 +97,53 @@ pub(crate) fn independent_steps(
             steps.push(Step { source: StepSource::Relationship(element), relation });
         }
     }
-    for (position, condition) in plan.conditions.iter().enumerate() {
+    for condition in &plan.conditions {
         if let Some(dimension) = unary_dimension(dictionary, condition) {
             let mut relation = Relation::all(dictionary, dimension);
             keep_satisfying(dictionary, &mut relation, condition);
-            steps.push(Step { source: StepSource::Condition(position), relation });
+            steps.push(Step { source: StepSource::Condition, relation });
         }
     }
     Ok(steps)
+}
+
+/// Data IDs of datasets together with those of the temporal element whose timespans overlap their
+/// validity ranges; datasets of RUN and TAGGED collections are always valid.
+fn valid_data_ids(
+    dictionary: &Dictionary,
+    search: &DatasetSearch,
+    element: ElementIx,
+) -> Result<Relation, BuildError> {
+    let times = Relation::all(dictionary, element);
+    let Some(table) = dictionary.records(element) else { return search.data_ids(dictionary) };
+    let shared = search.relation.group.intersection(&times.group);
+    let layout = Layout::new(dictionary, &shared)?;
+    let groups = KeyGroups::new(&times.keys(dictionary, &layout));
+    let mut pairs: Vec<(u32, u32)> = Vec::new();
+    for (row, &key) in search.relation.keys(dictionary, &layout).iter().enumerate() {
+        for &time in groups.rows(key) {
+            let record = dictionary.record_of_code(element, time);
+            let Some(timespan) = record.and_then(|record| table.timespan(record)) else { continue };
+            if search.validity[row].is_none_or(|validity| validity.overlaps(timespan)) {
+                pairs.push((row as u32, time));
+            }
+        }
+    }
+    let group = search.relation.group.union(&times.group);
+    let columns = (dictionary.generators(&group).into_iter())
+        .map(|generator| match search.relation.code_column(dictionary, generator) {
+            Some(column) => pairs.iter().map(|&(row, _)| column.get(row as usize)).collect(),
+            None => match times.code_column(dictionary, generator) {
+                Some(column) => pairs.iter().map(|&(_, time)| column.get(time as usize)).collect(),
+                None => Vec::new(),
+            },
+        })
+        .collect();
+    let mut relation = Relation::new(dictionary, group.clone(), columns, pairs.len());
+    if let Some(keep) = relation.consistent_rows(dictionary) {
+        relation.retain(&keep);
+    }
+    relation.project(dictionary, &group)
 }
 
 /// The automatic spatial join, looking only at records that `others` can use.

@@ -43,10 +43,6 @@ impl ComponentRows {
     pub(crate) fn get(&self, group: &DimensionGroup) -> Option<&Relation> {
         self.rows.get(group)
     }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Relation> {
-        self.rows.values()
-    }
 }
 
 /// For each quantum of a task, numbers of datasets of one connection.
