@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::store_error::StoreError;
-use crate::uri::{ArtifactUri, decode_local, normalise};
+use crate::uri::{ArtifactUri, decode_record, normalise};
 
 /// Path of an artifact inside a store: relative, normal, and not leading out of it.
 ///
@@ -22,7 +22,7 @@ impl ArtifactPath {
     /// If it is absolute, empty, leads out of the store, or has a name that stores keep for
     /// unfinished writes.
     pub fn of_record(path: &str) -> Result<Self, StoreError> {
-        let (decoded, fragment) = decode_local(path);
+        let (decoded, fragment) = decode_record(path);
         let member = fragment.strip_prefix("#zip-path=").map(str::to_owned);
         Ok(Self { zip_member: member, ..Self::plain(&decoded)? })
     }

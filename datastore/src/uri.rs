@@ -175,9 +175,9 @@ impl ArtifactUri {
         if is_absolute {
             return Self::parse(path);
         }
-        let (relative, fragment) = decode_local(path);
+        let (relative, fragment) = decode_record(path);
         let normal = normalise(&relative);
-        if normal == ".." || normal.starts_with("../") {
+        if normal == ".." || normal.starts_with("../") || normal.starts_with('/') {
             return Err(UriError::Escapes { path: path.to_owned(), root: self.text.clone() });
         }
         let mut text = String::with_capacity(self.fragment_at + normal.len() + fragment.len() + 8);
@@ -245,16 +245,30 @@ fn cut_fragment(text: &str) -> (&str, &str) {
     text.split_at(text.find('#').unwrap_or(text.len()))
 }
 
-/// A local path as records and command lines have it: what follows the last `#` of the file name
-/// is a fragment, and a text with a percent escape in upper case is taken for encoded.
-pub(crate) fn decode_local(text: &str) -> (String, &str) {
+/// The path of a datastore record and its fragment. The middleware decodes percent escapes once
+/// when it reads the path (as [`decode_local`]) and once more when it joins it to the root.
+pub(crate) fn decode_record(text: &str) -> (String, &str) {
+    let (path, fragment) = decode_local(text);
+    (unquote(&path), fragment)
+}
+
+/// A local path as command lines have it, and its fragment: what follows the last `#` of the file
+/// name is a fragment; a text with a percent escape in upper case is taken for an encoded URI, in
+/// which the first `#` begins the fragment and a `?` ends the path.
+fn decode_local(text: &str) -> (String, &str) {
     if has_escape(text) {
         let (path, fragment) = cut_fragment(text);
-        return (unquote(path), fragment);
+        let path = path.split('?').next().unwrap_or_default();
+        return (unquote(path), some_fragment(fragment));
     }
     let name_at = text.rfind('/').map_or(0, |at| at + 1);
     let fragment_at = text[name_at..].rfind('#').map_or(text.len(), |at| name_at + at);
-    (text[..fragment_at].to_owned(), &text[fragment_at..])
+    (text[..fragment_at].to_owned(), some_fragment(&text[fragment_at..]))
+}
+
+/// An empty fragment is none.
+fn some_fragment(fragment: &str) -> &str {
+    if fragment == "#" { "" } else { fragment }
 }
 
 fn has_escape(text: &str) -> bool {
@@ -373,6 +387,7 @@ mod tests {
             ("a/b#c.txt", "file:///data/my%20root/a/b#c.txt"),
             ("x%20y/z", "file:///data/my%20root/x%20y/z"),
             ("x%2y/z", "file:///data/my%20root/x%252y/z"),
+            ("a%2fb/%2541", "file:///data/my%20root/a/b/A"),
             ("a?b/c?d", "file:///data/my%20root/a%3Fb/c%3Fd"),
             ("z/x.zip#zip-path=a b.yaml", "file:///data/my%20root/z/x.zip#zip-path=a b.yaml"),
             ("./a//b", "file:///data/my%20root/a/b"),
@@ -384,6 +399,7 @@ mod tests {
             assert_eq!(root.join(path).unwrap().as_str(), uri, "{path}");
         }
         assert!(matches!(root.join("a/../../b"), Err(UriError::Escapes { .. })));
+        assert!(matches!(root.join("%2f/b"), Err(UriError::Escapes { .. })));
         let member = root.join("z/x.zip#zip-path=a b.yaml").unwrap();
         assert_eq!(member.zip_member().as_deref(), Some("a b.yaml"));
         assert_eq!(member.relative_to(&root).as_deref(), Some("z/x.zip"));
