@@ -47,7 +47,7 @@ pub(super) fn check(repository: &dyn RepositoryUnderTest, sample: Sample) {
         match error {
             RegistryError::Conflict(conflict) => {
                 assert_eq!(conflict.kind, ConflictKind::DatasetType);
-                assert!(conflict.existing.starts_with("Json {"), "{conflict}");
+                assert!(conflict.existing.starts_with("StructuredDataDict {"), "{conflict}");
             }
             other => panic!("{other}"),
         }

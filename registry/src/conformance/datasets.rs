@@ -15,7 +15,7 @@ fn conflict(error: RegistryError) -> Conflict {
 pub(super) fn check(repository: &dyn RepositoryUnderTest, mut sample: Sample) {
     let mut writer = repository.writer();
     let mut transaction = writer.begin().unwrap();
-    assert_eq!(sample.insert_all(&mut *transaction), 17 + 6 + 6 + 9 + 3);
+    assert_eq!(sample.insert_all(&mut *transaction), 19 + 6 + 6 + 9 + 3);
     assert_eq!(sample.insert_all(&mut *transaction), 0, "nothing is new");
     transaction.commit().unwrap();
     check_contradictions(&mut *writer, &mut sample);

@@ -249,7 +249,7 @@ fn check_datastore_records(
             .map(|row| {
                 assert_eq!(text(rows.datastore[row]), "FileDatastore@<butlerRoot>");
                 assert_eq!(text(rows.formatter[row]), "x.JsonFormatter");
-                assert_eq!(text(rows.storage_class[row]), "Json");
+                assert_eq!(text(rows.storage_class[row]), "StructuredDataDict");
                 format!(
                     "{} {} {:?} {:?} {}",
                     rows.id[row][15],
@@ -268,6 +268,6 @@ fn check_datastore_records(
         "10 run1/a.wcs Some(\"wcs\") None 3",
     ];
     assert_eq!(list(&of_datasets), components, "datasets without records have no rows");
-    let external = "11 https://archive.example/b None None -1";
+    let external = "11 file:///archive/b None None -1";
     assert_eq!(list(&of_run), [components[0], components[1], external]);
 }

@@ -10,7 +10,7 @@ pub(super) fn check(repository: &dyn RepositoryUnderTest, mut sample: Sample) {
     let tables = sample.records();
     let mut writer = repository.writer();
     let mut transaction = writer.begin().unwrap();
-    assert_eq!(transaction.insert_records(&tables, &sample.symbols).unwrap(), 17);
+    assert_eq!(transaction.insert_records(&tables, &sample.symbols).unwrap(), 19);
     assert_eq!(transaction.insert_records(&tables, &sample.symbols).unwrap(), 0, "nothing is new");
     transaction.commit().unwrap();
 

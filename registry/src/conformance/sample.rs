@@ -127,7 +127,8 @@ impl Sample {
                 ]),
             ),
             ("order_sensor_region", json!([["T1", 0, 10, TRIANGLE], ["T1", 1, 10, CIRCLE]])),
-            ("order_sequel", json!([["T1", 0, 11]])),
+            // Every query for sensors of orders is joined with it.
+            ("order_sensor", json!([["T1", 0, 10], ["T1", 0, 11], ["T1", 1, 10]])),
         ]
     }
 
@@ -136,7 +137,7 @@ impl Sample {
         let make = |name: &str, dimensions: &[&str], is_calibration| DatasetType {
             name: name.to_owned(),
             dimensions: self.universe.conform(dimensions.iter().copied()).unwrap(),
-            storage_class: "Json".to_owned(),
+            storage_class: "StructuredDataDict".to_owned(),
             is_calibration,
         };
         vec![
@@ -185,7 +186,7 @@ impl Sample {
         let files = [
             (0, file(&format!("{run}/a.pixels"), Some("pixels"), Some("0badcafe"), 12)),
             (0, file(&format!("{run}/a.wcs"), Some("wcs"), None, 3)),
-            (1, file("https://archive.example/b", None, None, -1)),
+            (1, file("file:///archive/b", None, None, -1)),
         ];
         let id = [id(base), id(base + 1), id(base + 2)];
         let batch =
@@ -218,7 +219,7 @@ pub(super) fn file(
     StoredFile {
         path: path.to_owned(),
         formatter: "x.JsonFormatter".to_owned(),
-        storage_class: "Json".to_owned(),
+        storage_class: "StructuredDataDict".to_owned(),
         component: component.map(str::to_owned),
         checksum: checksum.map(str::to_owned),
         file_size,
