@@ -36,7 +36,8 @@ pub trait Snapshot {
     /// As for [`Snapshot::collections`].
     fn dataset_types(&mut self) -> Result<Vec<RegisteredDatasetType>, crate::RegistryError>;
 
-    /// For each of the given collections, names of the dataset types that it may contain.
+    /// For each of the given collections, names of the dataset types that it may contain, sorted.
+    /// A chain may contain what its children may.
     ///
     /// # Errors
     /// As for [`Snapshot::collections`].
@@ -46,10 +47,11 @@ pub trait Snapshot {
         collections: &[CollectionIx],
     ) -> Result<Vec<Vec<String>>, crate::RegistryError>;
 
-    /// Records of an element that has a table, sorted by key.
+    /// Records of an element, in the order of the database's keys: rows of its table or, if it is
+    /// a view of another element, the distinct values there.
     ///
     /// # Errors
-    /// As for [`Snapshot::collections`].
+    /// As for [`Snapshot::collections`], and for elements that are computed.
     fn records(
         &mut self,
         element: ElementIx,
@@ -57,10 +59,11 @@ pub trait Snapshot {
         symbols: &mut Symbols,
     ) -> Result<RecordTable, crate::RegistryError>;
 
-    /// Overlaps of a spatial element with the pixels of the common skypix dimension.
+    /// Overlaps of a spatial element with the pixels of the common skypix dimension; a restriction
+    /// of that dimension applies to the pixels.
     ///
     /// # Errors
-    /// As for [`Snapshot::collections`].
+    /// As for [`Snapshot::collections`], and for elements without regions in a table.
     fn overlaps(
         &mut self,
         element: ElementIx,
@@ -68,7 +71,8 @@ pub trait Snapshot {
         symbols: &mut Symbols,
     ) -> Result<OverlapRows, crate::RegistryError>;
 
-    /// Datasets of a type in RUN and TAGGED collections, of all of them, not find-first.
+    /// Datasets of a type in RUN and TAGGED collections, of all of them, not find-first. Chains
+    /// are not followed; collections of other types have no rows.
     ///
     /// # Errors
     /// As for [`Snapshot::collections`].

@@ -19,10 +19,12 @@ pub trait RegistryWriter: Send {
 }
 
 /// A write transaction. Every insertion of what is there already, unchanged, is a no-op; a
-/// different definition under the same key is an error that leaves the repository untouched.
+/// different definition under the same key is an error that leaves the repository untouched:
+/// after a failed insertion the transaction can only be dropped.
 pub trait Transaction {
-    /// Inserts dimension records with their skypix overlaps; elements may come in any order.
-    /// Returns the number of records that were new.
+    /// Inserts dimension records with their skypix overlaps; elements may come in any order, and
+    /// those without a table of their own are passed over. The tables must be of the repository's
+    /// universe. Returns the number of records that were new.
     ///
     /// # Errors
     /// If a record contradicts an existing one or refers to what is not there.
@@ -69,7 +71,8 @@ pub trait Transaction {
     ) -> Result<(), crate::RegistryError>;
 
     /// Inserts datasets of one type into one RUN with summaries, tags, locations and records.
-    /// Returns the number of datasets that were new.
+    /// Files of datasets that are known already are recorded too. Returns the number of datasets
+    /// that were new.
     ///
     /// # Errors
     /// If a UUID exists with other contents, or the data ID exists in the RUN with another UUID.
@@ -80,8 +83,10 @@ pub trait Transaction {
     ) -> Result<u64, crate::RegistryError>;
 
     /// Associates datasets with TAGGED collections, or certifies them in CALIBRATION ones.
+    /// Returns the number of associations that were new.
     ///
     /// # Errors
+    /// If a dataset is not registered with this type and data ID.
     /// If another dataset holds the same data ID there (for an overlapping validity range).
     fn associate(
         &mut self,
