@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use camino::Utf8Path;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Select};
 use qbb::QuantumBackedButler;
 use qbb::journal::{Event, JournalWriter, QuantumOutcome, Timestamp};
@@ -237,6 +238,11 @@ impl Dispatcher<'_> {
             if running_before.is_none() {
                 self.tell_stop(Urgency::Finish);
             }
+            // Otherwise every quantum that is left would fail the same way.
+            if is_full(self.butler.root()) {
+                let root = self.butler.root().to_owned();
+                round.fatal = Some(RunError::DiskFull { root });
+            }
         }
         let counts = self.scheduler.counts();
         let told = ProgressEvent::QuantumFinished { quantum, attempt, outcome: &outcome, counts };
@@ -334,6 +340,14 @@ impl Dispatcher<'_> {
     pub fn stop_reason(&self) -> Option<StopReason> {
         self.scheduler.stop_reason()
     }
+}
+
+/// Less room than any dataset needs, in bytes.
+const NO_ROOM: u64 = 64 << 10;
+
+fn is_full(root: &Utf8Path) -> bool {
+    rustix::fs::statvfs(root.as_std_path())
+        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < NO_ROOM)
 }
 
 fn worker_error(error: ExchangeError) -> RunError {

@@ -34,6 +34,15 @@ pub enum RunError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Quanta fail because there is no room for what they write.
+    #[error(
+        "the disk of the output datastore {root} is full; make room and run again, nothing that \
+         is done is lost"
+    )]
+    DiskFull {
+        /// The root of the output datastore.
+        root: Utf8PathBuf,
+    },
     /// The system has no thread or signal handler left.
     #[error("cannot start {what}: {source}")]
     System {

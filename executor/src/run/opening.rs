@@ -60,7 +60,7 @@ impl OpenJournal {
             progress.event(&ProgressEvent::Warning { text: &warning.to_string() });
         }
         // What another live run claims may be on its way to the disk; that is its business.
-        let denied = if live.is_some() {
+        let denied = if live.is_some() && options.exclusivity == Exclusivity::Shared {
             0
         } else {
             state.verify(|record| QuantumBackedButler::file_matches(output_root, record))
