@@ -5,7 +5,7 @@ use std::sync::Arc;
 use qbb_dimensions::{DimensionGroup, Storage, Universe, UniverseError};
 
 fn universe() -> Arc<Universe> {
-    Universe::from_json(include_str!("data/universe8.json")).unwrap()
+    Universe::from_json(include_str!("data/universe8.json")).expect("the fixture is a universe")
 }
 
 fn names(group: &DimensionGroup, indices: &[qbb_dimensions::ElementIx]) -> Vec<String> {

@@ -41,8 +41,8 @@ impl ExpressionError {
     /// Column of the first wrong character, counted from 1 in characters.
     #[must_use]
     pub fn column(&self) -> usize {
-        let end = self.text.floor_char_boundary(self.span.begin);
-        self.text[..end].chars().count() + 1
+        let before = self.text.char_indices().take_while(|(at, _)| *at < self.span.begin);
+        before.count() + 1
     }
 }
 
