@@ -31,7 +31,7 @@ const DETECTORS: usize = 4;
 const PATCH_SIDE: usize = 64;
 const PATCHES: usize = 3;
 const TRACT_CENTRES: [(f64, f64); 2] = [(55.0, -2.0), (55.7, -2.0)];
-const VISITS: usize = 18;
+const VISITS: usize = 24;
 const FIRST_DAY: i64 = 20_261_101;
 
 /// How many datasets of what were made.
@@ -86,8 +86,9 @@ impl Visit {
     fn detector(&self, detector: usize) -> Projection {
         let side = DETECTOR_SIDE as f64;
         // Detectors stand in a square with gaps of four pixels.
-        let x = if detector % 2 == 0 { side + 1.5 } else { -2.5 };
-        let y = if detector < 2 { side + 1.5 } else { -2.5 };
+        let (right, high) = place(detector);
+        let x = if right { -2.5 } else { side + 1.5 };
+        let y = if high { -2.5 } else { side + 1.5 };
         Projection { x0: x, y0: y, ..self.camera }
     }
 
@@ -100,6 +101,11 @@ impl Visit {
     }
 }
 
+/// Whether a detector stands right and high in the square of four.
+fn place(detector: usize) -> (bool, bool) {
+    (detector & 1 != 0, detector & 2 != 0)
+}
+
 fn visits() -> Vec<Visit> {
     let mut random = fastrand::Rng::with_seed(SEED);
     let midnight = TaiNanos(1_793_491_200_000_000_000);
@@ -109,8 +115,8 @@ fn visits() -> Vec<Visit> {
             let begin = midnight.0 + day * 86_400_000_000_000 + (i as i64 % 6) * 40_000_000_000;
             let (ra, dec) = TRACT_CENTRES[i % 2];
             let camera = Projection {
-                ra: ra + (random.f64() - 0.5) * 0.5,
-                dec: dec + (random.f64() - 0.5) * 0.5,
+                ra: ra + (random.f64() - 0.5) * 0.4,
+                dec: dec + (random.f64() - 0.5) * 0.4,
                 angle: random.f64() * 90.0,
                 scale: SCALE,
                 x0: 0.0,
@@ -173,7 +179,7 @@ impl Maker {
         self.push(&mut table, json!([INSTRUMENT, DETECTORS, "qbb_demo.DemoCam"]))?;
         tables.push(table);
         let mut table = self.table("skymap")?;
-        self.push(&mut table, json!([SKYMAP, hex(&blake_like(SKYMAP))]))?;
+        self.push(&mut table, json!([SKYMAP, hex(&map_hash(SKYMAP))]))?;
         tables.push(table);
         let mut table = self.table("detector")?;
         for detector in 0..DETECTORS {
@@ -412,7 +418,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The sky map's hash: any bytes that differ for differing maps.
-fn blake_like(name: &str) -> [u8; 16] {
+fn map_hash(name: &str) -> [u8; 16] {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).into_bytes()
 }
 
@@ -426,7 +432,7 @@ fn bias(detector: usize) -> Image {
 
 /// The response of a detector: less light in the corners of the camera, and a fixed pattern.
 fn flat(detector: usize, band: usize) -> Image {
-    let (right, high) = (detector % 2 == 1, detector >= 2);
+    let (right, high) = place(detector);
     let side = DETECTOR_SIDE as f32;
     Image::from_fn(DETECTOR_SIDE, DETECTOR_SIDE, |x, y| {
         let u = if right { x as f32 } else { side - x as f32 };

@@ -22,7 +22,7 @@ pub struct Projection {
 
 impl Projection {
     /// Unit vectors of the tangent point, of increasing column and of increasing row.
-    fn axes(&self) -> [[f64; 3]; 3] {
+    fn axes(self) -> [[f64; 3]; 3] {
         let (sin_ra, cos_ra) = self.ra.to_radians().sin_cos();
         let (sin_dec, cos_dec) = self.dec.to_radians().sin_cos();
         let (sin, cos) = self.angle.to_radians().sin_cos();
@@ -35,7 +35,7 @@ impl Projection {
     }
 
     /// The point of the sphere under a pixel position.
-    pub fn to_sky(&self, x: f64, y: f64) -> [f64; 3] {
+    pub fn to_sky(self, x: f64, y: f64) -> [f64; 3] {
         let [center, east, north] = self.axes();
         let (u, v) =
             (((x - self.x0) * self.scale).to_radians(), ((y - self.y0) * self.scale).to_radians());
@@ -45,7 +45,7 @@ impl Projection {
     }
 
     /// The pixel position of a point of the sphere, or `None` on the far side.
-    pub fn to_pixel(&self, point: [f64; 3]) -> Option<(f64, f64)> {
+    pub fn to_pixel(self, point: [f64; 3]) -> Option<(f64, f64)> {
         let [center, east, north] = self.axes();
         let along = dot(point, center);
         if along <= 0.0 {
@@ -58,7 +58,7 @@ impl Projection {
     }
 
     /// The region of the sky under a grid of pixels; `None` if the grid is too large to be convex.
-    pub fn region(&self, width: usize, height: usize) -> Option<Region> {
+    pub fn region(self, width: usize, height: usize) -> Option<Region> {
         let (w, h) = (width as f64 - 0.5, height as f64 - 0.5);
         let corners: Option<Vec<UnitVector3d>> = [(-0.5, -0.5), (w, -0.5), (w, h), (-0.5, h)]
             .into_iter()

@@ -1,5 +1,7 @@
 //! Conditions of the `where` language against the universe of real repositories and a few records.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
 use std::sync::Arc;
 
 use qbb_dimensions::expression::{

@@ -138,13 +138,18 @@ fn failures_block_their_successors_only() {
     qbb(&["transfer", &submit, "--inputs"]);
     qbb(&["graph", "convert", &submit, &graph]);
     script("check_repository.py", &[&personal, "--graph", &graph, "--true-sizes"]);
-    let stock = scratch.path("report.json");
+    let stock = scratch.path("report.yaml");
     let pipetask = std::path::Path::new(python()).with_file_name("pipetask");
     let mut command = Command::new(pipetask);
     command.args(["report", &personal, &graph, "--full-output-filename", &stock]);
     succeeded("pipetask report", command.env("PYTHONPATH", kit()).output().unwrap());
-    let stock: serde_json::Value =
-        serde_json::from_str(&fs_err::read_to_string(&stock).unwrap()).unwrap();
+    let mut convert = Command::new(python());
+    convert.args([
+        "-c",
+        "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))",
+    ]);
+    let stock = succeeded("yaml", convert.arg(&stock).output().unwrap());
+    let stock: serde_json::Value = serde_json::from_str(&stock).unwrap();
     for task in report["tasks"].as_array().unwrap() {
         let label = task["task"].as_str().unwrap();
         let judged = &stock[label];

@@ -22,7 +22,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Text, global = true, display_order = 900)]
     pub format: Format,
     /// Print results and errors only, no progress.
-    #[arg(short, long, global = true, display_order = 901)]
+    #[arg(long, global = true, display_order = 901)]
     pub quiet: bool,
     /// What to do.
     #[command(subcommand)]
@@ -71,4 +71,16 @@ pub enum Command {
         /// The folder.
         folder: camino::Utf8PathBuf,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_definition_has_no_contradictions() {
+        Arguments::command().debug_assert();
+    }
 }

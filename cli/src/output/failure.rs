@@ -176,7 +176,6 @@ failures!(
     qbb_builder::BuildError,
     qbb_datastore::RepositoryError,
     qbb_demo::DemoError,
-    qbb_executor::RunError,
     qbb_executor::python::InterpreterError,
     qbb_executor::python::PackageError,
     qbb_graph::GraphError,
@@ -186,3 +185,24 @@ failures!(
     qbb_submit_dirs::SubmitError,
     qbb_transfer::TransferError,
 );
+
+impl From<qbb_executor::RunError> for Failure {
+    fn from(error: qbb_executor::RunError) -> Self {
+        use qbb_executor::RunError as E;
+        let code = match &error {
+            E::Folder { .. }
+            | E::DiskFull { .. }
+            | E::System { .. }
+            | E::Interpreter(_)
+            | E::Package(_)
+            | E::NoWorker { .. } => Some(ExitCode::System),
+            E::Worker(fault) if fault.kind == "datastore" => Some(ExitCode::System),
+            _ => None,
+        };
+        let hint = error.hint().map(str::to_owned);
+        let mut failure = Self::from_error(error);
+        failure.code = code.unwrap_or(failure.code);
+        failure.hint = hint;
+        failure
+    }
+}

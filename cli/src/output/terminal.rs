@@ -26,11 +26,6 @@ impl Terminal {
         !self.quiet && std::io::stderr().is_terminal()
     }
 
-    /// Whether results are wanted as JSON.
-    pub fn is_json(self) -> bool {
-        self.format == Format::Json
-    }
-
     /// Prints a result: `value` as JSON, or the text of `text` for people.
     pub fn result<T: Serialize>(
         self,
