@@ -14,7 +14,7 @@ pub enum DemoError {
     #[error(transparent)]
     Record(#[from] qbb_dimensions::RecordError),
     /// The demo makes a folder of its own.
-    #[error("{folder} is not empty; the demo needs a folder of its own, which it makes")]
+    #[error("{folder} holds something else; the demo makes a folder of its own, name another one")]
     Occupied {
         /// The folder.
         folder: camino::Utf8PathBuf,

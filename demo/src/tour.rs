@@ -25,6 +25,8 @@ use crate::tasks::{Mosaic, functions};
 const PIPELINE: &str = include_str!("../data/pipeline.yaml");
 /// The run of the demo's outputs.
 const RUN: &str = "u/you/stars/run1";
+/// File that tells a demo's folder from others.
+const MARKER: &str = "MADE-BY-QBB-DEMO";
 /// The chain of the demo's outputs.
 const OUTPUT: &str = "u/you/stars";
 
@@ -54,6 +56,20 @@ impl DemoFolders {
             pipeline: folder.join("pipeline.yaml"),
         }
     }
+
+    fn remove(&self) -> Result<(), DemoError> {
+        for folder in [&self.release, &self.personal, &self.submit] {
+            if folder.exists() {
+                fs_err::remove_dir_all(folder)?;
+            }
+        }
+        for file in [&self.picture, &self.pipeline] {
+            if file.exists() {
+                fs_err::remove_file(file)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A demo, stage by stage, so that whoever shows it can say what comes next.
@@ -63,18 +79,24 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// A demo in a folder that does not exist yet, or is empty.
+    /// A demo in a folder that does not exist yet, is empty, or was made by a demo before; what an
+    /// earlier demo left is removed.
     ///
     /// # Errors
-    /// If something is there, or the folder cannot be made.
+    /// If something else is there, or the folder cannot be made.
     pub fn new(folder: &Utf8Path) -> Result<Self, DemoError> {
         fs_err::create_dir_all(folder)?;
-        if fs_err::read_dir(folder)?.next().is_some() {
-            return Err(DemoError::Occupied { folder: folder.to_owned() });
-        }
         // What the submit directory says of its repository must hold wherever it is called from.
         let folder = folder.canonicalize_utf8()?;
-        Ok(Self { folders: DemoFolders::below(&folder) })
+        let folders = DemoFolders::below(&folder);
+        let marker = folder.join(MARKER);
+        if marker.exists() {
+            folders.remove()?;
+        } else if fs_err::read_dir(&folder)?.next().is_some() {
+            return Err(DemoError::Occupied { folder });
+        }
+        fs_err::write(&marker, "Made by `qbb demo`, which removes and makes it anew.\n")?;
+        Ok(Self { folders })
     }
 
     /// Where everything is.

@@ -43,7 +43,7 @@ pub struct PythonArguments {
     #[arg(short = 'C', long = "config-file", value_name = "LABEL:FILE")]
     pub config_file: Vec<String>,
     /// Python interpreter with the middleware installed.
-    #[arg(long, value_name = "PROGRAM", env = "QBB_PYTHON")]
+    #[arg(long, value_name = "PROGRAM", env = "QBB_PYTHON", hide_env_values = true)]
     pub python: Option<Utf8PathBuf>,
 }
 

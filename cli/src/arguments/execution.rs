@@ -33,7 +33,7 @@ pub struct RunArguments {
     #[arg(long)]
     pub force: bool,
     /// Python interpreter with the middleware installed.
-    #[arg(long, value_name = "PROGRAM", env = "QBB_PYTHON")]
+    #[arg(long, value_name = "PROGRAM", env = "QBB_PYTHON", hide_env_values = true)]
     pub python: Option<Utf8PathBuf>,
 }
 

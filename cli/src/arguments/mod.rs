@@ -2,6 +2,8 @@
 
 mod build;
 mod execution;
+#[cfg(test)]
+mod reference;
 mod repository;
 
 use clap::{Parser, Subcommand, ValueEnum};

@@ -59,12 +59,14 @@ pub fn execute(arguments: &DemoArguments, terminal: Terminal) -> Result<ExitCode
 }
 
 fn describe(result: &DemoResult<'_>, folders: &DemoFolders) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "qbb".to_owned());
     let mut text = report::describe(&result.report, 20);
     text.push_str(&format!(
         "\n{} stars found; {} datasets are in the personal repository\n\n\
          picture     {}\nrelease     {}\npersonal    {}\nsubmit dir  {}\n\n\
-         look further:\n  qbb graph show {submit}\n  qbb graph dot {submit} | dot -Tsvg -o graph.svg\n  \
-         qbb status {submit}\n  butler query-collections {personal}   (with the middleware installed)",
+         look further:\n  {program} graph show {submit}\n  \
+         {program} graph dot {submit} | dot -Tsvg -o graph.svg\n  {program} status {submit}\n  \
+         butler query-collections {personal}   (with the middleware installed)",
         result.stars,
         result.transferred,
         folders.picture,
