@@ -149,7 +149,7 @@ fn refuse_python(pipeline: &PipelineGraph) -> Result<(), BuildError> {
         let function = task.prerequisite_inputs.iter().find(|c| c.lookup_function);
         let exported = |method: &&String| !EXPORTED_HOOKS.contains(&method.as_str());
         let hook = match (task.hooks.overridden.iter().find(exported), function) {
-            (Some(method), _) => format!("`{method}`"),
+            (Some(method), _) => format!("its own `{method}`"),
             (None, Some(connection)) => format!("the look-up function of `{}`", connection.name),
             (None, None) => continue,
         };

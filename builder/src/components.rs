@@ -119,3 +119,50 @@ impl Component {
         groups
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use qbb_dimensions::Universe;
+    use qbb_pipeline::ConnectionKind as Kind;
+
+    use super::*;
+    use crate::testing::{connection, pipeline, task, with};
+
+    fn labels(tasks: Vec<qbb_pipeline::TaskDefinition>) -> Vec<Vec<String>> {
+        let universe =
+            Universe::from_json(include_str!("../../dimensions/tests/data/universe8.json"))
+                .unwrap();
+        let graph = pipeline(tasks).resolve(&universe, &[]).unwrap();
+        (split(&graph).iter())
+            .map(|component| {
+                component.tasks.iter().map(|&task| graph.task(task).label.clone()).collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn tasks_are_connected_by_what_one_writes_and_another_reads() {
+        let visit = ["instrument", "visit"];
+        let read = |name: &str| connection(Kind::Input, name, &visit);
+        let write = |name: &str| connection(Kind::Output, name, &visit);
+        let tasks = vec![
+            with(task("a", &visit), vec![read("raw"), write("x")]),
+            with(task("b", &visit), vec![read("raw"), write("y")]),
+            with(task("c", &visit), vec![read("x"), write("z")]),
+            with(task("d", &visit), vec![read("y"), read("raw")]),
+        ];
+        assert_eq!(labels(tasks.clone()), [["a", "c"], ["b", "d"]]);
+        let joining = with(task("e", &visit), vec![read("z"), read("d_metadata")]);
+        assert_eq!(labels([tasks, vec![joining]].concat()), [["a", "b", "c", "d", "e"]]);
+    }
+
+    #[test]
+    fn datasets_of_construction_do_not_connect() {
+        let visit = ["instrument", "visit"];
+        let tasks = vec![
+            with(task("a", &visit), vec![connection(Kind::InitOutput, "schema", &[])]),
+            with(task("b", &visit), vec![connection(Kind::InitInput, "schema", &[])]),
+        ];
+        assert_eq!(labels(tasks), [["a"], ["b"]]);
+    }
+}

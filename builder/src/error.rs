@@ -54,13 +54,13 @@ pub enum BuildError {
     },
     /// A task needs Python while the graph is built.
     #[error(
-        "task `{task}` overrides {hook}, which only Python can evaluate; building graphs with such \
+        "task `{task}` needs {hook}, which only Python can evaluate; building graphs with such \
          tasks is not supported yet"
     )]
     NeedsPython {
         /// Label of the task.
         task: String,
-        /// The method, or the connection with a look-up function.
+        /// The overridden method, or the look-up function of a connection.
         hook: String,
     },
     /// A constraint refers to a dataset type that is not registered.

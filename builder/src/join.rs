@@ -201,3 +201,143 @@ fn closest(relations: &[Relation]) -> (usize, usize) {
         })
         .unwrap_or((0, 1))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use qbb_dimensions::{ElementIx, RecordTable, Universe};
+    use serde_json::json;
+
+    use super::*;
+
+    /// Dimensions that are independent of each other within an instrument.
+    const NAMES: [&str; 4] = ["detector", "day_obs", "visit_system", "group"];
+    /// Instruments, and values of each dimension in each of them.
+    const INSTRUMENTS: u32 = 2;
+    const VALUES: u32 = 2;
+
+    fn dictionary() -> Dictionary {
+        let universe =
+            Universe::from_json(include_str!("../../dimensions/tests/data/universe8.json"))
+                .unwrap();
+        let mut dictionary = Dictionary::new(&universe);
+        let mut add = |name: &str, rows: Vec<serde_json::Value>| {
+            let mut table = RecordTable::new(universe.find(name).unwrap());
+            for row in rows {
+                let row = row.as_array().unwrap();
+                table.push_json(row, &universe, &mut dictionary.symbols).unwrap();
+            }
+            dictionary.add_records(table).unwrap();
+        };
+        let instruments = 0..INSTRUMENTS;
+        add(
+            "instrument",
+            instruments.clone().map(|i| json!([format!("C{i}"), 1, 1, 1, 1, "x"])).collect(),
+        );
+        for name in NAMES {
+            let rows = instruments.clone().flat_map(|i| {
+                (0..VALUES).map(move |value| {
+                    let instrument = format!("C{i}");
+                    match name {
+                        "detector" => {
+                            json!([instrument, value, format!("{i}{value}"), null, null, null])
+                        }
+                        "day_obs" => json!([instrument, value, null]),
+                        "visit_system" => json!([instrument, value, format!("{i}{value}")]),
+                        _ => json!([instrument, value.to_string()]),
+                    }
+                })
+            });
+            add(name, rows.collect());
+        }
+        dictionary
+    }
+
+    fn group(dictionary: &Dictionary, members: u8) -> DimensionGroup {
+        let names = (0..4).filter(|bit| members >> bit & 1 == 1).map(|bit| NAMES[bit]);
+        dictionary.universe().conform(names.chain(["instrument"])).unwrap()
+    }
+
+    /// Codes run through the values of the first instrument, then of the second.
+    fn instrument(code: u32) -> u32 {
+        code / VALUES
+    }
+
+    /// All data IDs of a group as codes of its generators.
+    fn all_rows(generators: usize) -> Vec<Vec<u32>> {
+        let n = INSTRUMENTS * VALUES;
+        let mut rows: Vec<Vec<u32>> = vec![Vec::new()];
+        for _ in 0..generators {
+            rows = (rows.iter())
+                .flat_map(|row| (0..n).map(move |code| [row.as_slice(), &[code]].concat()))
+                .collect();
+        }
+        rows.retain(|row| row.windows(2).all(|pair| instrument(pair[0]) == instrument(pair[1])));
+        rows
+    }
+
+    fn relation(dictionary: &Dictionary, members: u8, mask: u64) -> Relation {
+        let group = group(dictionary, members);
+        let n = dictionary.generators(&group).len();
+        let rows: Vec<Vec<u32>> = (all_rows(n).into_iter().enumerate())
+            .filter(|(at, _)| mask >> (at % 64) & 1 == 1)
+            .map(|(_, row)| row)
+            .collect();
+        let columns = (0..n).map(|at| rows.iter().map(|row| row[at]).collect()).collect();
+        Relation::new(dictionary, group, columns, rows.len())
+    }
+
+    /// The projection by nested loops over all values of all dimensions.
+    fn naive(
+        dictionary: &Dictionary,
+        relations: &[Relation],
+        target: &[ElementIx],
+    ) -> BTreeSet<Vec<u32>> {
+        let everything = group(dictionary, 0b1111);
+        let order = dictionary.generators(&everything);
+        let mut found = BTreeSet::new();
+        for row in all_rows(4) {
+            let code = |ix: ElementIx| match order.iter().position(|&other| other == ix) {
+                Some(at) => row[at],
+                None => instrument(row[0]),
+            };
+            let holds = |relation: &Relation| {
+                (0..relation.len).any(|at| {
+                    let pairs = relation.generators.iter().zip(&relation.columns);
+                    pairs.clone().all(|(&ix, column)| column[at] == code(ix))
+                })
+            };
+            if relations.iter().all(holds) {
+                found.insert(target.iter().map(|&ix| code(ix)).collect());
+            }
+        }
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn projections_are_those_of_the_full_join(
+            parts in prop::collection::vec((1u8..16, any::<u64>()), 1..6),
+            target in 0u8..16,
+        ) {
+            let dictionary = dictionary();
+            let mut relations: Vec<Relation> =
+                parts.iter().map(|&(members, mask)| relation(&dictionary, members, mask)).collect();
+            // Every dimension of the query is in some relation.
+            relations.extend((0..4).map(|bit| relation(&dictionary, 1 << bit, u64::MAX)));
+            let target = group(&dictionary, target);
+            let generators = dictionary.generators(&target);
+            let expected = naive(&dictionary, &relations, &generators);
+            let tree = JoinTree::new(&dictionary, relations).unwrap();
+            let found = tree.project(&dictionary, &target).unwrap();
+            prop_assert_eq!(tree.is_empty(), expected.is_empty());
+            let rows: Vec<Vec<u32>> = (0..found.len)
+                .map(|row| found.columns.iter().map(|column| column[row]).collect())
+                .collect();
+            prop_assert_eq!(rows.len(), expected.len(), "each data ID once");
+            prop_assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), expected);
+        }
+    }
+}

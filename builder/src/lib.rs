@@ -14,6 +14,8 @@
 mod assembly;
 mod bounds;
 mod build;
+#[cfg(test)]
+mod build_tests;
 mod collections;
 mod components;
 mod contents;
@@ -35,6 +37,8 @@ mod request;
 mod resolve;
 mod skeleton;
 mod spatial;
+#[cfg(test)]
+mod testing;
 
 pub use build::build;
 pub use diagnosis::{Diagnosis, DiagnosisStep};
