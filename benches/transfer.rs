@@ -1,0 +1,158 @@
+//! Putting the outputs of a graph into a repository: `qbb transfer` against
+//! `butler transfer-from-graph`, and against SQLite doing nothing but inserting the same rows.
+//!
+//! Ours goes into a personal repository that holds nothing yet, so it also registers dimension
+//! records. The stock command cannot do that from a graph, so it transfers the same files of the
+//! same graph into a copy of the release, whose registry has them.
+
+#[allow(dead_code, unused_imports, reason = "each benchmark uses its part")]
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use rusqlite::Connection;
+use support::{
+    DEFAULTS, Measured, Report, Result, Samples, Setting, Unit, WHERE, alternate, measure, pipeline,
+};
+
+/// Registry of a repository.
+const DATABASE: &str = "gen3.sqlite3";
+
+fn main() -> Result<()> {
+    support::main(run)
+}
+
+fn run(setting: &Setting, report: &mut Report) -> Result<()> {
+    let place = |name: &str| setting.scratch(name);
+    let (personal, submit, graph) = (place("personal"), place("submit"), place("graph.qg"));
+    execute(setting, &personal, &submit)?;
+    measure(setting.qbb().args(["graph", "convert"]).arg(&submit).arg(&graph))?;
+    let copy = setting.copy_of_release("copy")?;
+    measure(Command::new("cp").arg("-a").arg(personal.join("u")).arg(&copy))?;
+    let (ours, theirs) = (Database::save(&personal)?, Database::save(&copy)?);
+
+    let mut transfer = setting.qbb();
+    transfer.arg("transfer").arg(&submit);
+    let mut with_inputs = setting.qbb();
+    with_inputs.arg("transfer").arg(&submit).arg("--inputs");
+    let mut stock = setting.middleware("butler");
+    stock.args(["transfer-from-graph", "--register-dataset-types", "--update-output-chain"]);
+    stock.arg(&graph).arg(&copy);
+    let mut inside = setting.kit_script("time_inside.py");
+    inside.args(["command", "butler"]).args(stock.get_args());
+
+    let outputs = check(setting, &mut transfer, &mut stock, [&personal, &copy], &graph)?;
+    let done = place("done.sqlite3");
+    fs_err::copy(personal.join(DATABASE), &done)?;
+    let [bare, full, stock, inside, floor] = alternate(
+        setting.rounds,
+        [
+            &mut || ours.restored(&mut transfer),
+            &mut || ours.restored(&mut with_inputs),
+            &mut || theirs.restored(&mut stock),
+            &mut || theirs.restored(&mut inside),
+            &mut || insert_rows(&ours.saved, &done, &place("floor.sqlite3")),
+        ],
+    )?;
+    let inputs = full.numbers("inputs")?.median();
+    report.note(&format!("{outputs} outputs; with inputs {inputs} more"));
+    let seconds = Unit::Seconds;
+    let inside = inside.numbers("inside_seconds")?;
+    report.compare("process: wall", seconds, &bare.wall(), &stock.wall());
+    report.compare("process: CPU", seconds, &bare.cpu(), &stock.cpu());
+    report.compare("process: peak memory", Unit::Mebibytes, &bare.peak(), &stock.peak());
+    let per = |samples: Samples| samples.per(outputs);
+    report.compare("per dataset: wall", seconds, &per(bare.wall()), &per(stock.wall()));
+    let what = "per dataset, peer without its imports: wall";
+    report.compare(what, seconds, &per(bare.wall()), &per(inside));
+    let what = "process that also registers inputs, peer without: wall";
+    report.compare(what, seconds, &full.wall(), &stock.wall());
+    let what = "process, floor: SQLite inserts the same rows";
+    report.compare_with_floor(what, seconds, &bare.wall(), &floor.wall());
+    Ok(())
+}
+
+/// Builds the graph and runs it into a new personal repository.
+fn execute(setting: &Setting, personal: &Path, submit: &Path) -> Result<()> {
+    measure(setting.qbb().arg("create").arg(personal).arg("--from").arg(&setting.release))?;
+    let mut prepare = setting.qbb();
+    prepare.arg("prepare").arg("-b").arg(&setting.release).arg("-p").arg(pipeline("data_release"));
+    prepare.args(["-i", DEFAULTS, "-d", WHERE, "-o", "u/bench", "--output-run", "u/bench/run"]);
+    measure(prepare.arg("--personal").arg(personal).arg("--submit-dir").arg(submit))?;
+    measure(setting.qbb().arg("run").arg(submit).args(["-j", "2"]))?;
+    Ok(())
+}
+
+/// Transfers once by both, and lets the kit check that all outputs are in both repositories;
+/// returns their number.
+fn check(
+    setting: &Setting,
+    transfer: &mut Command,
+    stock: &mut Command,
+    repositories: [&PathBuf; 2],
+    graph: &Path,
+) -> Result<f64> {
+    let outputs = measure(transfer)?.number("datasets_inserted")?;
+    measure(stock)?;
+    for repository in repositories {
+        let mut check = setting.kit_script("check_repository.py");
+        measure(check.arg(repository).arg("--graph").arg(graph).arg("--expect-all"))?;
+    }
+    Ok(outputs)
+}
+
+/// A registry with a copy of how it was before.
+struct Database {
+    live: PathBuf,
+    saved: PathBuf,
+}
+
+impl Database {
+    fn save(repository: &Path) -> Result<Self> {
+        let live = repository.join(DATABASE);
+        let saved = repository.with_extension("sqlite3");
+        fs_err::copy(&live, &saved)?;
+        Ok(Self { live, saved })
+    }
+
+    /// Measures a command on the registry as it was before.
+    fn restored(&self, command: &mut Command) -> Result<Measured> {
+        fs_err::copy(&self.saved, &self.live)?;
+        measure(command)
+    }
+}
+
+/// Brings a registry from one state to another by nothing but SQL: the tables and indices that it
+/// lacks and the rows of all tables, in one transaction.
+fn insert_rows(before: &Path, after: &Path, scratch: &Path) -> Result<Measured> {
+    fs_err::copy(before, scratch)?;
+    let start = Instant::now();
+    let mut connection = Connection::open(scratch)?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    connection.execute("ATTACH ?1 AS done", [after.to_str()])?;
+    let transaction = connection.transaction()?;
+    let strings = |sql: &str| -> Result<Vec<String>> {
+        let mut statement = transaction.prepare(sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    };
+    let missing = "SELECT sql FROM done.sqlite_master WHERE sql IS NOT NULL \
+                   AND name NOT LIKE 'sqlite_%' AND name NOT IN (SELECT name FROM sqlite_master) \
+                   ORDER BY type DESC";
+    for definition in strings(missing)? {
+        transaction.execute_batch(&definition)?;
+    }
+    let tables = "SELECT name FROM done.sqlite_master WHERE type = 'table' \
+                  AND name NOT LIKE 'sqlite_%'";
+    for table in strings(tables)? {
+        let insert =
+            format!("INSERT OR IGNORE INTO main.\"{table}\" SELECT * FROM done.\"{table}\"");
+        transaction.execute(&insert, [])?;
+    }
+    transaction.commit()?;
+    drop(connection);
+    let wall = start.elapsed().as_secs_f64();
+    Ok(Measured { wall, cpu: f64::NAN, peak: f64::NAN, output: String::new() })
+}
