@@ -7,7 +7,7 @@ use qbb::journal::{DatasetOutput, ExceptionInfo, QuantumEnd, QuantumOutcome};
 use qbb::{AccessSummary, ButlerError, QuantumBackedButler, QuantumButler};
 use qbb_graph::{DatasetIx, QuantumGraph};
 use qbb_pipeline::Task;
-use serde_json::Map;
+use serde_json::{Map, json};
 
 use super::context::QuantumContext;
 use super::runner::LocalOptions;
@@ -175,10 +175,11 @@ impl Sequence<'_> {
         if outcome.end.is_success() {
             outcome.caveats = Some(metadata.caveats);
             if let Some(dataset) = special.metadata {
-                self.butler.put(dataset, metadata.to_json().to_string().as_bytes())?;
+                let bytes = metadata.to_bytes().map_err(|error| self.not_json(dataset, error))?;
+                self.butler.put(dataset, &bytes)?;
             }
         } else if let Some(exception) = &outcome.exception {
-            log.failure = Some((exception.clone(), metadata.to_json()));
+            log.failure = Some((exception.clone(), json!(metadata)));
         }
         if let Some(dataset) = special.log {
             self.put_log(dataset, &log)?;
@@ -188,12 +189,16 @@ impl Sequence<'_> {
     }
 
     fn put_log(&self, dataset: DatasetIx, log: &LogDataset) -> Result<(), ButlerError> {
-        let bytes = log.to_bytes().map_err(|error| ButlerError::Write {
+        let bytes = log.to_bytes().map_err(|error| self.not_json(dataset, error))?;
+        self.butler.put(dataset, &bytes)
+    }
+
+    fn not_json(&self, dataset: DatasetIx, error: serde_json::Error) -> ButlerError {
+        ButlerError::Write {
             dataset: self.butler.shared().describe_dataset(dataset),
             path: self.butler.shared().root().to_owned(),
             source: error.into(),
-        })?;
-        self.butler.put(dataset, &bytes)
+        }
     }
 
     /// Deals with what is there already: skips the quantum if it has succeeded, removes what an
@@ -342,7 +347,7 @@ pub(crate) fn log_death(
         ..MetadataDataset::default()
     };
     log.log(LogLevel::Error, LOGGER, exception.message.clone());
-    log.failure = Some((exception.clone(), metadata.to_json()));
+    log.failure = Some((exception.clone(), json!(metadata)));
     sequence.put_log(dataset, &log)?;
     Ok(butler.summary().outputs)
 }

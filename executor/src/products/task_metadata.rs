@@ -1,7 +1,8 @@
 //! The metadata dataset of a quantum (`TaskMetadata`), whose presence means success.
 
 use qbb::journal::{ResourceUsage, Timestamp};
-use serde_json::{Map, Value, json};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::markers::{Marker, Measured};
@@ -40,48 +41,8 @@ impl MetadataDataset {
     }
 
     /// The content of the file.
-    pub fn to_json(&self) -> Value {
-        let mut arrays = Map::new();
-        for (marker, measured) in &self.marks {
-            let prefix = marker.prefix();
-            let mut add = |name: &str, value: Value| {
-                arrays.insert(format!("{prefix}{name}"), Value::Array(vec![value]));
-            };
-            add("Utc", utc_with_offset(measured.time).into());
-            add("CpuTime", measured.cpu().into());
-            add("UserTime", measured.user.into());
-            add("SystemTime", measured.system.into());
-            add("MaxResidentSetSize", measured.max_resident.into());
-            add("MinorPageFaults", measured.minor_faults.into());
-            add("MajorPageFaults", measured.major_faults.into());
-            add("BlockInputs", measured.block_inputs.into());
-            add("BlockOutputs", measured.block_outputs.into());
-            add("VoluntaryContextSwitches", measured.voluntary_switches.into());
-            add("InvoluntaryContextSwitches", measured.involuntary_switches.into());
-        }
-        // An empty array is not allowed there; the middleware leaves the key out.
-        if !self.outputs.is_empty() {
-            let outputs = self.outputs.iter().map(|id| id.to_string().into()).collect();
-            arrays.insert("outputs".to_owned(), Value::Array(outputs));
-        }
-        let metrics = json!({
-            "time_in_put": self.metrics.time_in_put,
-            "time_in_get": self.metrics.time_in_get,
-            "time_in_ingest": 0.0,
-            "n_get": self.metrics.n_get,
-            "n_put": self.metrics.n_put,
-            "n_ingest": 0,
-        });
-        let scalars = json!({"__version__": 1, "nodeName": self.host, "caveats": self.caveats});
-        let quantum = json!({
-            "scalars": scalars,
-            "arrays": arrays,
-            "metadata": {"butler_metrics": node(metrics)},
-        });
-        let mut nested = Map::new();
-        nested.insert(self.label.clone(), node(Value::Object(self.task.clone())));
-        nested.insert("quantum".to_owned(), quantum);
-        json!({"scalars": {}, "arrays": {}, "metadata": nested})
+    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
     }
 
     /// Resource usage as the middleware derives it from the markers.
@@ -101,8 +62,112 @@ impl MetadataDataset {
     }
 }
 
-fn node(scalars: Value) -> Value {
-    json!({"scalars": scalars, "arrays": {}, "metadata": {}})
+/// A node of the tree that task metadata is.
+#[derive(serde::Serialize)]
+struct Node<S, A, M> {
+    scalars: S,
+    arrays: A,
+    metadata: M,
+}
+
+/// A JSON object without members.
+#[derive(serde::Serialize)]
+struct Empty {}
+
+fn leaf<S: Serialize>(scalars: S) -> Node<S, Empty, Empty> {
+    Node { scalars, arrays: Empty {}, metadata: Empty {} }
+}
+
+#[derive(serde::Serialize)]
+struct QuantumScalars<'a> {
+    #[serde(rename = "__version__")]
+    version: u32,
+    #[serde(rename = "nodeName")]
+    host: &'a str,
+    caveats: u32,
+}
+
+#[derive(serde::Serialize)]
+struct MetricScalars {
+    time_in_put: f64,
+    time_in_get: f64,
+    time_in_ingest: f64,
+    n_get: u32,
+    n_put: u32,
+    n_ingest: u32,
+}
+
+#[derive(serde::Serialize)]
+struct QuantumNodes {
+    butler_metrics: Node<MetricScalars, Empty, Empty>,
+}
+
+// Written without building a tree first: there are some fifty values in it, and this is done for
+// each quantum.
+impl Serialize for MetadataDataset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Node { scalars: Empty {}, arrays: Empty {}, metadata: TopLevel(self) }.serialize(serializer)
+    }
+}
+
+struct TopLevel<'a>(&'a MetadataDataset);
+
+impl Serialize for TopLevel<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let metadata = self.0;
+        let metrics = MetricScalars {
+            time_in_put: metadata.metrics.time_in_put,
+            time_in_get: metadata.metrics.time_in_get,
+            time_in_ingest: 0.0,
+            n_get: metadata.metrics.n_get,
+            n_put: metadata.metrics.n_put,
+            n_ingest: 0,
+        };
+        let scalars =
+            QuantumScalars { version: 1, host: &metadata.host, caveats: metadata.caveats };
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry(&metadata.label, &leaf(&metadata.task))?;
+        map.serialize_entry(
+            "quantum",
+            &Node {
+                scalars,
+                arrays: Arrays(metadata),
+                metadata: QuantumNodes { butler_metrics: leaf(metrics) },
+            },
+        )?;
+        map.end()
+    }
+}
+
+/// The markers, each value as an array of one, and the outputs.
+struct Arrays<'a>(&'a MetadataDataset);
+
+impl Serialize for Arrays<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (marker, measured) in &self.0.marks {
+            let name = |name: &str| format!("{}{name}", marker.prefix());
+            map.serialize_entry(&name("Utc"), &[utc_with_offset(measured.time)])?;
+            map.serialize_entry(&name("CpuTime"), &[measured.cpu()])?;
+            map.serialize_entry(&name("UserTime"), &[measured.user])?;
+            map.serialize_entry(&name("SystemTime"), &[measured.system])?;
+            map.serialize_entry(&name("MaxResidentSetSize"), &[measured.max_resident])?;
+            map.serialize_entry(&name("MinorPageFaults"), &[measured.minor_faults])?;
+            map.serialize_entry(&name("MajorPageFaults"), &[measured.major_faults])?;
+            map.serialize_entry(&name("BlockInputs"), &[measured.block_inputs])?;
+            map.serialize_entry(&name("BlockOutputs"), &[measured.block_outputs])?;
+            map.serialize_entry(&name("VoluntaryContextSwitches"), &[measured.voluntary_switches])?;
+            map.serialize_entry(
+                &name("InvoluntaryContextSwitches"),
+                &[measured.involuntary_switches],
+            )?;
+        }
+        // An empty array is not allowed there; the middleware leaves the key out.
+        if !self.0.outputs.is_empty() {
+            map.serialize_entry("outputs", &self.0.outputs)?;
+        }
+        map.end()
+    }
 }
 
 /// UTC as Python writes an aware time: `2026-11-20T08:37:57.619599+00:00`.
@@ -129,7 +194,7 @@ mod tests {
         };
         let time = Timestamp(1_795_163_877_619_599);
         metadata.mark(Marker::Prep, Measured { time, user: 1.0, ..Measured::default() });
-        insta::assert_snapshot!(metadata.to_json().to_string());
+        insta::assert_snapshot!(String::from_utf8(metadata.to_bytes().unwrap()).unwrap());
     }
 
     #[test]

@@ -30,11 +30,13 @@ pub(super) struct Predictor {
     templates: PathTemplates,
     formatters: Formatters,
     instrument: Option<ElementIx>,
-    /// By dataset type and, where settings depend on it, the cell of the instrument.
-    compiled: RwLock<FxHashMap<(u32, Option<i64>), Arc<Compiled>>>,
+    compiled: RwLock<FxHashMap<CompiledKey, Arc<Compiled>>>,
     /// One for each element of the universe, filled when needed.
     records: Vec<OnceLock<RecordRows>>,
 }
+
+/// Dataset type and, where settings depend on it, the cell of the instrument.
+type CompiledKey = (u32, Option<i64>);
 
 /// What is the same for all datasets of a dataset type.
 #[derive(Debug)]

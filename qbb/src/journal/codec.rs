@@ -157,6 +157,7 @@ pub(super) struct Decoder {
 
 /// What a payload held.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and nearly always an event")]
 pub(super) enum Decoded {
     Event(Event),
     /// A text, remembered for later.
