@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use qbb_dimensions::{
-    DataIdIndex, DimensionElement, DimensionGroup, ElementIx, RecordTable, Storage, Symbols,
-    Universe,
+    DataIdIndex, DimensionElement, DimensionGroup, ElementIx, ElementKind, RecordTable, Storage,
+    Symbols, Universe,
 };
 use rustc_hash::FxHashMap;
 
 use crate::error::BuildError;
 use crate::layout::Layout;
+use crate::relation::Relation;
 
 /// No record, or no row.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -143,13 +144,25 @@ impl Dictionary {
         combination.index.get(&key).copied()
     }
 
-    /// Codes of the generators of each record of a combination, and the records' rows.
-    pub(crate) fn combination(
-        &self,
-        element: ElementIx,
-    ) -> Option<(&[ElementIx], &[Vec<u32>], &[u32])> {
+    /// Data IDs of a combination's records, and the records' rows.
+    pub(crate) fn combination(&self, element: ElementIx) -> Option<(Relation, &[u32])> {
         let combination = self.combinations[element.index()].as_ref()?;
-        Some((&combination.generators, &combination.columns, &combination.record))
+        let group = self.closure(element).clone();
+        let (columns, record) = (combination.columns.clone(), &combination.record);
+        Some((Relation::new(self, group, columns, record.len()), record))
+    }
+
+    /// Data IDs that the records of a combination relate, if it is part of every query.
+    pub(crate) fn relationship(&self, element: ElementIx) -> Option<Relation> {
+        let kind = &self.universe.element(element).kind;
+        if !matches!(kind, ElementKind::Combination { always_join: true, .. }) {
+            return None;
+        }
+        let (mut relation, _) = self.combination(element)?;
+        if let Some(keep) = relation.consistent_rows(self) {
+            relation.retain(&keep);
+        }
+        Some(relation)
     }
 
     /// Adds values of a dimension that has no records of its own: pixels, or a view's values.

@@ -5,7 +5,7 @@
 //! reference catalogs through the pixels that its region touches. A task may name connections
 //! whose datasets enlarge the quantum's bounds; then each quantum has bounds of its own.
 
-use qbb_dimensions::{DimensionGroup, ElementIx, ElementKind, Timespan};
+use qbb_dimensions::{DimensionGroup, ElementIx, Timespan};
 use qbb_pipeline::{Connection, PipelineGraph, Task, TaskIx};
 use rayon::prelude::*;
 
@@ -189,20 +189,10 @@ impl Lookup<'_> {
     /// Datasets have dimensions beyond the task's: quanta are joined with all data IDs.
     fn find_by_join(&self, dataset: &DimensionGroup) -> Result<Vec<(u32, Found)>, BuildError> {
         let dictionary = self.dictionary();
-        let universe = dictionary.universe();
         let quanta = self.quanta();
         let all = quanta.group.union(dataset);
         let mut relations = vec![quanta.clone(), self.search.data_ids(dictionary)?];
-        for &element in all.elements() {
-            let always = matches!(
-                universe.element(element).kind,
-                ElementKind::Combination { always_join: true, .. }
-            );
-            if let Some((_, columns, record)) = dictionary.combination(element).filter(|_| always) {
-                let group = dictionary.closure(element).clone();
-                relations.push(Relation::new(dictionary, group, columns.to_vec(), record.len()));
-            }
-        }
+        relations.extend(all.elements().iter().filter_map(|&ix| dictionary.relationship(ix)));
         let operands = [&self.task.dimensions, dataset];
         if let Some((a, b)) = automatic_spatial_join(&all, &operands)? {
             relations.push(spatial_relation(self.contents, a, b, &relations)?);

@@ -1,7 +1,7 @@
 //! The common data ID query of a component: which data IDs there can be.
 
 use qbb_dimensions::expression::Conjunct;
-use qbb_dimensions::{DimensionGroup, ElementIx, ElementKind};
+use qbb_dimensions::{DimensionGroup, ElementIx};
 use qbb_pipeline::DatasetTypeIx;
 
 use crate::contents::Contents;
@@ -87,13 +87,7 @@ pub(crate) fn independent_steps(
         steps.push(Step { source: StepSource::Dimension(dimension), relation });
     }
     for &element in plan.dimensions.elements() {
-        let always = matches!(universe.element(element).kind, ElementKind::Combination { always_join, .. } if always_join);
-        if let Some((_, columns, record)) = dictionary.combination(element).filter(|_| always) {
-            let group = dictionary.closure(element).clone();
-            let mut relation = Relation::new(dictionary, group, columns.to_vec(), record.len());
-            if let Some(keep) = relation.consistent_rows(dictionary) {
-                relation.retain(&keep);
-            }
+        if let Some(relation) = dictionary.relationship(element) {
             steps.push(Step { source: StepSource::Relationship(element), relation });
         }
     }

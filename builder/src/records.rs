@@ -15,7 +15,12 @@ use crate::error::BuildError;
 use crate::plan::Plan;
 use crate::request::Progress;
 
-/// Reads the records of everything that was found: one statement for each dataset type.
+/// Fewer than one in so many datasets of the RUNs are looked up one by one, in one statement for all
+/// dataset types, instead of reading all records of the RUNs.
+const FEW: usize = 4;
+
+/// Reads the records of everything that was found: at most one statement for each dataset type and
+/// one more.
 #[expect(clippy::too_many_arguments, reason = "the tables of one build")]
 pub(crate) fn attach(
     snapshot: &mut dyn Snapshot,
@@ -31,17 +36,26 @@ pub(crate) fn attach(
     let mut types: Vec<DatasetTypeIx> = assembled.found.iter().map(|&(_, ix, _)| ix).collect();
     types.sort_unstable();
     types.dedup();
-    let mut rows: Vec<(u32, usize, usize)> = Vec::new();
+    let mut dataset_of: FxHashMap<[u8; 16], u32> = FxHashMap::default();
     let mut tables: Vec<DatastoreRecordRows> = Vec::new();
+    let mut few: Vec<[u8; 16]> = Vec::new();
     for ix in types {
         let Some(search) = contents.inputs.get(&ix) else { continue };
         let name = &pipeline.dataset_type(ix).dataset_type.name;
         let Some(registered) = sources.registered(name) else { continue };
-        let mut dataset_of: FxHashMap<[u8; 16], u32> = FxHashMap::default();
+        let mut wanted: Vec<[u8; 16]> = Vec::new();
         let mut runs: FxHashSet<CollectionIx> = FxHashSet::default();
         for &(dataset, _, row) in assembled.found.iter().filter(|found| found.1 == ix) {
-            dataset_of.insert(search.id[row as usize], dataset);
+            let id = search.id[row as usize];
+            if dataset_of.insert(id, dataset).is_none() {
+                wanted.push(id);
+            }
             runs.insert(search.run[row as usize]);
+        }
+        let held = search.run.iter().filter(|run| runs.contains(run)).count();
+        if wanted.len() < held / FEW {
+            few.append(&mut wanted);
+            continue;
         }
         let mut runs: Vec<CollectionIx> = runs.into_iter().collect();
         runs.sort_unstable();
@@ -49,12 +63,17 @@ pub(crate) fn attach(
         let filter = plan.filter(search.relation.group.required());
         let table = snapshot.datastore_records(registered, catalog, &runs, &filter, symbols)?;
         progress(Progress::Read { what: name, rows: table.id.len() });
-        let at = tables.len();
+        tables.push(table);
+    }
+    if !few.is_empty() {
+        tables.push(snapshot.datastore_records_of(&few, symbols)?);
+    }
+    let mut rows: Vec<(u32, usize, usize)> = Vec::new();
+    for (at, table) in tables.iter().enumerate() {
         rows.extend(
             (table.id.iter().enumerate())
                 .filter_map(|(row, id)| Some((*dataset_of.get(id)?, at, row))),
         );
-        tables.push(table);
     }
     rows.sort_unstable();
     let graph = &mut assembled.graph;

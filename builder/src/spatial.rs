@@ -42,11 +42,7 @@ impl Footprints {
             (relation, record)
         } else {
             match dictionary.combination(element) {
-                Some((_, columns, record)) => {
-                    let group = dictionary.closure(element).clone();
-                    let len = record.len();
-                    (Relation::new(dictionary, group, columns.to_vec(), len), record.to_vec())
-                }
+                Some((relation, record)) => (relation, record.to_vec()),
                 None => {
                     let what = &universe.element(element).name;
                     return Err(BuildError::Inconsistent(format!("no records of {what}")));

@@ -7,10 +7,10 @@ use crate::time::TaiNanos;
 use crate::timespan::Timespan;
 use crate::universe::ElementIx;
 
-use super::condition::{Column, Comparison, Condition, Conjunct, Value, ValueType};
+use super::condition::{Column, Condition, Conjunct, Value, ValueType};
 use super::error::{ExpressionError, ExpressionErrorKind, Span};
 use super::identifier::interpret;
-use super::syntax::{BinaryOperator, Expression, Item, Node, UnaryOperator};
+use super::syntax::{BinaryOperator, Expression, Node};
 use super::time_literal::parse_time;
 
 /// A value given for a bind name.
@@ -77,7 +77,7 @@ fn split<'a>(node: &'a Node, nodes: &mut Vec<&'a Node>) {
 }
 
 /// What an operand turned out to be.
-enum Operand {
+pub(super) enum Operand {
     Value(Value),
     Condition(Condition),
     List(Vec<Value>),
@@ -85,7 +85,7 @@ enum Operand {
 }
 
 impl Operand {
-    fn type_name(&self) -> &'static str {
+    pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Value(value) => value.value_type().name(),
             Self::Condition(_) => "a condition",
@@ -95,21 +95,21 @@ impl Operand {
     }
 }
 
-struct Binder<'a> {
+pub(super) struct Binder<'a> {
     text: &'a str,
     context: &'a Context<'a>,
 }
 
 impl Binder<'_> {
-    fn error(&self, span: Span, kind: ExpressionErrorKind) -> ExpressionError {
+    pub(super) fn error(&self, span: Span, kind: ExpressionErrorKind) -> ExpressionError {
         ExpressionError::new(self.text, span, kind)
     }
 
-    fn not_supported(&self, span: Span, what: impl Into<String>) -> ExpressionError {
+    pub(super) fn not_supported(&self, span: Span, what: impl Into<String>) -> ExpressionError {
         self.error(span, ExpressionErrorKind::NotSupported(what.into()))
     }
 
-    fn condition(&self, node: &Node) -> Result<Condition, ExpressionError> {
+    pub(super) fn condition(&self, node: &Node) -> Result<Condition, ExpressionError> {
         match self.operand(node)? {
             Operand::Condition(condition) => Ok(condition),
             other => {
@@ -118,7 +118,7 @@ impl Binder<'_> {
         }
     }
 
-    fn value(&self, node: &Node) -> Result<Value, ExpressionError> {
+    pub(super) fn value(&self, node: &Node) -> Result<Value, ExpressionError> {
         match self.operand(node)? {
             Operand::Value(value) => Ok(value),
             Operand::Condition(_) => Err(self.error(node.span(), ExpressionErrorKind::NotAValue)),
@@ -129,7 +129,7 @@ impl Binder<'_> {
         }
     }
 
-    fn operand(&self, node: &Node) -> Result<Operand, ExpressionError> {
+    pub(super) fn operand(&self, node: &Node) -> Result<Operand, ExpressionError> {
         let span = node.span();
         Ok(match node {
             Node::Number(text, _) => Operand::Value(self.number(text, span)?),
@@ -232,193 +232,6 @@ impl Binder<'_> {
         }
     }
 
-    fn unary(
-        &self,
-        operator: UnaryOperator,
-        node: &Node,
-        span: Span,
-    ) -> Result<Operand, ExpressionError> {
-        if operator == UnaryOperator::Not {
-            let condition = self.condition(node)?;
-            return Ok(Operand::Condition(Condition::Not(Box::new(condition))));
-        }
-        let value = self.value(node)?;
-        let value_type = value.value_type();
-        if !matches!(value_type, ValueType::Int | ValueType::Float) {
-            let operator = if operator == UnaryOperator::Plus { "+" } else { "-" };
-            let kind = ExpressionErrorKind::Operand { operator, operand: value_type.name() };
-            return Err(self.error(span, kind));
-        }
-        Ok(Operand::Value(match (operator, value) {
-            (UnaryOperator::Minus, Value::Int(number)) => Value::Int(-number),
-            (UnaryOperator::Minus, Value::Float(number)) => Value::Float(-number),
-            (UnaryOperator::Minus, value) => Value::Negative(Box::new(value)),
-            (_, value) => value,
-        }))
-    }
-
-    fn binary(
-        &self,
-        operator: BinaryOperator,
-        left: &Node,
-        right: &Node,
-        span: Span,
-    ) -> Result<Operand, ExpressionError> {
-        use BinaryOperator as B;
-        if matches!(operator, B::And | B::Or) {
-            let mut parts = Vec::new();
-            for node in [left, right] {
-                match (operator, self.condition(node)?) {
-                    (B::And, Condition::All(inner)) | (B::Or, Condition::Any(inner)) => {
-                        parts.extend(inner);
-                    }
-                    (_, condition) => parts.push(condition),
-                }
-            }
-            let condition =
-                if operator == B::And { Condition::All(parts) } else { Condition::Any(parts) };
-            return Ok(Operand::Condition(condition));
-        }
-        let operands = (self.operand(left)?, self.operand(right)?);
-        let mismatch = |left: &Operand, right: &Operand| {
-            self.error(
-                span,
-                ExpressionErrorKind::Operands {
-                    operator: operator.symbol(),
-                    left: left.type_name(),
-                    right: right.type_name(),
-                },
-            )
-        };
-        if let (Operand::Null, other) | (other, Operand::Null) = &operands {
-            let value = match other {
-                Operand::Value(value) => value.clone(),
-                Operand::Condition(Condition::Truth(column)) => {
-                    Value::Column(*column, ValueType::Bool)
-                }
-                _ => return Err(mismatch(&operands.0, &operands.1)),
-            };
-            let is_null = Condition::IsNull(value);
-            return match operator {
-                B::Equal => Ok(Operand::Condition(is_null)),
-                B::NotEqual => Ok(Operand::Condition(Condition::Not(Box::new(is_null)))),
-                _ => Err(mismatch(&operands.0, &operands.1)),
-            };
-        }
-        let (Operand::Value(a), Operand::Value(b)) = &operands else {
-            return Err(mismatch(&operands.0, &operands.1));
-        };
-        let types = (a.value_type(), b.value_type());
-        let (a, b) = (a.clone(), b.clone());
-        match operator {
-            B::Overlaps => match types {
-                (ValueType::Timespan, ValueType::Timespan) => {
-                    Ok(Operand::Condition(Condition::Overlap(a, b)))
-                }
-                (ValueType::Timespan, ValueType::Time) => {
-                    Ok(Operand::Condition(Condition::Contains(a, b)))
-                }
-                (ValueType::Time, ValueType::Timespan) => {
-                    Ok(Operand::Condition(Condition::Contains(b, a)))
-                }
-                (ValueType::Region, _) | (_, ValueType::Region) => {
-                    Err(self.not_supported(span, "OVERLAPS of regions"))
-                }
-                _ => Err(mismatch(&operands.0, &operands.1)),
-            },
-            B::Add | B::Subtract | B::Multiply | B::Divide | B::Remainder => {
-                let fits = match types {
-                    (ValueType::Int, ValueType::Int) => true,
-                    (ValueType::Float, ValueType::Float) => operator != B::Remainder,
-                    _ => false,
-                };
-                if !fits {
-                    return Err(mismatch(&operands.0, &operands.1));
-                }
-                Ok(Operand::Value(Value::Arithmetic(operator, Box::new(a), Box::new(b))))
-            }
-            _ => {
-                let numeric = |t| matches!(t, ValueType::Int | ValueType::Float);
-                let fits = (types.0 == types.1 || numeric(types.0) && numeric(types.1))
-                    && !matches!(types.0, ValueType::Timespan | ValueType::Region);
-                if !fits {
-                    return Err(mismatch(&operands.0, &operands.1));
-                }
-                Ok(Operand::Condition(Condition::Compare(a, comparison(operator), b)))
-            }
-        }
-    }
-
-    fn membership(&self, node: &Node, items: &[Item]) -> Result<Condition, ExpressionError> {
-        let value = self.value(node)?;
-        let value_type = value.value_type();
-        let mut parts = Vec::new();
-        let (mut ints, mut texts) = (Vec::new(), Vec::new());
-        let mut add = |item: Value, span: Span| {
-            let numeric = |t| matches!(t, ValueType::Int | ValueType::Float);
-            let item_type = item.value_type();
-            if item_type != value_type && !(numeric(item_type) && numeric(value_type)) {
-                let (left, right) = (value_type.name(), item_type.name());
-                let kind = ExpressionErrorKind::Operands { operator: "IN", left, right };
-                return Err(self.error(span, kind));
-            }
-            match item {
-                Value::Int(number) => ints.push(number),
-                Value::Text(text) => texts.push(text),
-                other => {
-                    parts.push(Condition::Compare(value.clone(), Comparison::Equal, other));
-                }
-            }
-            Ok(())
-        };
-        let mut ranges = Vec::new();
-        for item in items {
-            match item {
-                Item::Range { first, last, stride, span } => {
-                    if value_type != ValueType::Int {
-                        let left = value_type.name();
-                        let kind = ExpressionErrorKind::Operands {
-                            operator: "IN",
-                            left,
-                            right: "a range",
-                        };
-                        return Err(self.error(*span, kind));
-                    }
-                    ranges.push(Condition::InRange {
-                        value: value.clone(),
-                        first: *first,
-                        last: *last,
-                        stride: *stride,
-                    });
-                }
-                Item::Value(item) => match self.operand(item)? {
-                    Operand::Value(found) => add(found, item.span())?,
-                    Operand::List(found) => {
-                        for value in found {
-                            add(value, item.span())?;
-                        }
-                    }
-                    Operand::Null => ranges.push(Condition::IsNull(value.clone())),
-                    Operand::Condition(_) => {
-                        return Err(self.error(item.span(), ExpressionErrorKind::NotAValue));
-                    }
-                },
-            }
-        }
-        parts.extend(ranges);
-        if !ints.is_empty() {
-            ints.sort_unstable();
-            ints.dedup();
-            parts.push(Condition::OneOfInts(value.clone(), ints));
-        }
-        if !texts.is_empty() {
-            texts.sort_unstable();
-            texts.dedup();
-            parts.push(Condition::OneOfTexts(value, texts));
-        }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::Any(parts) })
-    }
-
     /// A governor must be mentioned if anything that depends on it is.
     fn check_governors(&self, conjuncts: &[Conjunct]) -> Result<(), ExpressionError> {
         let universe = self.context.dimensions.universe();
@@ -463,16 +276,5 @@ fn bound(literal: &Literal) -> Operand {
     match literal {
         Literal::List(items) => Operand::List(items.iter().filter_map(value).collect()),
         single => value(single).map_or(Operand::Null, Operand::Value),
-    }
-}
-
-fn comparison(operator: BinaryOperator) -> Comparison {
-    match operator {
-        BinaryOperator::NotEqual => Comparison::NotEqual,
-        BinaryOperator::Less => Comparison::Less,
-        BinaryOperator::LessEqual => Comparison::LessEqual,
-        BinaryOperator::Greater => Comparison::Greater,
-        BinaryOperator::GreaterEqual => Comparison::GreaterEqual,
-        _ => Comparison::Equal,
     }
 }

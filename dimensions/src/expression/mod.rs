@@ -11,6 +11,7 @@ mod error;
 mod evaluate;
 mod identifier;
 mod lexer;
+mod operators;
 mod parser;
 mod pushdown;
 mod syntax;
