@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::kit::{Scratch, command, python, qbb, script, succeeded};
+use crate::kit::{Scratch, command, python, qbb, qbb_fails, script, succeeded};
 
 /// Every dataset of the personal repository that the demo leaves can be got by the real Butler.
 #[test]
@@ -23,10 +23,24 @@ fn the_real_butler_gets_every_dataset() {
     let n: u64 = counts.lines().last().unwrap().parse().unwrap();
     assert!(n > 300, "only {n} datasets");
 
-    let status: serde_json::Value =
-        serde_json::from_str(&qbb(&["status", &format!("{folder}/submit"), "--format", "json"]))
-            .unwrap();
-    assert_eq!(status["succeeded"], status["quanta"]);
+    insta::assert_snapshot!(qbb(&["status", &format!("{folder}/submit")]), @"
+    task       quanta  succeeded  caveats  failed  blocked  in flight  waiting
+    isr            96         96        0       0        0          0        0
+    calibrate      96         96        0       0        0          0        0
+    warp          214        214        6       0        0          0        0
+    coadd          54         54        0       0        0          0        0
+    detect         18         18        0       0        0          0        0
+    mosaic          2          2        0       0        0          0        0
+    total         480        480        6       0        0          0        0
+    ");
+
+    // A second demo in the same folder replaces the first; other folders are left alone.
+    qbb(&["demo", &folder, "--quiet"]);
+    let other = scratch.path("other");
+    fs_err::create_dir(&other).unwrap();
+    fs_err::write(format!("{other}/mine"), b"").unwrap();
+    qbb_fails(3, &["demo", &other]);
+    assert!(std::path::Path::new(&format!("{other}/mine")).exists());
 }
 
 const GET_ALL: &str = "

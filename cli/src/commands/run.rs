@@ -173,8 +173,9 @@ fn describe(outcome: &Outcome, arguments: &RunArguments) -> String {
     }
     if arguments.target.is_dir() {
         let target = &arguments.target;
-        text.push_str(&match outcome.failed {
-            0 => format!("\nnext: qbb transfer {target}"),
+        text.push_str(&match (outcome.failed, outcome.not_attempted) {
+            (0, 0) => format!("\nnext: qbb transfer {target}"),
+            (0, _) => format!("\nnext: qbb run {target}"),
             _ => format!("\nnext: qbb report {target}"),
         });
     }

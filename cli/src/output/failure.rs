@@ -181,9 +181,7 @@ failures!(
     qbb_graph::GraphError,
     qbb_pipeline::PipelineReadError,
     qbb_pipeline::UnknownLabelError,
-    qbb_registry::RegistryError,
     qbb_submit_dirs::SubmitError,
-    qbb_transfer::TransferError,
 );
 
 impl From<qbb_executor::RunError> for Failure {
@@ -205,4 +203,27 @@ impl From<qbb_executor::RunError> for Failure {
         failure.hint = hint;
         failure
     }
+}
+
+impl From<qbb_registry::RegistryError> for Failure {
+    fn from(error: qbb_registry::RegistryError) -> Self {
+        let refused = is_refusal(&error);
+        let failure = Self::from_error(error);
+        if refused { failure.with_code(ExitCode::System) } else { failure }
+    }
+}
+
+impl From<qbb_transfer::TransferError> for Failure {
+    fn from(error: qbb_transfer::TransferError) -> Self {
+        use qbb_transfer::TransferError as E;
+        let refused = matches!(&error, E::Registry(error) if is_refusal(error));
+        let failure = Self::from_error(error);
+        if refused { failure.with_code(ExitCode::System) } else { failure }
+    }
+}
+
+/// Whether the repository is sound and the system would not let it be written.
+fn is_refusal(error: &qbb_registry::RegistryError) -> bool {
+    use qbb_registry::RegistryError as E;
+    matches!(error, E::ReadOnly { .. } | E::Busy { .. })
 }
