@@ -1,6 +1,7 @@
 //! A small made-up release and tasks that work on its pixels; knows every stage only as a library
 //! user does.
 
+mod camera;
 mod error;
 mod image;
 mod picture;

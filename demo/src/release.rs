@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use qbb_dimensions::{DataValue, DatasetType, RecordTable, Symbols, TaiNanos, Timespan, Universe};
+use qbb_dimensions::{DataValue, DatasetType, RecordTable, Symbols, Timespan, Universe};
 use qbb_registry::{
     Association, CollectionKind, DatasetBatch, DatastoreTable, NewCollection, RegistryWriter as _,
     SqliteRegistry, StoredFile, Transaction,
@@ -11,9 +11,11 @@ use qbb_registry::{
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::camera::{
+    DETECTOR_SIDE, DETECTORS, SCALE, SEED, VISITS, Visit, bias, flat, raw, visits,
+};
 use crate::error::DemoError;
-use crate::image::Image;
-use crate::sky::{BANDS, Projection, Star, catalogue, normal};
+use crate::sky::{BANDS, Projection, Star, catalogue};
 
 /// The demo's universe of dimensions.
 pub const UNIVERSE: &str = include_str!("../data/universe.json");
@@ -24,15 +26,9 @@ pub const SKYMAP: &str = "demo_sky";
 /// The collection to process: raws, calibrations and the sky map.
 pub const DEFAULTS: &str = "DemoCam/defaults";
 
-const SEED: u64 = 20_261_120;
-const SCALE: f64 = 0.004;
-const DETECTOR_SIDE: usize = 64;
-const DETECTORS: usize = 4;
 const PATCH_SIDE: usize = 64;
 const PATCHES: usize = 3;
 const TRACT_CENTRES: [(f64, f64); 2] = [(55.0, -2.0), (55.7, -2.0)];
-const VISITS: usize = 24;
-const FIRST_DAY: i64 = 20_261_101;
 
 /// How many datasets of what were made.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +58,7 @@ pub fn make_release(root: &Utf8Path) -> Result<ReleaseSummary, DemoError> {
             .enumerate()
             .flat_map(|(i, &(ra, dec))| catalogue(ra, dec, 0.45, 500, SEED + i as u64))
             .collect(),
-        visits: visits(),
+        visits: visits(&TRACT_CENTRES),
         datasets: 0,
     };
     let mut transaction = registry.begin()?;
@@ -70,67 +66,6 @@ pub fn make_release(root: &Utf8Path) -> Result<ReleaseSummary, DemoError> {
     maker.insert_datasets(&mut *transaction)?;
     transaction.commit()?;
     Ok(ReleaseSummary { raws: VISITS * DETECTORS, visits: VISITS, datasets: maker.datasets })
-}
-
-/// One pointing of the telescope.
-struct Visit {
-    id: i64,
-    day: i64,
-    band: usize,
-    timespan: Timespan,
-    /// Of the middle of the camera, with the tangent point at pixel (0, 0).
-    camera: Projection,
-}
-
-impl Visit {
-    fn detector(&self, detector: usize) -> Projection {
-        let side = DETECTOR_SIDE as f64;
-        // Detectors stand in a square with gaps of four pixels.
-        let (right, high) = place(detector);
-        let x = if right { -2.5 } else { side + 1.5 };
-        let y = if high { -2.5 } else { side + 1.5 };
-        Projection { x0: x, y0: y, ..self.camera }
-    }
-
-    fn filter(&self) -> String {
-        format!("{}_demo", BANDS[self.band])
-    }
-
-    fn name(&self) -> String {
-        format!("DC_{}", self.id)
-    }
-}
-
-/// Whether a detector stands right and high in the square of four.
-fn place(detector: usize) -> (bool, bool) {
-    (detector & 1 != 0, detector & 2 != 0)
-}
-
-fn visits() -> Vec<Visit> {
-    let mut random = fastrand::Rng::with_seed(SEED);
-    let midnight = TaiNanos(1_793_491_200_000_000_000);
-    (0..VISITS)
-        .map(|i| {
-            let day = (i / 6) as i64;
-            let begin = midnight.0 + day * 86_400_000_000_000 + (i as i64 % 6) * 40_000_000_000;
-            let (ra, dec) = TRACT_CENTRES[i % 2];
-            let camera = Projection {
-                ra: ra + (random.f64() - 0.5) * 0.4,
-                dec: dec + (random.f64() - 0.5) * 0.4,
-                angle: random.f64() * 90.0,
-                scale: SCALE,
-                x0: 0.0,
-                y0: 0.0,
-            };
-            Visit {
-                id: (FIRST_DAY + day) * 1000 + i as i64 % 6 + 1,
-                day: FIRST_DAY + day,
-                band: (i / 2) % 3,
-                timespan: Timespan::from((begin, begin + 30_000_000_000)),
-                camera,
-            }
-        })
-        .collect()
 }
 
 /// Projection of a patch, and of any grid of pixels in its tract.
@@ -420,60 +355,4 @@ fn hex(bytes: &[u8]) -> String {
 /// The sky map's hash: any bytes that differ for differing maps.
 fn map_hash(name: &str) -> [u8; 16] {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).into_bytes()
-}
-
-/// The electronic offset of a detector: a level, a ramp and a few bad columns.
-fn bias(detector: usize) -> Image {
-    Image::from_fn(DETECTOR_SIDE, DETECTOR_SIDE, |x, y| {
-        let bad_column = if x % 29 == detector { 25.0 } else { 0.0 };
-        Some(200.0 + 10.0 * detector as f32 + 0.1 * y as f32 + bad_column)
-    })
-}
-
-/// The response of a detector: less light in the corners of the camera, and a fixed pattern.
-fn flat(detector: usize, band: usize) -> Image {
-    let (right, high) = place(detector);
-    let side = DETECTOR_SIDE as f32;
-    Image::from_fn(DETECTOR_SIDE, DETECTOR_SIDE, |x, y| {
-        let u = if right { x as f32 } else { side - x as f32 };
-        let v = if high { y as f32 } else { side - y as f32 };
-        let vignetting = 1.0 - 0.25 * (u * u + v * v) / (2.0 * side * side);
-        let pattern = ((x * 31 + y * 17 + band * 7) % 11) as f32 / 11.0 - 0.5;
-        Some(vignetting * (1.0 + 0.03 * pattern))
-    })
-}
-
-/// A raw image: stars and sky through the flat, on the bias, with noise.
-fn raw(visit: &Visit, detector: usize, stars: &[Star]) -> Image {
-    let projection = visit.detector(detector);
-    let mut random = fastrand::Rng::with_seed(SEED ^ (visit.id as u64 * 16 + detector as u64));
-    let side = DETECTOR_SIDE;
-    let sky = 80.0 + 30.0 * visit.band as f64;
-    let mut light = vec![sky; side * side];
-    let sigma: f64 = 1.1 + 0.3 * random.f64();
-    for star in stars {
-        let Some((x, y)) = projection.to_pixel(star.position) else { continue };
-        let reach = 6.0;
-        let edge = side as f64 + reach;
-        if x < -reach || y < -reach || x > edge || y > edge {
-            continue;
-        }
-        let peak = star.flux[visit.band] / (std::f64::consts::TAU * sigma * sigma);
-        let rows = (y - reach).max(0.0) as usize..((y + reach).max(0.0) as usize).min(side);
-        for j in rows {
-            for i in (x - reach).max(0.0) as usize..((x + reach).max(0.0) as usize).min(side) {
-                let r2 = (i as f64 - x).powi(2) + (j as f64 - y).powi(2);
-                light[j * side + i] += peak * (-r2 / (2.0 * sigma * sigma)).exp();
-            }
-        }
-    }
-    let (bias, flat) = (bias(detector), flat(detector, visit.band));
-    let mut image = Image::from_fn(side, side, |x, y| {
-        let i = y * side + x;
-        let electrons = light[i] * f64::from(flat.pixels[i]?);
-        let noisy = electrons + electrons.sqrt() * normal(&mut random) + 3.0 * normal(&mut random);
-        Some((noisy.round() as f32) + bias.pixels[i]?)
-    });
-    image.projection = Some(projection);
-    image
 }
