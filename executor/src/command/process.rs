@@ -45,10 +45,12 @@ pub(crate) fn run_command(
     table: &ProcessTable,
     begun: impl FnOnce(u32),
 ) -> Result<CommandEnd, TaskError> {
-    // Below the root, so that outputs can be moved to their places without being copied.
+    // Below the root, so that outputs can be moved to their places without being copied; with a
+    // name by which the datastore recognises what a killed run left.
     let root = context.butler().shared().root();
     let folder = tempfile::Builder::new()
-        .prefix(".qbb-command-")
+        .prefix(".qbb-")
+        .suffix(".tmp")
         .tempdir_in(root)
         .map_err(|error| failed(format!("cannot make a folder in {root}: {error}")))?;
     let folder = Utf8Path::from_path(folder.path())

@@ -194,10 +194,9 @@ impl Sequence<'_> {
     }
 
     fn not_json(&self, dataset: DatasetIx, error: serde_json::Error) -> ButlerError {
-        ButlerError::Write {
+        ButlerError::Content {
             dataset: self.butler.shared().describe_dataset(dataset),
-            path: self.butler.shared().root().to_owned(),
-            source: error.into(),
+            reason: error.to_string(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What can go wrong with datasets.
 
 use camino::Utf8PathBuf;
-use qbb_datastore::{FormatterError, PathTemplatesError, TemplateError};
+use qbb_datastore::{FormatterError, PathTemplatesError, StoreError, TemplateError, UriError};
 use qbb_graph::GraphError;
 
 /// Why a dataset cannot be read, written or named.
@@ -79,15 +79,21 @@ pub enum ButlerError {
         /// Why not.
         source: std::io::Error,
     },
-    /// A file cannot be written.
-    #[error("cannot write {dataset} to {path}: {source}{}", write_hint(.source))]
-    Write {
+    /// An output cannot be written, removed or looked for.
+    #[error("{dataset}: {source}")]
+    Store {
         /// The dataset, described.
         dataset: String,
-        /// The file.
-        path: Utf8PathBuf,
+        /// What the output datastore says.
+        source: StoreError,
+    },
+    /// What is to be written cannot be made.
+    #[error("{dataset} cannot be made: {reason}")]
+    Content {
+        /// The dataset, described.
+        dataset: String,
         /// Why not.
-        source: std::io::Error,
+        reason: String,
     },
     /// Two datasets would be one file.
     #[error(
@@ -103,13 +109,11 @@ pub enum ButlerError {
         path: String,
     },
     /// The root of the output datastore cannot be used.
-    #[error("cannot use {root} as the root of the output datastore: {source}{}", write_hint(.source))]
-    Root {
-        /// The folder.
-        root: Utf8PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
+    #[error("the output datastore cannot be used: {0}")]
+    Root(StoreError),
+    /// A place has no URI.
+    #[error(transparent)]
+    Uri(#[from] UriError),
     /// The output datastore is not in the file system.
     #[error("outputs cannot be written to {root}: only a local folder can be an output datastore")]
     RemoteRoot {
@@ -128,13 +132,4 @@ pub enum ButlerError {
     /// The graph is damaged or incomplete.
     #[error(transparent)]
     Graph(#[from] GraphError),
-}
-
-fn write_hint(source: &std::io::Error) -> &'static str {
-    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    match source.kind() {
-        StorageFull | QuotaExceeded => "; make room and run again, nothing that is done is lost",
-        PermissionDenied | ReadOnlyFilesystem => "; the output repository must be writable",
-        _ => "",
-    }
 }

@@ -2,10 +2,12 @@
 //!
 //! One [`QuantumBackedButler`] serves a whole process; a [`QuantumButler`] is what one quantum sees
 //! of it. What the journal or the graph can answer is never asked of the file system.
+//!
+//! Outputs appear whole or not at all, but are not synced one by one: that they outlive a crash of
+//! the machine is the business of the journal's [`Syncer`](crate::journal::Syncer).
 
 mod access;
 mod error;
-mod output_folder;
 mod prediction;
 mod quantum;
 mod record_rows;

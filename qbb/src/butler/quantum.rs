@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use qbb_datastore::ArtifactUri;
+use qbb_datastore::{ArtifactStore, ArtifactUri, PutOptions};
 use qbb_dimensions::DataValue;
 use qbb_graph::{Adjacency, DatasetIx, InitQuantum, QuantumGraph, QuantumIx};
 use qbb_pipeline::Connection;
@@ -217,14 +217,12 @@ impl<'b> QuantumButler<'b> {
     /// If it is neither, or its place cannot be predicted.
     pub fn uri(&self, dataset: DatasetIx) -> Result<ArtifactUri, ButlerError> {
         if self.is_output(dataset) {
-            return self.shared.output_uri(&self.shared.predict(dataset)?.path);
+            return Ok(ArtifactUri::of_file(&self.shared.predicted_file(dataset)?)?);
         }
         self.check_input(dataset)?;
         match self.shared.place(dataset)? {
             Place::Known(uri) => Ok(uri),
-            Place::Predicted(path) | Place::NotWritten(path) => {
-                self.shared.output_uri(path.as_str())
-            }
+            Place::Predicted(path) | Place::NotWritten(path) => Ok(ArtifactUri::of_file(&path)?),
         }
     }
 
@@ -244,8 +242,10 @@ impl<'b> QuantumButler<'b> {
     /// If it is none of the quantum's outputs, or cannot be written.
     pub fn put(&self, output: DatasetIx, bytes: &[u8]) -> Result<(), ButlerError> {
         self.write(output, |butler| {
-            butler.write_output(output, |folder, path| {
-                folder.write(path, bytes).map(|()| bytes.len() as u64)
+            butler.write_output(output, |store, path| {
+                (store.put(path, bytes, PutOptions::default()))
+                    .map(|()| bytes.len() as u64)
+                    .map_err(|source| butler.store_error(output, source))
             })
         })
     }
@@ -257,7 +257,16 @@ impl<'b> QuantumButler<'b> {
     /// If it is none of the quantum's outputs, or cannot be moved.
     pub fn put_file(&self, output: DatasetIx, file: &Utf8Path) -> Result<(), ButlerError> {
         self.write(output, |butler| {
-            butler.write_output(output, |folder, path| folder.adopt(path, file))
+            butler.write_output(output, |store, path| {
+                let failed = |source| butler.store_error(output, source);
+                let staged = store.stage(path).map_err(failed)?;
+                move_file(file, staged.file()).map_err(|source| ButlerError::Read {
+                    dataset: butler.describe_dataset(output),
+                    path: file.to_owned(),
+                    source,
+                })?;
+                staged.commit(PutOptions::default()).map_err(failed)
+            })
         })
     }
 
@@ -298,7 +307,7 @@ impl<'b> QuantumButler<'b> {
     /// If it is none of the quantum's outputs, or cannot be read.
     pub fn get_earlier_output(&self, output: DatasetIx) -> Result<Option<Vec<u8>>, ButlerError> {
         self.check_output(output)?;
-        let path = self.shared.root().join(self.shared.predict(output)?.path);
+        let path = self.shared.predicted_file(output)?;
         match std::fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -449,6 +458,16 @@ impl<'b> QuantumButler<'b> {
     fn access(&self) -> MutexGuard<'_, Access> {
         // Every change is a single insertion, so a panic elsewhere leaves it usable.
         self.access.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Moves a file, or copies and removes it if the target is on another file system.
+fn move_file(from: &Utf8Path, to: &Utf8Path) -> std::io::Result<()> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
+            std::fs::copy(from, to).and_then(|_| std::fs::remove_file(from))
+        }
+        moved => moved,
     }
 }
 

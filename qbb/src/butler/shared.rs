@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use qbb_datastore::{ArtifactUri, DatastoreConfig};
+use qbb_datastore::{
+    ArtifactPath, ArtifactStore, ArtifactUri, DatastoreConfig, LocalStore, StoreError,
+};
 use qbb_graph::{DatasetIx, InitQuantum, QuantumGraph, QuantumIx};
 use rustc_hash::FxHashMap;
 
 use super::error::ButlerError;
-use super::output_folder::OutputFolder;
 use super::prediction::{Prediction, Predictor};
 use super::quantum::QuantumButler;
 use crate::journal::{Event, FileRecord, JournalState, QuantumProgress, WrittenRecord};
@@ -18,7 +19,7 @@ use crate::journal::{Event, FileRecord, JournalState, QuantumProgress, WrittenRe
 #[derive(Debug)]
 pub struct QuantumBackedButler {
     graph: Arc<QuantumGraph>,
-    folder: OutputFolder,
+    store: LocalStore,
     predictor: Predictor,
     journal: RwLock<JournalState>,
     /// Datasets written through this butler, by the hash of their paths.
@@ -50,11 +51,14 @@ impl QuantumBackedButler {
         let root = datastore
             .local_root()
             .ok_or_else(|| ButlerError::RemoteRoot { root: datastore.root.as_str().to_owned() })?;
-        let folder = OutputFolder::open(root.clone())
-            .map_err(|source| ButlerError::Root { root, source })?;
+        let store = LocalStore::new(&root).map_err(ButlerError::Root)?;
+        // Permission bits do not tell whether the file system is read-only, so it is tried.
+        ArtifactPath::plain("probe")
+            .and_then(|probe| store.stage(&probe).map(drop))
+            .map_err(ButlerError::Root)?;
         let predictor = Predictor::new(&graph, datastore)?;
         let (journal, paths) = (RwLock::new(journal), Mutex::default());
-        Ok(Self { graph, folder, predictor, journal, paths })
+        Ok(Self { graph, store, predictor, journal, paths })
     }
 
     /// The graph.
@@ -64,7 +68,7 @@ impl QuantumBackedButler {
 
     /// The root folder of the output datastore.
     pub fn root(&self) -> &Utf8Path {
-        self.folder.root()
+        self.store.root_path()
     }
 
     /// What a quantum sees. `quantum` must be one of the graph's.
@@ -127,8 +131,9 @@ impl QuantumBackedButler {
     /// Whether a recorded file is there with the recorded size; for
     /// [`JournalState::verify`], before the butler is made.
     pub fn file_matches(root: &Utf8Path, record: WrittenRecord<'_>) -> bool {
-        std::fs::metadata(root.join(record.path))
-            .is_ok_and(|file| i64::try_from(file.len()) == Ok(record.file_size))
+        ArtifactPath::of_record(record.path)
+            .and_then(|path| LocalStore::new(root)?.size(&path))
+            .is_ok_and(|size| i64::try_from(size) == Ok(record.file_size))
     }
 
     /// Removes the file of a predicted output, if it exists.
@@ -137,7 +142,10 @@ impl QuantumBackedButler {
     /// If its path cannot be predicted, or it cannot be removed.
     pub fn remove_output(&self, dataset: DatasetIx) -> Result<(), ButlerError> {
         let path = self.predict(dataset)?.path;
-        self.folder.remove(&path).map_err(|source| self.write_error(dataset, &path, source))
+        ArtifactPath::plain(&path)
+            .and_then(|path| self.store.delete(&path))
+            .map(drop)
+            .map_err(|source| self.store_error(dataset, source))
     }
 
     /// Where a dataset is or should be.
@@ -171,36 +179,32 @@ impl QuantumBackedButler {
             }
         });
         match known {
-            Known::Path(path) => Ok(Place::Known(self.output_uri(&path)?)),
+            Known::Path(path) => Ok(Place::Known(self.store.root().join(&path)?)),
             Known::Components(count) => {
                 let dataset = self.describe_dataset(dataset);
                 Err(ButlerError::Disassembled { dataset, count })
             }
-            Known::NotWritten => {
-                Ok(Place::NotWritten(self.folder.path(&self.predict(dataset)?.path)))
-            }
-            Known::Unknown => Ok(Place::Predicted(self.folder.path(&self.predict(dataset)?.path))),
+            Known::NotWritten => Ok(Place::NotWritten(self.predicted_file(dataset)?)),
+            Known::Unknown => Ok(Place::Predicted(self.predicted_file(dataset)?)),
         }
     }
 
-    pub(super) fn output_uri(&self, path: &str) -> Result<ArtifactUri, ButlerError> {
-        let path = self.folder.path(path);
-        ArtifactUri::of_file(&path).map_err(|error| {
-            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, error);
-            ButlerError::Root { root: path, source }
-        })
+    /// The file of a dataset that is written, or was, by this graph.
+    pub(super) fn predicted_file(&self, dataset: DatasetIx) -> Result<Utf8PathBuf, ButlerError> {
+        Ok(self.root().join(self.predict(dataset)?.path))
     }
 
     /// Writes an output with what `write` does to the place of the given path.
     pub(super) fn write_output(
         &self,
         dataset: DatasetIx,
-        write: impl FnOnce(&OutputFolder, &str) -> std::io::Result<u64>,
+        write: impl FnOnce(&LocalStore, &ArtifactPath) -> Result<u64, ButlerError>,
     ) -> Result<FileRecord, ButlerError> {
         let Prediction { path, formatter, storage_class } = self.predict(dataset)?;
         self.claim_path(dataset, &path)?;
-        let size = write(&self.folder, &path)
-            .map_err(|source| self.write_error(dataset, &path, source))?;
+        let place =
+            ArtifactPath::plain(&path).map_err(|source| self.store_error(dataset, source))?;
+        let size = write(&self.store, &place)?;
         let file_size = i64::try_from(size).unwrap_or(-1);
         Ok(FileRecord {
             path,
@@ -218,12 +222,12 @@ impl QuantumBackedButler {
         dataset: DatasetIx,
     ) -> Result<Option<FileRecord>, ButlerError> {
         let Prediction { path, formatter, storage_class } = self.predict(dataset)?;
-        let size = self.folder.size(&path).map_err(|source| ButlerError::Read {
-            dataset: self.describe_dataset(dataset),
-            path: self.folder.path(&path),
-            source,
-        })?;
-        Ok(size.map(|size| FileRecord {
+        let size = match ArtifactPath::plain(&path).and_then(|path| self.store.size(&path)) {
+            Ok(size) => size,
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(source) => return Err(self.store_error(dataset, source)),
+        };
+        Ok(Some(FileRecord {
             path,
             formatter,
             storage_class,
@@ -251,8 +255,7 @@ impl QuantumBackedButler {
         Ok(())
     }
 
-    fn write_error(&self, dataset: DatasetIx, path: &str, source: std::io::Error) -> ButlerError {
-        let (dataset, path) = (self.describe_dataset(dataset), self.folder.path(path));
-        ButlerError::Write { dataset, path, source }
+    pub(super) fn store_error(&self, dataset: DatasetIx, source: StoreError) -> ButlerError {
+        ButlerError::Store { dataset: self.describe_dataset(dataset), source }
     }
 }
