@@ -77,9 +77,7 @@ pub fn build(
     let mut symbols = std::mem::take(&mut contents.dictionary.symbols);
     attach(
         snapshot,
-        &pipeline,
         &contents,
-        &plan,
         &sources,
         &request.datastore_roots,
         &mut assembled,

@@ -11,6 +11,7 @@ use crate::collections::InputCollections;
 use crate::datasets::DatasetSearch;
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
+use crate::narrowing::{NarrowingReader, Restrictions};
 use crate::plan::Plan;
 use crate::request::Progress;
 use crate::spatial::Footprints;
@@ -24,6 +25,8 @@ pub(crate) struct Contents {
     pub(crate) inputs: FxHashMap<DatasetTypeIx, DatasetSearch>,
     /// Datasets in the output run, for each dataset type that is produced, if the run exists.
     pub(crate) in_the_way: FxHashMap<DatasetTypeIx, DatasetSearch>,
+    /// What was not read because it cannot matter.
+    pub(crate) restrictions: Restrictions,
 }
 
 /// Where datasets are looked for.
@@ -64,7 +67,7 @@ impl Sources<'_> {
 
 impl Contents {
     /// Reads what the plan asks for: one statement for each element, each spatial element's
-    /// pixels, and each dataset type.
+    /// pixels (two more if conditions restrict a spatial join), and each dataset type.
     pub(crate) fn read(
         snapshot: &mut dyn Snapshot,
         pipeline: &PipelineGraph,
@@ -74,27 +77,35 @@ impl Contents {
     ) -> Result<Self, BuildError> {
         let universe = &pipeline.universe;
         let mut dictionary = Dictionary::new(universe);
-        for &element in &plan.elements {
-            let definition = universe.element(element);
-            let columns: Vec<ElementIx> =
-                definition.required.iter().chain(&definition.implied).copied().collect();
-            let filter = plan.filter(&columns);
-            let table = snapshot.records(element, &filter, &mut dictionary.symbols)?;
-            progress(Progress::Read { what: &definition.name, rows: table.len() });
-            dictionary.add_records(table)?;
+        let mut reader = NarrowingReader::new(universe, plan);
+        reader.read(snapshot, &mut dictionary.symbols)?;
+        let (mut tables, restrictions) = (reader.tables, reader.restrictions);
+        for element in &plan.elements {
+            if let Some(table) = tables.remove(element) {
+                let what = &universe.element(*element).name;
+                progress(Progress::Read { what, rows: table.len() });
+                dictionary.add_records(table)?;
+            }
         }
         let mut overlaps: Vec<(ElementIx, OverlapRows)> = Vec::new();
         for &element in &plan.overlaps {
             let definition = universe.element(element);
-            let filter = plan.filter(&definition.required);
+            let filter = restrictions.filter(&definition.required);
             let rows = snapshot.overlaps(element, &filter, &mut dictionary.symbols)?;
             progress(Progress::Read { what: &definition.name, rows: rows.pixel.len() });
             overlaps.push((element, rows));
         }
         add_needed_pixels(&mut dictionary, plan, &overlaps);
         let inputs = plan.overall_inputs.iter().copied();
-        let inputs =
-            searches(snapshot, pipeline, plan, sources, &mut dictionary, inputs, progress)?;
+        let inputs = searches(
+            snapshot,
+            pipeline,
+            &restrictions,
+            sources,
+            &mut dictionary,
+            inputs,
+            progress,
+        )?;
         let in_the_way = match sources.output_run {
             Some(run) => outputs(snapshot, pipeline, sources, run, &mut dictionary)?,
             None => FxHashMap::default(),
@@ -102,7 +113,7 @@ impl Contents {
         let footprints = (overlaps.iter())
             .map(|(element, rows)| Footprints::new(&dictionary, *element, rows))
             .collect::<Result<_, _>>()?;
-        Ok(Self { dictionary, footprints, inputs, in_the_way })
+        Ok(Self { dictionary, footprints, inputs, in_the_way, restrictions })
     }
 
     /// Where the records of an element are.
@@ -128,7 +139,7 @@ fn add_needed_pixels(
 fn searches(
     snapshot: &mut dyn Snapshot,
     pipeline: &PipelineGraph,
-    plan: &Plan,
+    restrictions: &Restrictions,
     sources: &Sources<'_>,
     dictionary: &mut Dictionary,
     dataset_types: impl Iterator<Item = DatasetTypeIx>,
@@ -143,7 +154,7 @@ fn searches(
             read.push((ix, None));
             continue;
         };
-        let filter = plan.filter(dataset_type.dimensions.required());
+        let filter = restrictions.filter(dataset_type.dimensions.required());
         let [(tagged, tag_ranks), (calibs, calib_ranks)] = sources.holding(name);
         let symbols = &mut dictionary.symbols;
         let tags = if tagged.is_empty() {

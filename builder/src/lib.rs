@@ -28,6 +28,7 @@ mod error;
 mod identifiers;
 mod join;
 mod layout;
+mod narrowing;
 mod plan;
 mod prerequisites;
 mod query;

@@ -8,10 +8,11 @@ use qbb_dimensions::expression::{
 };
 use qbb_dimensions::{DataValue, DimensionGroup, ElementIx, KeyType, Storage, Universe};
 use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
-use qbb_registry::{CellRange, CellSet, Filter};
+use qbb_registry::{CellRange, CellSet};
 
 use crate::components::{Component, split};
 use crate::error::BuildError;
+use crate::narrowing::Restrictions;
 use crate::request::BuildRequest;
 
 /// A component with what its common data ID query needs.
@@ -38,7 +39,10 @@ pub(crate) struct Plan {
     pub(crate) overlaps: Vec<ElementIx>,
     /// Dataset types that are not produced by the pipeline.
     pub(crate) overall_inputs: Vec<DatasetTypeIx>,
-    restrictions: Vec<(ElementIx, CellSet)>,
+    /// What the conditions of all components leave possible for single dimensions.
+    pub(crate) restrictions: Restrictions,
+    /// Dimensions that prerequisites have beyond their tasks', to which conditions do not apply.
+    pub(crate) unrestricted: BTreeSet<ElementIx>,
 }
 
 impl Plan {
@@ -83,22 +87,18 @@ impl Plan {
             .map(|(at, _)| DatasetTypeIx(at as u32))
             .filter(|&ix| is_used(pipeline, ix))
             .collect();
-        let restrictions = restrictions(pipeline, &components);
-        Ok(Self { components, elements, overlaps, overall_inputs, restrictions })
-    }
-
-    /// The restrictions that apply to rows with these dimensions.
-    pub(crate) fn filter(&self, dimensions: &[ElementIx]) -> Filter {
-        let restrictions = (self.restrictions.iter())
-            .filter(|(dimension, _)| dimensions.contains(dimension))
-            .cloned()
+        let unrestricted = prerequisite_groups(pipeline)
+            .flat_map(|(task, dataset)| {
+                dataset.names().iter().copied().filter(|&ix| !task.contains(ix))
+            })
             .collect();
-        Filter { restrictions }
+        let restrictions = restrictions(&components, &unrestricted);
+        Ok(Self { components, elements, overlaps, overall_inputs, restrictions, unrestricted })
     }
 
     /// The same plan without restrictions, to find out what they leave out.
     pub(crate) fn forget_restrictions(&mut self) {
-        self.restrictions.clear();
+        self.restrictions = Restrictions::default();
     }
 }
 
@@ -221,28 +221,18 @@ fn overlap_elements(pipeline: &PipelineGraph, components: &[ComponentPlan]) -> V
     elements.into_iter().filter(|&ix| universe.element(ix).has_table()).collect()
 }
 
-/// What the conditions of all components leave possible for single dimensions.
+/// What the conditions leave possible for single dimensions.
 ///
 /// The `where` expression does not apply to prerequisites, so dimensions that one has beyond its
 /// task's are read without restriction.
-fn restrictions(
-    pipeline: &PipelineGraph,
-    components: &[ComponentPlan],
-) -> Vec<(ElementIx, CellSet)> {
-    let free: BTreeSet<ElementIx> = prerequisite_groups(pipeline)
-        .flat_map(|(task, dataset)| {
-            dataset.names().iter().copied().filter(|&ix| !task.contains(ix))
-        })
-        .collect();
+fn restrictions(components: &[ComponentPlan], unrestricted: &BTreeSet<ElementIx>) -> Restrictions {
     // All components have the same conditions.
     let conditions = components.first().map_or(&[][..], |plan| &plan.conditions);
-    let mut restrictions: Vec<(ElementIx, CellSet)> = Vec::new();
+    let mut restrictions = Restrictions::default();
     for (dimension, restriction) in conditions.iter().filter_map(|c| c.condition.restriction()) {
-        let known = restrictions.iter().any(|(other, _)| *other == dimension);
-        if known || free.contains(&dimension) {
-            continue;
+        if !restrictions.has(dimension) && !unrestricted.contains(&dimension) {
+            restrictions.set(dimension, cell_set(restriction));
         }
-        restrictions.push((dimension, cell_set(restriction)));
     }
     restrictions
 }

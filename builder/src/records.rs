@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use qbb_dimensions::Symbols;
 use qbb_graph::{Datastore, InputRecords};
-use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
+use qbb_pipeline::DatasetTypeIx;
 use qbb_registry::{CollectionIx, CollectionKind, DatastoreRecordRows, Snapshot};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -12,7 +12,6 @@ use crate::assembly::Assembled;
 use crate::collections::InputCollections;
 use crate::contents::{Contents, Sources};
 use crate::error::BuildError;
-use crate::plan::Plan;
 use crate::request::Progress;
 
 /// Fewer than one in so many datasets of the RUNs are looked up one by one, in one statement for all
@@ -21,12 +20,9 @@ const FEW: usize = 4;
 
 /// Reads the records of everything that was found: at most one statement for each dataset type and
 /// one more.
-#[expect(clippy::too_many_arguments, reason = "the tables of one build")]
 pub(crate) fn attach(
     snapshot: &mut dyn Snapshot,
-    pipeline: &PipelineGraph,
     contents: &Contents,
-    plan: &Plan,
     sources: &Sources<'_>,
     roots: &BTreeMap<String, String>,
     assembled: &mut Assembled,
@@ -41,7 +37,7 @@ pub(crate) fn attach(
     let mut few: Vec<[u8; 16]> = Vec::new();
     for ix in types {
         let Some(search) = contents.inputs.get(&ix) else { continue };
-        let name = &pipeline.dataset_type(ix).dataset_type.name;
+        let name = &assembled.graph.pipeline.dataset_type(ix).dataset_type.name;
         let Some(registered) = sources.registered(name) else { continue };
         let mut wanted: Vec<[u8; 16]> = Vec::new();
         let mut runs: FxHashSet<CollectionIx> = FxHashSet::default();
@@ -60,7 +56,7 @@ pub(crate) fn attach(
         let mut runs: Vec<CollectionIx> = runs.into_iter().collect();
         runs.sort_unstable();
         let catalog = &sources.collections.catalog;
-        let filter = plan.filter(search.relation.group.required());
+        let filter = contents.restrictions.filter(search.relation.group.required());
         let table = snapshot.datastore_records(registered, catalog, &runs, &filter, symbols)?;
         progress(Progress::Read { what: name, rows: table.id.len() });
         tables.push(table);

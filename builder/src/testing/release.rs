@@ -220,7 +220,7 @@ impl MemoryRelease {
         table
     }
 
-    fn allows(&self, filter: &Filter, dimensions: &[ElementIx], row: &[Value]) -> bool {
+    pub(super) fn allows(&self, filter: &Filter, dimensions: &[ElementIx], row: &[Value]) -> bool {
         !self.applies_filters
             || filter.restrictions.iter().all(|(dimension, set)| {
                 let at = dimensions.iter().position(|ix| ix == dimension).unwrap();

@@ -100,11 +100,19 @@ impl Snapshot for View<'_> {
         symbols: &mut Symbols,
     ) -> Result<OverlapRows, RegistryError> {
         self.0.count();
-        let table = self.0.table(element, filter, symbols);
+        let skypix = self.0.universe.common_skypix().ix;
+        let (of_pixels, of_records) =
+            filter.restrictions.iter().cloned().partition(|(ix, _)| *ix == skypix);
+        let of_pixels = Filter { restrictions: of_pixels };
+        let of_records = Filter { restrictions: of_records };
+        let table = self.0.table(element, &of_records, symbols);
         let mut rows = OverlapRows { keys: vec![Vec::new(); table.keys.len()], pixel: Vec::new() };
         for row in 0..table.len() as u32 {
             let region = Region::decode(table.region(row).unwrap()).unwrap();
             for pixel in envelope(&region) {
+                if !self.0.allows(&of_pixels, &[skypix], &[pixel.into()]) {
+                    continue;
+                }
                 for (column, from) in rows.keys.iter_mut().zip(&table.keys) {
                     column.push(from[row as usize]);
                 }
