@@ -19,9 +19,9 @@ use qbb_pipeline::{CommandTemplate, Runner};
 /// Name of the function that all tasks run unless a test says otherwise.
 pub const WORK: &str = "work";
 
-/// A path of the test data.
+/// A path of the test data, which the butler's own tests use, too.
 pub fn data(name: &str) -> Utf8PathBuf {
-    Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+    Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../qbb/tests/data").join(name)
 }
 
 /// A folder with inputs, an output repository, and a graph: 8 quanta of `isr`, 5 of `calibrate`

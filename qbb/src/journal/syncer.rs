@@ -109,3 +109,45 @@ impl Rounds<'_> {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::GraphIdentity;
+    use crate::journal::JournalReader;
+
+    fn journal() -> (tempfile::TempDir, Arc<JournalWriter>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap();
+        let journal = JournalWriter::create(path, GraphIdentity([0; 32])).unwrap();
+        (folder, Arc::new(journal))
+    }
+
+    fn started() -> Event {
+        let quantum = qbb_graph::QuantumIx(0);
+        Event::QuantumStarted { time: Timestamp(0), quantum, attempt: 0 }
+    }
+
+    #[test]
+    fn at_the_end_all_claims_are_covered() {
+        let (_folder, journal) = journal();
+        let syncer = Syncer::start(journal.clone(), || Ok(())).unwrap();
+        journal.record([&started()]).unwrap();
+        let claimed = journal.end();
+        syncer.finish().unwrap();
+        let mut reader = JournalReader::open(journal.path()).unwrap();
+        reader.next_event().unwrap();
+        let (_, mark) = reader.next_event().unwrap().unwrap();
+        assert!(matches!(mark, Event::OutputsDurable { end, .. } if end == claimed), "{mark:?}");
+    }
+
+    #[test]
+    fn what_could_not_be_synced_is_not_said_to_be_durable() {
+        let (_folder, journal) = journal();
+        let syncer = Syncer::start(journal.clone(), || Err(io::Error::other("lost"))).unwrap();
+        journal.record([&started()]).unwrap();
+        let claimed = journal.end();
+        assert!(syncer.finish().unwrap_err().to_string().contains("lost"));
+        assert_eq!(journal.end(), claimed);
+    }
+}

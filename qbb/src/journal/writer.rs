@@ -142,3 +142,42 @@ impl JournalWriter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal() -> (tempfile::TempDir, JournalWriter) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap().join("new/journal");
+        (folder, JournalWriter::create(&path, GraphIdentity([0; 32])).unwrap())
+    }
+
+    fn event() -> Event {
+        Event::OutputsDurable { time: Timestamp(0), end: 0 }
+    }
+
+    #[test]
+    fn after_a_failed_write_nothing_more_is_recorded() {
+        let (_folder, journal) = journal();
+        journal.record([&event()]).unwrap();
+        let end = journal.end();
+        // As a full disk would have it, a file that cannot be written.
+        journal.lock().file = File::open(journal.path()).unwrap();
+        let failed = journal.record([&event()]).unwrap_err();
+        assert!(matches!(failed, JournalError::Io { action: "write", .. }), "{failed}");
+        let refused = journal.record([&event()]).unwrap_err();
+        assert!(matches!(refused, JournalError::Poisoned { .. }), "{refused}");
+        assert_eq!(journal.end(), end);
+    }
+
+    #[test]
+    fn an_event_that_is_too_large_is_refused() {
+        let (_folder, journal) = journal();
+        let options = "x".repeat(crate::wire::LIMIT + 1);
+        let process = crate::journal::ProcessIdentity::current();
+        let event = Event::RunStarted { time: Timestamp(0), process, options };
+        let refused = journal.record([&event]).unwrap_err();
+        assert!(matches!(refused, JournalError::Encode { .. }), "{refused}");
+    }
+}
