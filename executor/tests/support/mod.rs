@@ -14,7 +14,7 @@ use qbb_executor::{
     RunReport, RunRequest, TaskError, run,
 };
 use qbb_graph::{DatasetIx, QuantumGraph, QuantumIx};
-use qbb_pipeline::{CommandTemplate, Runner};
+use qbb_pipeline::{CommandTemplate, Runner, Task};
 
 /// Name of the function that all tasks run unless a test says otherwise.
 pub const WORK: &str = "work";
@@ -22,6 +22,10 @@ pub const WORK: &str = "work";
 /// A path of the test data, which the butler's own tests use, too.
 pub fn data(name: &str) -> Utf8PathBuf {
     Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../qbb/tests/data").join(name)
+}
+
+fn is_python(task: &Task) -> bool {
+    matches!(task.runner, Runner::PipelineTask(_))
 }
 
 /// A folder with inputs, an output repository, and a graph: 8 quanta of `isr`, 5 of `calibrate`
@@ -53,11 +57,15 @@ impl Space {
         let mut graph = qbb_graph::open(&data("visits.qg")).unwrap();
         for task in &mut graph.pipeline.tasks {
             task.runner = runner(&task.label);
-            // Only Python can write these.
-            task.config_output = None;
-            task.init_outputs.clear();
+            if !is_python(task) {
+                // Only Python can write these.
+                task.config_output = None;
+                task.init_outputs.clear();
+            }
         }
-        graph.init_quanta.retain(|init| init.task.is_none());
+        let tasks = &graph.pipeline.tasks;
+        (graph.init_quanta)
+            .retain(|init| init.task().is_none_or(|task| is_python(&tasks[task.index()])));
         let inputs = root.join("release");
         graph.set_missing_roots(&ArtifactUri::of_folder(&inputs).unwrap());
         for record in 0..graph.records.len() {

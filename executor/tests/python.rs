@@ -1,0 +1,164 @@
+//! Quanta as `PipelineTask`s, with a shell script in the place of Python: what happens when workers
+//! misbehave. That real tasks do the right thing is for the real-middleware tests to show.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use qbb::journal::{QuantumEnd, RunOutcome};
+use qbb_executor::{FunctionRegistry, RunError, RunReport};
+use qbb_pipeline::Runner;
+use support::{Space, Witness};
+
+/// A space whose tasks are all Python's, and whose Python is a script. `quantum` is what it does
+/// upon a request to run a quantum.
+fn space(start: &str, quantum: &str) -> Space {
+    use std::os::unix::fs::PermissionsExt;
+    let mut space = Space::with_runners(|label| Runner::PipelineTask(format!("tasks.{label}")));
+    let program: Utf8PathBuf = space.root().join("python");
+    let script = format!(
+        r#"#!/bin/sh
+succeed() {{
+  echo '{{"ok":true,"status":"succeeded","caveats":'$1',"exception":null,"exit_code":null,'\
+'"actual_outputs":[],"available_inputs":[],"actual_inputs":[],"resource_usage":null}}'
+}}
+echo "$*" >&2
+while read -r line; do
+  case "$line" in
+    '{{"op":"start"'*) {start} ;;
+    '{{"op":"init"'*) echo '{{"ok":true,"written":[],"kept":[]}}' ;;
+    '{{"op":"quantum"'*) {quantum} ;;
+  esac
+done
+"#
+    );
+    fs_err::write(&program, script).unwrap();
+    fs_err::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    space.options.python = Some(program);
+    space
+}
+
+const STARTED: &str = r#"echo '{"ok":true,"imports_seconds":0.5}'"#;
+
+fn run(space: &Space) -> Result<RunReport, RunError> {
+    space.run_with(FunctionRegistry::new(), &qbb_executor::Silent, None)
+}
+
+fn message(report: &RunReport) -> &str {
+    &report.failures[0].exception.as_ref().unwrap().message
+}
+
+#[test]
+fn warm_workers_run_all_quanta() {
+    let space = space(STARTED, "succeed 0");
+    let report = run(&space).unwrap();
+    assert_eq!((report.outcome, report.executed), (RunOutcome::Complete, 15));
+    let logs: Vec<String> = (space.root().join("logs").read_dir_utf8().unwrap())
+        .map(|entry| fs_err::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    assert_eq!(logs, ["-m qbb_worker.serve\n", "-m qbb_worker.serve\n"], "one process each");
+}
+
+#[test]
+fn caveats_tell_how_a_quantum_succeeded() {
+    let by_task = r#"case "$line" in
+        *'"task_label":"isr"'*) succeed 0 ;;
+        *'"task_label":"calibrate"'*) succeed 7 ;;
+        *) succeed 67 ;;
+      esac"#;
+    let space = space(STARTED, by_task);
+    let report = run(&space).unwrap();
+    assert_eq!(report.outcome, RunOutcome::Complete);
+    let count = |end| report.quanta_with_end(end).count();
+    assert_eq!(count(QuantumEnd::Succeeded), 8);
+    assert_eq!(count(QuantumEnd::NoWork), 5);
+    assert_eq!(count(QuantumEnd::PartialOutputs), 2);
+}
+
+#[test]
+fn a_worker_that_dies_costs_its_quantum_only() {
+    let dies_in_calibrate = r#"case "$line" in
+        *'"task_label":"calibrate"'*) echo "corrupted pixels" >&2; kill -SEGV $$ ;;
+        *) succeed 0 ;;
+      esac"#;
+    let space = space(STARTED, dies_in_calibrate);
+    let report = run(&space).unwrap();
+    assert_eq!((report.counts.succeeded, report.counts.failed, report.counts.blocked), (8, 5, 2));
+    assert_eq!(report.failures[0].exit_code, Some(-11));
+    assert!(message(&report).contains("killed by signal 11"), "{}", message(&report));
+    assert!(message(&report).ends_with("corrupted pixels"), "{}", message(&report));
+    // The log dataset that the worker could not write, so that others see the failure, too.
+    let log = space.output_file(&report, report.failures[0].quantum, "_log");
+    let log: serde_json::Value = serde_json::from_slice(&log).unwrap();
+    assert_eq!(log["exception"]["type_name"], "qbb.WorkerDied");
+}
+
+#[test]
+fn a_task_that_cannot_be_imported_is_told_once_and_before_anything_runs() {
+    let fault = r#"echo '{"ok":false,"error":{"kind":"import","message":"no module x","task":"isr","hint":"set PYTHONPATH"}}'"#;
+    let space = space(fault, "succeed 0");
+    let witness = Witness::default();
+    let error = space.run_with(FunctionRegistry::new(), &witness, None).unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.hint()), ("no module x", Some("set PYTHONPATH")));
+    assert!(witness.started.lock().unwrap().is_empty());
+    // The failed start is over, as the journal knows.
+    let fixed = self::space(STARTED, "succeed 0");
+    let mut space = space;
+    space.options.python.clone_from(&fixed.options.python);
+    assert_eq!(run(&space).unwrap().executed, 15);
+}
+
+#[test]
+fn a_worker_that_ends_at_once_shows_its_last_words() {
+    let space = space(r#"echo "No module named lsst" >&2; exit 1"#, "succeed 0");
+    let error = run(&space).unwrap_err().to_string();
+    assert!(error.contains("exited with status 1"), "{error}");
+    assert!(error.contains("No module named lsst"), "{error}");
+}
+
+#[test]
+fn nonsense_in_place_of_a_reply_fails_the_quantum() {
+    let space = space(STARTED, "echo surprise");
+    let report = run(&space).unwrap();
+    assert_eq!(report.counts.failed, 8);
+    assert!(message(&report).contains("reply `surprise`"), "{}", message(&report));
+}
+
+#[test]
+fn a_quantum_that_takes_too_long_is_killed() {
+    let sleeps_in_calibrate = r#"case "$line" in
+        *'"task_label":"calibrate"'*) sleep 60 ;;
+        *) succeed 0 ;;
+      esac"#;
+    let mut space = space(STARTED, sleeps_in_calibrate);
+    space.options.timeout = Some(Duration::from_millis(300));
+    let report = run(&space).unwrap();
+    assert_eq!((report.counts.succeeded, report.counts.failed), (8, 5));
+    assert!(message(&report).contains("time limit"), "{}", message(&report));
+}
+
+#[test]
+fn the_second_request_to_stop_kills_workers() {
+    let space = space(STARTED, "sleep 60");
+    let cancel = space.cancel.clone();
+    let killer = std::thread::spawn(move || {
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(400));
+            cancel.request();
+        }
+    });
+    let report = run(&space).unwrap();
+    killer.join().unwrap();
+    assert_eq!((report.outcome, report.executed), (RunOutcome::Interrupted, 0));
+    assert_eq!(report.counts.failed, 0, "what we killed has not failed");
+}
+
+#[test]
+fn an_interpreter_that_is_not_there_is_named() {
+    let mut space = space(STARTED, "succeed 0");
+    space.options.python = Some("/no/such/python".into());
+    let error = run(&space).unwrap_err().to_string();
+    assert!(error.contains("/no/such/python"), "{error}");
+}
