@@ -1,7 +1,8 @@
 //! Graphs are those of the real builder.
 
 use crate::kit::{
-    DEFAULTS, Scratch, WHERE, command, other_release, pipeline, qbb, release, script, succeeded,
+    DEFAULTS, Scratch, WHERE, command, json, other_release, pipeline, qbb, release, script,
+    succeeded,
 };
 
 /// One thing to build.
@@ -113,8 +114,6 @@ fn a_summary_for_people_and_for_programs() {
     qbb(&arguments);
     let text = qbb(&["graph", "show", &graph]);
     assert!(text.contains("u/test/run1") && text.contains("quanta"), "{text}");
-    let json: serde_json::Value =
-        serde_json::from_str(&qbb(&["graph", "show", &graph, "--format", "json"])).unwrap();
-    assert_eq!(json["output_run"], "u/test/run1");
+    assert_eq!(json(&["graph", "show", &graph])["output_run"], "u/test/run1");
     assert!(qbb(&["graph", "dot", &graph]).starts_with("digraph"));
 }

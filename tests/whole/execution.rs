@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use crate::kit::{
-    DEFAULTS, Scratch, WHERE, command, copy_tree, kit, pipeline, python, qbb, release, script,
-    succeeded,
+    Prepared, Scratch, WHERE, command, copy_tree, json, kit, pipeline, python, qbb, release,
+    script, succeeded,
 };
 
 /// The whole path with the release's database gone after `prepare`, into a fresh repository with a
@@ -12,42 +12,20 @@ use crate::kit::{
 #[test]
 fn from_a_release_to_a_personal_repository() {
     let scratch = Scratch::new();
-    let (copy, personal) = (scratch.path("release"), scratch.path("personal"));
-    let (submit, graph) = (scratch.path("submit"), scratch.path("graph.qg"));
+    let (copy, graph) = (scratch.path("release"), scratch.path("graph.qg"));
     copy_tree(release(), &copy);
-    qbb(&["create", &personal, "--from", &copy]);
-    let pipeline = pipeline("data_release");
-    qbb(&[
-        "prepare",
-        "-b",
-        &copy,
-        "-p",
-        &pipeline,
-        "-i",
-        DEFAULTS,
-        "-d",
-        WHERE,
-        "-o",
-        "u/me/drp",
-        "--output-run",
-        "u/me/drp/run1",
-        "--personal",
-        &personal,
-        "--submit-dir",
-        &submit,
-    ]);
+    let prepared = Prepared::new(&scratch, "me", &copy, "data_release");
+    let Prepared { personal, submit } = &prepared;
     fs_err::rename(format!("{copy}/gen3.sqlite3"), format!("{copy}/hidden")).unwrap();
-    qbb(&["run", &submit, "-j", "2"]);
-    let status: serde_json::Value =
-        serde_json::from_str(&qbb(&["status", &submit, "--format", "json"])).unwrap();
+    qbb(&["run", submit, "-j", "2"]);
+    let status = prepared.status();
     assert_eq!(status["succeeded"], status["quanta"], "{status}");
-    qbb(&["transfer", &submit, "--inputs"]);
-    qbb(&["graph", "convert", &submit, &graph]);
+    qbb(&["transfer", submit, "--inputs"]);
+    qbb(&["graph", "convert", submit, &graph]);
     let check = ["--graph", &graph, "--expect-all", "--inputs", "--true-sizes"];
     script("check_repository.py", &[&[personal.as_str()], &check[..]].concat());
 
-    let again: serde_json::Value =
-        serde_json::from_str(&qbb(&["transfer", &submit, "--inputs", "--format", "json"])).unwrap();
+    let again = json(&["transfer", submit, "--inputs"]);
     assert_eq!(again["datasets_inserted"], 0, "{again}");
     script("check_repository.py", &[&[personal.as_str()], &check[..]].concat());
 }
@@ -99,34 +77,13 @@ fn graphs_are_exchanged_with_the_middleware() {
 #[test]
 fn failures_block_their_successors_only() {
     let scratch = Scratch::new();
-    let (personal, submit, graph) =
-        (scratch.path("personal"), scratch.path("submit"), scratch.path("graph.qg"));
+    let graph = scratch.path("graph.qg");
     let repository = release().display().to_string();
-    let pipeline = pipeline("failing");
-    qbb(&["create", &personal, "--from", &repository]);
-    qbb(&[
-        "prepare",
-        "-b",
-        &repository,
-        "-p",
-        &pipeline,
-        "-i",
-        DEFAULTS,
-        "-d",
-        WHERE,
-        "-o",
-        "u/me/fail",
-        "--output-run",
-        "u/me/fail/run1",
-        "--personal",
-        &personal,
-        "--submit-dir",
-        &submit,
-    ]);
-    let run = command().args(["run", &submit, "-j", "2"]).output().unwrap();
+    let prepared = Prepared::new(&scratch, "me", &repository, "failing");
+    let Prepared { personal, submit } = &prepared;
+    let run = command().args(["run", submit, "-j", "2"]).output().unwrap();
     assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
-    let report: serde_json::Value =
-        serde_json::from_str(&qbb(&["report", &submit, "--format", "json"])).unwrap();
+    let report = json(&["report", submit]);
     let number = |key: &str| report["totals"][key].as_u64().unwrap();
     assert!(number("failed") > 0 && number("blocked") > 0 && number("succeeded") > 0, "{report}");
     assert_eq!(
@@ -135,13 +92,13 @@ fn failures_block_their_successors_only() {
         "{report}"
     );
 
-    qbb(&["transfer", &submit, "--inputs"]);
-    qbb(&["graph", "convert", &submit, &graph]);
-    script("check_repository.py", &[&personal, "--graph", &graph, "--true-sizes"]);
+    qbb(&["transfer", submit, "--inputs"]);
+    qbb(&["graph", "convert", submit, &graph]);
+    script("check_repository.py", &[personal, "--graph", &graph, "--true-sizes"]);
     let stock = scratch.path("report.yaml");
     let pipetask = std::path::Path::new(python()).with_file_name("pipetask");
     let mut command = Command::new(pipetask);
-    command.args(["report", &personal, &graph, "--full-output-filename", &stock]);
+    command.args(["report", personal, &graph, "--full-output-filename", &stock]);
     succeeded("pipetask report", command.env("PYTHONPATH", kit()).output().unwrap());
     let mut convert = Command::new(python());
     convert.args([

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 /// Collections of the kit's release that hold everything.
 pub const DEFAULTS: &str = "QbbCam/defaults";
+/// Collection of the released products.
+pub const RELEASED: &str = "releases/QR1";
 /// Restriction that every query over the release needs.
 pub const WHERE: &str = "instrument='QbbCam' AND skymap='qbb_rings'";
 
@@ -132,4 +134,42 @@ impl Scratch {
 /// Copies a folder with everything in it.
 pub fn copy_tree(from: &Path, to: &str) {
     succeeded("cp", Command::new("cp").arg("-a").arg(from).arg(to).output().expect("cp"));
+}
+
+/// A personal repository with a submit directory, ready to run.
+pub struct Prepared {
+    /// The personal repository.
+    pub personal: String,
+    /// The submit directory.
+    pub submit: String,
+}
+
+impl Prepared {
+    /// The run that the outputs go to.
+    pub const RUN: &'static str = "u/me/out/run1";
+
+    /// Creates the repository and prepares a pipeline of the kit over a release.
+    pub fn new(scratch: &Scratch, name: &str, release: &str, pipeline_name: &str) -> Self {
+        let personal = scratch.path(&format!("{name}-personal"));
+        let submit = scratch.path(&format!("{name}-submit"));
+        qbb(&["create", &personal, "--from", release]);
+        let pipeline = pipeline(pipeline_name);
+        let inputs = if pipeline_name == "user" { RELEASED } else { DEFAULTS };
+        let mut arguments = vec!["prepare", "-b", release, "-p", &pipeline, "-i", inputs];
+        arguments.extend(["-d", WHERE, "-o", "u/me/out", "--output-run", Self::RUN]);
+        arguments.extend(["--personal", &personal, "--submit-dir", &submit]);
+        qbb(&arguments);
+        Self { personal, submit }
+    }
+
+    /// What `qbb status` says.
+    pub fn status(&self) -> serde_json::Value {
+        json(&["status", &self.submit])
+    }
+}
+
+/// What the command prints as JSON.
+pub fn json(arguments: &[&str]) -> serde_json::Value {
+    let text = qbb(&[arguments, &["--format", "json"]].concat());
+    serde_json::from_str(&text).expect("the command prints JSON")
 }

@@ -6,5 +6,7 @@ mod building;
 mod demo;
 mod execution;
 mod kit;
+mod programs;
+mod repository;
 mod resuming;
 mod wrong_input;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::kit::{DEFAULTS, Scratch, WHERE, command, pipeline, qbb, release, script};
+use crate::kit::{Prepared, Scratch, command, json, qbb, release, script};
 
 /// After `kill -9` another run finishes the work, repeats only what was in flight, and leaves what
 /// an undisturbed run leaves.
@@ -10,42 +10,17 @@ use crate::kit::{DEFAULTS, Scratch, WHERE, command, pipeline, qbb, release, scri
 fn killed_and_run_again() {
     let scratch = Scratch::new();
     let repository = release().display().to_string();
-    let pipeline = pipeline("data_release");
-    let prepare = |name: &str| {
-        let (personal, submit) =
-            (scratch.path(&format!("{name}-personal")), scratch.path(&format!("{name}-submit")));
-        qbb(&["create", &personal, "--from", &repository]);
-        qbb(&[
-            "prepare",
-            "-b",
-            &repository,
-            "-p",
-            &pipeline,
-            "-i",
-            DEFAULTS,
-            "-d",
-            WHERE,
-            "-o",
-            "u/me/drp",
-            "--output-run",
-            "u/me/drp/run1",
-            "--personal",
-            &personal,
-            "--submit-dir",
-            &submit,
-        ]);
-        (personal, submit)
-    };
-    let (whole, undisturbed) = prepare("whole");
-    qbb(&["run", &undisturbed, "-j", "2"]);
-    qbb(&["transfer", &undisturbed, "--inputs"]);
+    let whole = Prepared::new(&scratch, "whole", &repository, "data_release");
+    qbb(&["run", &whole.submit, "-j", "2"]);
+    qbb(&["transfer", &whole.submit, "--inputs"]);
 
-    let (personal, submit) = prepare("killed");
-    let mut run = command().args(["run", &submit, "-j", "2", "--quiet"]).spawn().unwrap();
+    let prepared = Prepared::new(&scratch, "killed", &repository, "data_release");
+    let Prepared { personal, submit } = &prepared;
+    let mut run = command().args(["run", submit, "-j", "2", "--quiet"]).spawn().unwrap();
     let begun = Instant::now();
     loop {
         std::thread::sleep(Duration::from_millis(50));
-        let status = status(&submit);
+        let status = prepared.status();
         if status["succeeded"].as_u64().unwrap() > 40 {
             break;
         }
@@ -54,23 +29,18 @@ fn killed_and_run_again() {
     }
     run.kill().unwrap();
     run.wait().unwrap();
-    let killed = status(&submit);
+    let killed = prepared.status();
     assert_ne!(killed["succeeded"], killed["quanta"], "it was killed too late to tell anything");
 
-    qbb(&["run", &submit, "-j", "2"]);
-    let finished = status(&submit);
+    qbb(&["run", submit, "-j", "2"]);
+    let finished = prepared.status();
     assert_eq!(finished["succeeded"], finished["quanta"], "{finished}");
     let repeated = finished["attempts"].as_u64().unwrap() - finished["quanta"].as_u64().unwrap();
     assert!(repeated <= 2, "{repeated} quanta were done twice, but only two were in flight");
-    qbb(&["transfer", &submit, "--inputs"]);
-    let run = "u/me/drp/run1";
-    script("compare_runs.py", &[&whole, run, &personal, run]);
+    qbb(&["transfer", submit, "--inputs"]);
+    let run = Prepared::RUN;
+    script("compare_runs.py", &[&whole.personal, run, personal, run]);
 
-    let report: serde_json::Value =
-        serde_json::from_str(&qbb(&["run", &submit, "--format", "json"])).unwrap();
+    let report = json(&["run", submit]);
     assert_eq!(report["executed"], 0, "a finished run has nothing left to do: {report}");
-}
-
-fn status(submit: &str) -> serde_json::Value {
-    serde_json::from_str(&qbb(&["status", submit, "--format", "json"])).unwrap()
 }

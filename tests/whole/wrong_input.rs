@@ -1,6 +1,6 @@
 //! Wrong input gets one clear message that says what to do, and a code that says whose fault it is.
 
-use crate::kit::{DEFAULTS, Scratch, WHERE, command, copy_tree, pipeline, qbb, qbb_fails, release};
+use crate::kit::{Prepared, Scratch, WHERE, command, copy_tree, pipeline, qbb, qbb_fails, release};
 
 /// Building from the shared release with some arguments replaced.
 fn build(scratch: &Scratch, replaced: &[(&str, &str)]) -> Vec<String> {
@@ -129,29 +129,8 @@ fn truncated_and_flipped_graph_files() {
 #[test]
 fn an_output_root_that_cannot_be_written() {
     let scratch = Scratch::new();
-    let (personal, submit) = (scratch.path("personal"), scratch.path("submit"));
     let repository = release().display().to_string();
-    qbb(&["create", &personal, "--from", &repository]);
-    let pipeline = pipeline("data_release");
-    qbb(&[
-        "prepare",
-        "-b",
-        &repository,
-        "-p",
-        &pipeline,
-        "-i",
-        DEFAULTS,
-        "-d",
-        WHERE,
-        "-o",
-        "u/me",
-        "--output-run",
-        "u/me/run1",
-        "--personal",
-        &personal,
-        "--submit-dir",
-        &submit,
-    ]);
+    let Prepared { personal, submit } = Prepared::new(&scratch, "me", &repository, "data_release");
     // A file where the run's folder must be: refused to everybody, the superuser included.
     fs_err::write(format!("{personal}/u"), b"in the way").unwrap();
     let message = qbb_fails(4, &["run", &submit]);

@@ -1,0 +1,98 @@
+//! Native pipelines: steps that are ordinary programs.
+
+use std::process::Command;
+
+use crate::kit::{Scratch, command, json, python, qbb, release, script, succeeded};
+
+/// Counts the bytes of each raw image, then adds the counts up for each exposure.
+const PIPELINE: &str = r#"
+qbb_pipeline: 1
+description: Sizes of raw images.
+tasks:
+  size:
+    dimensions: [exposure, detector]
+    inputs:
+      raw: {dataset_type: raw, dimensions: [exposure, detector]}
+    outputs:
+      size:
+        dataset_type: raw_size
+        storage_class: StructuredDataDict
+        dimensions: [exposure, detector]
+    command:
+      - sh
+      - -c
+      - 'echo "counting $1" && echo "bytes: $(wc -c < "$1")" > "$2" && test "$3" != 2'
+      - size
+      - "{inputs.raw}"
+      - "{outputs.size}"
+      - "{data_id.detector}"
+  total:
+    dimensions: [exposure]
+    inputs:
+      sizes: {dataset_type: raw_size, dimensions: [exposure, detector], multiple: true}
+    outputs:
+      total:
+        dataset_type: raw_total
+        storage_class: StructuredDataDict
+        dimensions: [exposure]
+    command:
+      - sh
+      - -c
+      - 'out="$1"; shift; echo "files: $#" > "$out"'
+      - total
+      - "{outputs.total}"
+      - "{inputs.sizes}"
+"#;
+
+#[test]
+fn programs_read_and_write_datasets() {
+    let scratch = Scratch::new();
+    let (pipeline, personal, submit) =
+        (scratch.path("pipeline.yaml"), scratch.path("personal"), scratch.path("submit"));
+    let repository = release().display().to_string();
+    // One detector fails: what depends on it is blocked, all else is done.
+    fs_err::write(&pipeline, PIPELINE).unwrap();
+    qbb(&["create", &personal, "--from", &repository]);
+    let query = "instrument = 'QbbCam' AND detector IN (0..2)";
+    let mut prepare = vec!["prepare", "-b", &repository, "-p", &pipeline, "-i", "QbbCam/defaults"];
+    prepare.extend(["-d", query, "-o", "u/me/sizes", "--output-run", "u/me/sizes/run1"]);
+    prepare.extend(["--personal", &personal, "--submit-dir", &submit]);
+    qbb(&prepare);
+    let mut run = command();
+    run.args(["run", &submit, "-j", "2"]).env_remove("QBB_PYTHON").env("PATH", "/usr/bin:/bin");
+    let output = run.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = json(&["report", &submit]);
+    for task in report["tasks"].as_array().unwrap() {
+        let number = |key: &str| task[key].as_u64().unwrap();
+        if task["task"] == "size" {
+            assert!(number("failed") > 0 && number("succeeded") > number("failed"), "{task}");
+        } else {
+            assert!(number("blocked") > 0 && number("failed") == 0, "{task}");
+        }
+    }
+    let failure = &report["failures"][0];
+    assert!(failure["data_id"].as_str().unwrap().contains("detector: 2"), "{failure}");
+    assert_eq!(failure["exit_code"], 1);
+
+    qbb(&["transfer", &submit, "--inputs"]);
+    script("check_repository.py", &[&personal, "--true-sizes"]);
+    let mut read = Command::new(python());
+    let log = succeeded("the real Butler", read.args(["-c", READ, &personal]).output().unwrap());
+    let (n, message) = log.trim().rsplit('\n').next().unwrap().split_once(' ').unwrap();
+    assert!(n.parse::<u32>().unwrap() > 10 && message.contains("counting"), "{log}");
+}
+
+/// Reads sizes, metadata and a log as a Rubin user would.
+const READ: &str = "
+import sys
+from lsst.daf.butler import Butler
+butler = Butler.from_config(sys.argv[1])
+refs = butler.query_datasets('raw_size', collections='u/me/sizes')
+for ref in refs:
+    assert butler.get(ref)['bytes'] > 0
+    metadata = butler.get('size_metadata', ref.dataId, collections='u/me/sizes')
+    assert metadata['quantum'].getScalar('startUtc')
+log = butler.get('size_log', refs[0].dataId, collections='u/me/sizes')
+print(len(refs), ' '.join(record.message for record in log))
+";
