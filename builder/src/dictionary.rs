@@ -295,7 +295,7 @@ impl Dictionary {
     ) -> Result<(), BuildError> {
         let generators = self.generators(self.closure(element.ix));
         let layout = Layout::new(self, self.closure(element.ix))?;
-        let coder = RowCoder::new(self, &element.required, &generators);
+        let mut coder = RowCoder::new(self, &element.required, &generators);
         let mut columns = vec![Vec::with_capacity(table.len()); generators.len()];
         let (mut record, mut index) = (Vec::with_capacity(table.len()), FxHashMap::default());
         let mut codes = Vec::new();
@@ -320,6 +320,8 @@ impl Dictionary {
 pub(crate) struct RowCoder {
     /// For each generator, the positions of its required dimensions among the columns.
     parts: Vec<(ElementIx, Vec<usize>)>,
+    /// Cells of one part.
+    cells: Vec<i64>,
 }
 
 impl RowCoder {
@@ -338,25 +340,22 @@ impl RowCoder {
                 (generator, positions)
             })
             .collect();
-        Self { parts }
+        Self { parts, cells: Vec::new() }
     }
 
     /// Puts the codes of a row into `codes`; false if one is unknown.
     pub(crate) fn codes(
-        &self,
+        &mut self,
         dictionary: &Dictionary,
         columns: &[Vec<i64>],
         row: usize,
         codes: &mut Vec<u32>,
     ) -> bool {
         codes.clear();
-        let mut cells = [0i64; 16];
         for (generator, positions) in &self.parts {
-            let Some(cells) = cells.get_mut(..positions.len()) else { return false };
-            for (cell, &position) in cells.iter_mut().zip(positions) {
-                *cell = columns[position][row];
-            }
-            match dictionary.code(*generator, cells) {
+            self.cells.clear();
+            self.cells.extend(positions.iter().map(|&position| columns[position][row]));
+            match dictionary.code(*generator, &self.cells) {
                 Some(code) => codes.push(code),
                 None => return false,
             }

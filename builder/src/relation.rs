@@ -9,8 +9,14 @@ use crate::dictionary::{Dictionary, NONE, RowCoder};
 use crate::error::BuildError;
 use crate::layout::Layout;
 
-/// Keys of up to this many bits are looked up in tables that cover all of them.
-const DIRECT_BITS: u32 = 22;
+/// Tables that cover all possible keys are used if they have at most so many places for each key
+/// that occurs; otherwise keys are hashed or sorted.
+const PLACES_PER_KEY: usize = 16;
+
+/// Whether a table of all keys of `bits` bits is small for `n` keys.
+fn is_dense(bits: u32, n: usize) -> bool {
+    1usize.checked_shl(bits).is_some_and(|places| places <= n.saturating_mul(PLACES_PER_KEY) + 64)
+}
 
 /// Rows of data IDs of one group. Codes of the group's generators are stored; all other dimensions
 /// follow from them, and agree wherever they follow from several.
@@ -53,7 +59,7 @@ impl Relation {
         len: usize,
     ) -> (Self, Vec<u32>) {
         let generators = dictionary.generators(group);
-        let coder = RowCoder::new(dictionary, group.required(), &generators);
+        let mut coder = RowCoder::new(dictionary, group.required(), &generators);
         let mut columns = vec![Vec::with_capacity(len); generators.len()];
         let mut origin = Vec::with_capacity(len);
         let mut codes = Vec::new();
@@ -161,7 +167,7 @@ impl Relation {
     ) -> Result<Self, BuildError> {
         let layout = Layout::new(dictionary, group)?;
         let mut keys = self.keys(dictionary, &layout);
-        if layout.total_bits() <= DIRECT_BITS {
+        if is_dense(layout.total_bits(), keys.len()) {
             let mut present = vec![false; 1 << layout.total_bits()];
             for key in keys {
                 present[key as usize] = true;
@@ -263,7 +269,7 @@ pub(crate) enum KeyIndex {
 impl KeyIndex {
     /// Indexes keys of at most `bits` bits.
     pub(crate) fn new(keys: &[u64], bits: u32) -> Self {
-        if bits <= DIRECT_BITS {
+        if is_dense(bits, keys.len()) {
             let mut rows = vec![NONE; 1 << bits];
             for (row, &key) in keys.iter().enumerate() {
                 rows[key as usize] = row as u32;
