@@ -7,6 +7,7 @@ mod dispatcher;
 mod error;
 mod lanes;
 mod opening;
+mod python_pipeline;
 mod report;
 mod request;
 mod setup;

@@ -18,6 +18,7 @@ use super::dispatcher::{Dispatcher, Wishes};
 use super::error::RunError;
 use super::lanes::{Lanes, Message};
 use super::opening::OpenJournal;
+use super::python_pipeline::python_pipeline_json;
 use super::report::RunReport;
 use super::request::RunRequest;
 use crate::cancel::SignalWatch;
@@ -292,7 +293,7 @@ fn start_python(
         root: datastore.root.as_str().to_owned(),
         config: Value::Object(request.repository.tree().clone()),
         header: raw_json(request.graph.header_json())?,
-        pipeline: raw_json(python_tasks_json(&request.graph).to_string().into_bytes())?,
+        pipeline: raw_json(python_pipeline_json(&request.graph.pipeline).to_string().into_bytes())?,
         table: table.clone(),
     });
     let count = needs.workers(request.jobs.get());
@@ -303,42 +304,6 @@ fn start_python(
     };
     PythonPool::start(&setup, count, events)
         .map_err(|source| RunError::System { what: "threads for Python workers", source })
-}
-
-/// The pipeline graph for Python: only `PipelineTask`s, as Python cannot read others.
-fn python_tasks_json(graph: &QuantumGraph) -> Value {
-    let mut json = graph.pipeline.to_json();
-    let others: Vec<&str> = (graph.pipeline.tasks.iter())
-        .filter(|task| !matches!(task.runner, Runner::PipelineTask(_)))
-        .map(|task| task.label.as_str())
-        .collect();
-    if others.is_empty() {
-        return json;
-    }
-    if let Some(tasks) = json.get_mut("tasks").and_then(Value::as_object_mut) {
-        tasks.retain(|label, _| !others.contains(&label.as_str()));
-    }
-    // Numbers must be without gaps, or absent.
-    remove_indices(&mut json);
-    if let Some(subsets) = json.get_mut("task_subsets").and_then(Value::as_object_mut) {
-        subsets.clear();
-    }
-    if let Some(steps) = json.get_mut("step_labels").and_then(Value::as_array_mut) {
-        steps.clear();
-    }
-    json
-}
-
-fn remove_indices(json: &mut Value) {
-    for section in ["tasks", "dataset_types"] {
-        let Some(nodes) = json.get_mut(section).and_then(Value::as_object_mut) else { continue };
-        for node in nodes.values_mut().filter_map(Value::as_object_mut) {
-            node.remove("index");
-            if let Some(init) = node.get_mut("init").and_then(Value::as_object_mut) {
-                init.remove("index");
-            }
-        }
-    }
 }
 
 fn raw_json(bytes: Vec<u8>) -> Result<Box<RawValue>, RunError> {
