@@ -9,6 +9,7 @@
 mod access;
 mod error;
 mod prediction;
+mod provenance;
 mod quantum;
 mod record_rows;
 mod shared;

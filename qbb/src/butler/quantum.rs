@@ -8,7 +8,6 @@ use qbb_datastore::{ArtifactStore, ArtifactUri, PutOptions};
 use qbb_dimensions::DataValue;
 use qbb_graph::{Adjacency, DatasetIx, InitQuantum, QuantumGraph, QuantumIx};
 use qbb_pipeline::Connection;
-use serde_json::{Value, json};
 
 use super::access::{Access, AccessSummary};
 use super::error::ButlerError;
@@ -44,7 +43,7 @@ impl<'b> QuantumButler<'b> {
         self.shared
     }
 
-    fn graph(&self) -> &'b QuantumGraph {
+    pub(super) fn graph(&self) -> &'b QuantumGraph {
         self.shared.graph()
     }
 
@@ -337,36 +336,6 @@ impl<'b> QuantumButler<'b> {
         self.access().summary()
     }
 
-    /// What was read and written so far, in the form in which the middleware extracts it from its
-    /// own quantum-backed butler.
-    pub fn provenance_json(&self, datastore: &str) -> Value {
-        let summary = self.summary();
-        let graph = self.graph();
-        let id = |dataset: DatasetIx| graph.datasets.uuid(dataset);
-        let ids = |datasets: &[DatasetIx]| -> Vec<String> {
-            datasets.iter().map(|&dataset| id(dataset).to_string()).collect()
-        };
-        let written: Vec<DatasetIx> = summary.outputs.iter().map(|output| output.dataset).collect();
-        let by_dataset: serde_json::Map<String, Value> = (summary.outputs.iter())
-            .map(|output| {
-                let rows: Vec<Value> = output.records.iter().map(row_json).collect();
-                let key = id(output.dataset).simple().to_string();
-                (key, json!({"file_datastore_records": rows}))
-            })
-            .collect();
-        let class = "lsst.daf.butler.datastore.stored_file_info.StoredFileInfo";
-        json!({
-            "predicted_inputs": ids(&self.predicted_inputs()),
-            "available_inputs": ids(&summary.available_inputs),
-            "actual_inputs": ids(&summary.actual_inputs),
-            "predicted_outputs": ids(&self.predicted_outputs()),
-            "actual_outputs": ids(&written),
-            "datastore_records": {
-                datastore: {"dataset_ids": ids(&written), "records": {class: by_dataset}},
-            },
-        })
-    }
-
     /// All datasets that may be read: inputs and the task's init-inputs.
     pub fn predicted_inputs(&self) -> Vec<DatasetIx> {
         let graph = self.graph();
@@ -469,15 +438,4 @@ fn move_file(from: &Utf8Path, to: &Utf8Path) -> std::io::Result<()> {
         }
         moved => moved,
     }
-}
-
-fn row_json(record: &FileRecord) -> Value {
-    json!({
-        "formatter": &*record.formatter,
-        "path": record.path,
-        "storage_class": &*record.storage_class,
-        "component": record.component.as_deref().unwrap_or("__NULL_STRING__"),
-        "checksum": record.checksum,
-        "file_size": record.file_size,
-    })
 }

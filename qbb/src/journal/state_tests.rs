@@ -1,0 +1,144 @@
+//! Tests of [`super::JournalState`].
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::event::FileRecord;
+use super::super::strategies::{N_DATASETS, N_QUANTA, event};
+use super::*;
+
+fn folded(files: &[(Uuid, &[Event])]) -> JournalState {
+    let mut state = JournalState::new(N_QUANTA as usize, N_DATASETS as usize);
+    for (uuid, events) in files {
+        let writer = state.add_writer(*uuid);
+        for event in *events {
+            state.fold(writer, event).unwrap();
+        }
+    }
+    state
+}
+
+fn output(dataset: u32, path: &str) -> DatasetOutput {
+    let record = FileRecord {
+        path: path.into(),
+        formatter: "F".into(),
+        storage_class: "S".into(),
+        component: None,
+        checksum: None,
+        file_size: 1,
+    };
+    DatasetOutput { dataset: DatasetIx(dataset), records: vec![record] }
+}
+
+fn started(quantum: u32, attempt: u32) -> Event {
+    Event::QuantumStarted { time: Timestamp(0), quantum: QuantumIx(quantum), attempt }
+}
+
+fn ended(quantum: u32, attempt: u32, end: QuantumEnd, outputs: &[DatasetOutput]) -> Event {
+    Event::QuantumFinished {
+        quantum: QuantumIx(quantum),
+        attempt,
+        started: Timestamp(0),
+        ended: Timestamp(1),
+        outcome: QuantumOutcome { outputs: outputs.to_vec(), ..QuantumOutcome::bare(end) },
+    }
+}
+
+fn fold_one(events: &[Event]) -> JournalState {
+    folded(&[(Uuid::nil(), events)])
+}
+
+#[test]
+fn outputs_are_those_of_the_attempt_that_counts() {
+    let first = ended(0, 0, QuantumEnd::Failed, &[output(1, "log"), output(2, "partial")]);
+    let second = ended(0, 1, QuantumEnd::Succeeded, &[output(1, "log"), output(3, "whole")]);
+    for events in [[first.clone(), second.clone()], [second, first]] {
+        let state = fold_one(&events);
+        assert_eq!(state.progress(QuantumIx(0)), QuantumProgress::Ended(QuantumEnd::Succeeded));
+        let written: Vec<bool> =
+            (0..4).map(|dataset| state.is_written(DatasetIx(dataset))).collect();
+        assert_eq!(written, [false, true, false, true]);
+        assert_eq!(state.records(DatasetIx(3)).next().unwrap().path, "whole");
+        assert_eq!(state.records(DatasetIx(2)).len(), 0);
+        assert_eq!(state.next_attempt(QuantumIx(0)), 2);
+    }
+}
+
+#[test]
+fn a_start_without_an_end_is_in_flight() {
+    let state = fold_one(&[started(0, 0)]);
+    assert_eq!(state.progress(QuantumIx(0)), QuantumProgress::InFlight);
+    let state = fold_one(&[ended(0, 0, QuantumEnd::Failed, &[]), started(0, 1)]);
+    assert_eq!(state.progress(QuantumIx(0)), QuantumProgress::InFlight);
+    assert_eq!(state.next_attempt(QuantumIx(0)), 2);
+}
+
+#[test]
+fn a_cause_that_succeeds_later_blocks_nothing() {
+    let cause = QuantumIx(0);
+    let blocked = Event::QuantaBlocked { time: Timestamp(1), cause, quanta: vec![QuantumIx(1)] };
+    let mut events = vec![ended(0, 0, QuantumEnd::Failed, &[]), blocked];
+    let state = fold_one(&events);
+    assert_eq!(state.progress(QuantumIx(1)), QuantumProgress::Blocked { cause });
+    events.push(ended(0, 1, QuantumEnd::Succeeded, &[]));
+    assert_eq!(fold_one(&events).progress(QuantumIx(1)), QuantumProgress::NotStarted);
+}
+
+#[test]
+fn a_denied_claim_makes_its_quantum_run_again() {
+    let init = Event::InitOutputsWritten { time: Timestamp(0), outputs: vec![output(0, "schema")] };
+    let mut state = fold_one(&[
+        init,
+        started(0, 0),
+        ended(0, 0, QuantumEnd::Succeeded, &[output(1, "a"), output(2, "lost")]),
+        ended(1, 0, QuantumEnd::Succeeded, &[output(3, "lost")]),
+    ]);
+    state.unproven = vec![UnprovenClaim::Init(DatasetIx(0)), UnprovenClaim::Quantum(QuantumIx(0))];
+    assert_eq!(state.verify(|record| record.path != "lost"), 1);
+    assert_eq!(state.progress(QuantumIx(0)), QuantumProgress::InFlight);
+    assert!(!state.is_written(DatasetIx(1)), "not even what is there, as it is replaced");
+    assert!(state.is_written(DatasetIx(0)));
+    assert!(state.progress(QuantumIx(1)).is_success(), "proven claims are not looked at");
+}
+
+#[test]
+fn positions_outside_the_graph_are_refused() {
+    let mut state = JournalState::new(1, 1);
+    let writer = state.add_writer(Uuid::nil());
+    assert!(state.fold(writer, &started(1, 0)).unwrap_err().contains("quantum 1"));
+    let event = ended(0, 0, QuantumEnd::Succeeded, &[output(1, "x")]);
+    assert!(state.fold(writer, &event).unwrap_err().contains("dataset 1"));
+}
+
+/// All that a state tells, in a form that does not depend on the order of folding.
+fn told(state: &JournalState) -> Vec<String> {
+    let quanta = (0..N_QUANTA).map(QuantumIx).map(|quantum| {
+        let progress = match state.progress(quantum) {
+            // Of several causes one is remembered, no matter which.
+            QuantumProgress::Blocked { .. } => "blocked".to_owned(),
+            progress => format!("{progress:?}"),
+        };
+        format!("{progress} {:?} {}", state.finished(quantum), state.next_attempt(quantum))
+    });
+    quanta.collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_order_of_files_does_not_matter(
+        first in vec(event(), 0..20),
+        second in vec(event(), 0..20),
+    ) {
+        let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        // Without blocking, because of several causes only one is remembered.
+        let keep = |events: Vec<Event>| -> Vec<Event> {
+            events.into_iter().filter(|e| !matches!(e, Event::QuantaBlocked { .. })).collect()
+        };
+        let (first, second) = (keep(first), keep(second));
+        let forward = folded(&[(a, &first), (b, &second)]);
+        let backward = folded(&[(b, &second), (a, &first)]);
+        prop_assert_eq!(told(&forward), told(&backward));
+    }
+}
