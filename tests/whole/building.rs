@@ -1,8 +1,8 @@
 //! Graphs are those of the real builder.
 
 use crate::kit::{
-    DEFAULTS, Scratch, WHERE, command, json, other_release, pipeline, qbb, release, script,
-    succeeded,
+    DEFAULTS, RELEASED, Scratch, WHERE, command, json, other_release, pipeline, qbb, release,
+    script, succeeded,
 };
 
 /// One thing to build.
@@ -48,14 +48,13 @@ fn inputs_found_in_tagged_and_calibration_collections() {
 #[test]
 fn a_personal_pipeline_over_released_products_in_several_runs() {
     for release in [release(), other_release()] {
-        compare(&Case { release, pipeline: "user", inputs: "releases/QR1", query: WHERE });
+        compare(&Case { release, pipeline: "user", inputs: RELEASED, query: WHERE });
     }
 }
 
 #[test]
 fn restricted_data_ids() {
-    for restriction in ["detector IN (0..3)", "band = 'r' OR band = 'g'", "patch > 1 AND tract = 0"]
-    {
+    for restriction in ["detector IN (0..3)", "band = 'r' OR band = 'g'", "patch > 1"] {
         let query = format!("{WHERE} AND ({restriction})");
         let release = release();
         compare(&Case { release, pipeline: "data_release", inputs: DEFAULTS, query: &query });
@@ -110,7 +109,7 @@ fn a_summary_for_people_and_for_programs() {
     let repository = release().display().to_string();
     let pipeline = pipeline("user");
     let mut arguments = vec!["graph", "build", "-b", &repository, "-p", &pipeline, "-q", &graph];
-    arguments.extend(["-i", "releases/QR1", "-d", WHERE, "--output-run", "u/test/run1"]);
+    arguments.extend(["-i", RELEASED, "-d", WHERE, "--output-run", "u/test/run1"]);
     qbb(&arguments);
     let text = qbb(&["graph", "show", &graph]);
     assert!(text.contains("u/test/run1") && text.contains("quanta"), "{text}");

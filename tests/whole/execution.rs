@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use crate::kit::{
-    Prepared, Scratch, WHERE, command, copy_tree, json, kit, pipeline, python, qbb, release,
-    script, succeeded,
+    Prepared, RELEASED, Scratch, WHERE, command, copy_tree, json, kit, pipeline, python, qbb,
+    release, script, succeeded,
 };
 
 /// The whole path with the release's database gone after `prepare`, into a fresh repository with a
@@ -38,7 +38,7 @@ fn graphs_are_exchanged_with_the_middleware() {
     let pipeline = pipeline("user");
     let (ours, real) = (scratch.path("ours.qg"), scratch.path("real.qg"));
     let (by_stock, by_qbb) = (scratch.path("by-stock"), scratch.path("by-qbb"));
-    let (inputs, run) = ("releases/QR1", "u/test/run1");
+    let (inputs, run) = (RELEASED, "u/test/run1");
     qbb(&[
         "graph",
         "build",

@@ -7,6 +7,7 @@ mod demo;
 mod execution;
 mod kit;
 mod programs;
+mod python;
 mod repository;
 mod resuming;
 mod wrong_input;

@@ -1,0 +1,16 @@
+//! The Python package's own tests, in the environment with the pinned middleware.
+
+use std::process::Command;
+
+use crate::kit::{python, root};
+
+#[test]
+fn worker_and_exporter() {
+    let output = Command::new(python())
+        .args(["-m", "unittest", "discover", "-s", "tests", "-t", "."])
+        .current_dir(root().join("python"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("\nOK"), "{text}");
+}
