@@ -11,7 +11,6 @@ use std::cell::{Cell, RefCell};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use qbb_datastore::RepositoryConfig;
 use qbb_executor::{
@@ -19,7 +18,8 @@ use qbb_executor::{
 };
 use qbb_submit_dirs::SubmitDirectory;
 use support::{
-    DEFAULTS, Measured, Report, Result, Runs, Setting, Unit, WHERE, alternate, measure, utf8,
+    DEFAULTS, Measured, Report, Result, Runs, Setting, Unit, WHERE, alternate, measure,
+    measure_inside, utf8,
 };
 
 /// Three tasks, each of which waits for the one before.
@@ -74,10 +74,13 @@ fn compare(setting: &Setting, report: &mut Report) -> Result<()> {
     )?;
     let n_quanta = bench.n_quanta.get() as f64;
     report.note(&format!("{n_quanta} quanta, {} files", bench.written.borrow().len()));
-    let per = |runs: Runs| runs.wall().per(n_quanta);
-    let (one, two, floor) = (per(one), per(two), per(floor));
-    report.compare_with_floor("a quantum, `-j 1`: wall", Unit::Seconds, &one, &floor);
-    report.compare_with_floor("a quantum, `-j 2`: wall", Unit::Seconds, &two, &floor);
+    let (wall, cpu) =
+        (|runs: &Runs| runs.wall().per(n_quanta), |runs: &Runs| runs.cpu().per(n_quanta));
+    for (what, runs) in [("a quantum, `-j 1`", &one), ("a quantum, `-j 2`", &two)] {
+        let (seconds, wall_of) = (Unit::Seconds, format!("{what}: wall"));
+        report.compare_with_floor(&wall_of, seconds, &wall(runs), &wall(&floor));
+        report.compare_with_floor(&format!("{what}: CPU"), seconds, &cpu(runs), &cpu(&floor));
+    }
     Ok(())
 }
 
@@ -115,9 +118,18 @@ impl<'a> Bench<'a> {
         prepare.args(["-i", DEFAULTS, "-d", WHERE, "--output-run", "u/bench/run"]);
         measure(prepare.arg("--personal").arg(&personal).arg("--submit-dir").arg(&submit))?;
 
-        let start = Instant::now();
-        let directory = SubmitDirectory::open(utf8(&submit)?)?;
-        let repository = RepositoryConfig::open(utf8(&personal)?.as_str())?;
+        self.sync()?;
+        let measured = measure_inside(|| self.execute(&personal, &submit, jobs))?;
+        let mut files = Vec::new();
+        collect_files(&personal, &personal.join("u"), &mut files)?;
+        self.written.replace(files);
+        fs_err::remove_dir_all(&personal)?;
+        Ok(measured)
+    }
+
+    fn execute(&self, personal: &Path, submit: &Path, jobs: usize) -> Result<()> {
+        let directory = SubmitDirectory::open(utf8(submit)?)?;
+        let repository = RepositoryConfig::open(utf8(personal)?.as_str())?;
         let report = qbb_executor::run(&RunRequest {
             graph: Arc::new(qbb_graph::open(&directory.graph())?),
             repository: &repository,
@@ -130,41 +142,38 @@ impl<'a> Bench<'a> {
             cancel: Cancel::default(),
             progress: &Silent,
         })?;
-        let wall = start.elapsed().as_secs_f64();
-        if !report.is_complete() {
-            return Err(format!("{:?}", report.failures).into());
-        }
         self.n_quanta.set(report.executed);
-        let mut files = Vec::new();
-        collect_files(&personal, &personal.join("u"), &mut files)?;
-        self.written.replace(files);
-        fs_err::remove_dir_all(&personal)?;
-        Ok(measured(wall))
+        match report.is_complete() {
+            true => Ok(()),
+            false => Err(format!("{:?}", report.failures).into()),
+        }
     }
 
     /// Writes the files of the last run once more, somewhere else.
     fn write_files(&self) -> Result<Measured> {
         let root = self.fresh("floor");
-        let start = Instant::now();
-        for (path, content) in self.written.borrow().iter() {
-            let place = root.join(path);
-            let beside = place.with_extension("tmp");
-            // Nearly always the folder is there, so it is not looked for first.
-            if fs_err::write(&beside, content).is_err() {
-                fs_err::create_dir_all(place.parent().ok_or("a file without folder")?)?;
-                fs_err::write(&beside, content)?;
+        self.sync()?;
+        let measured = measure_inside(|| {
+            for (path, content) in self.written.borrow().iter() {
+                let place = root.join(path);
+                let beside = place.with_extension("tmp");
+                // Nearly always the folder is there, so it is not looked for first.
+                if fs_err::write(&beside, content).is_err() {
+                    fs_err::create_dir_all(place.parent().ok_or("a file without folder")?)?;
+                    fs_err::write(&beside, content)?;
+                }
+                fs_err::rename(&beside, &place)?;
             }
-            fs_err::rename(&beside, &place)?;
-        }
-        rustix::fs::syncfs(fs_err::File::open(&root)?)?;
-        let wall = start.elapsed().as_secs_f64();
+            self.sync()
+        })?;
         fs_err::remove_dir_all(&root)?;
-        Ok(measured(wall))
+        Ok(measured)
     }
-}
 
-fn measured(wall: f64) -> Measured {
-    Measured { wall, cpu: f64::NAN, peak: f64::NAN, output: String::new() }
+    /// Writes all that waits to be written to the disk, so that the next measurement does not.
+    fn sync(&self) -> Result<()> {
+        Ok(rustix::fs::syncfs(fs_err::File::open(&self.setting.release)?)?)
+    }
 }
 
 fn functions() -> FunctionRegistry {

@@ -52,7 +52,8 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     report.compare("the whole `-j 1` run: wall", seconds, &ours.wall(), &stock.wall());
     report.compare("peak memory of it", Unit::Mebibytes, &ours.peak(), &stock.peak());
     let in_processes = stock_two.wall().per(QUANTA_IN_PROCESSES as f64);
-    report.compare("a quantum of a `-j 2` run: wall", seconds, &per(&ours_two), &in_processes);
+    let what = format!("a quantum of a `-j 2` run, peer of {QUANTA_IN_PROCESSES} quanta: wall");
+    report.compare(&what, seconds, &per(&ours_two), &in_processes);
     let what = "a quantum of a whole `-j 1` run, peer as a job of its own";
     report.compare(&format!("{what}: wall"), seconds, &per(&ours), &job.wall());
     report.compare(&format!("{what}: CPU"), seconds, &ours.cpu().per(n_quanta), &job.cpu());

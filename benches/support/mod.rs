@@ -5,7 +5,7 @@ mod report;
 mod samples;
 mod setting;
 
-pub use process::{Measured, Runs, alternate, measure};
+pub use process::{Measured, Runs, alternate, measure, measure_inside};
 pub use report::Report;
 pub use samples::{Samples, Unit};
 pub use setting::{DEFAULTS, Setting, WHERE, pipeline, utf8};

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::Result;
 use super::samples::Samples;
 
-/// A process that has ended well.
+/// A process, or an operation inside of this one, that has ended well.
 #[derive(Debug)]
 pub struct Measured {
     /// Wall-clock time, seconds.
@@ -60,6 +60,26 @@ pub fn measure(command: &mut Command) -> Result<Measured> {
         peak: usage.ru_maxrss as f64 / 1024.0,
         output: text(&mut out)?,
     })
+}
+
+/// Measures an operation inside of this process, as far as that can be done: without its memory.
+pub fn measure_inside(operation: impl FnOnce() -> Result<()>) -> Result<Measured> {
+    let (start, before) = (Instant::now(), own_cpu()?);
+    operation()?;
+    let (wall, cpu) = (start.elapsed().as_secs_f64(), own_cpu()? - before);
+    Ok(Measured { wall, cpu, peak: f64::NAN, output: String::new() })
+}
+
+/// User and system time of all threads of this process, seconds.
+fn own_cpu() -> Result<f64> {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the pointer is valid for writes of its type during the call.
+    if unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) } < 0 {
+        return Err(std::io::Error::last_os_error().into());
+    }
+    // SAFETY: all-zero bytes are a valid `rusage`.
+    let usage = unsafe { usage.assume_init() };
+    Ok(seconds(usage.ru_utime) + seconds(usage.ru_stime))
 }
 
 /// Waits for a child and returns what it used.
