@@ -8,7 +8,8 @@ use crate::expansion::RecordSelection;
 use crate::model::{QuantumGraph, QuantumIx};
 
 impl QuantumGraph {
-    /// The `dimension_data` member: all dimension records.
+    /// The `dimension_data` member: all dimension records. Elements that were asked for without
+    /// any record being found are there with an empty list, as the middleware's builder has them.
     pub fn all_dimension_data_json(&self) -> Vec<u8> {
         self.write_dimension_data(
             (self.dimension_records.iter()).map(|table| (table, 0..table.len() as u32)),
@@ -39,9 +40,6 @@ impl QuantumGraph {
         let mut out = vec![b'{'];
         let mut first = true;
         for (table, rows) in tables {
-            if rows.len() == 0 {
-                continue;
-            }
             json::key(&mut out, &mut first, &self.universe().element(table.element).name);
             json::list(&mut out, rows, |out, row| self.write_dimension_record(table, row, out));
         }
