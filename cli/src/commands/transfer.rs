@@ -1,5 +1,6 @@
 //! `qbb transfer`.
 
+use qbb::QuantumBackedButler;
 use qbb_datastore::RepositoryConfig;
 use qbb_transfer::{TransferOptions, TransferReport, transfer};
 
@@ -9,9 +10,19 @@ use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
 
 /// Puts the outputs of a submit directory into its personal repository.
 pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
-    let opened = OpenedRun::open(&arguments.submit_dir)?;
-    let place = &opened.directory.submission().personal;
-    let mut personal = qbb_registry::open_writer(&RepositoryConfig::open(place.as_str())?)?;
+    let mut opened = OpenedRun::open(&arguments.submit_dir)?;
+    let place = opened.directory.submission().personal.clone();
+    let config = RepositoryConfig::open(place.as_str())?;
+    let mut personal = qbb_registry::open_writer(&config)?;
+    if let Some(root) = config.datastore.local_root() {
+        // What a crash of the machine took back must not be registered.
+        let lost = opened.journal.verify(|record| QuantumBackedButler::file_matches(&root, record));
+        if lost != 0 {
+            terminal.note(&format!(
+                "{lost} recorded results are not on disk, as after a crash; run again to make them"
+            ));
+        }
+    }
     let bars = ProgressBars::new(terminal);
     bars.stage("transferring");
     let options =
