@@ -26,17 +26,21 @@ pub struct CreateArguments {
     pub from: String,
 }
 
+/// Arguments of `qbb graph build`.
+#[derive(Debug, Args)]
+pub struct GraphBuildArguments {
+    #[command(flatten)]
+    pub build: BuildArguments,
+    /// File to write; `.qg` is the middleware's format, `.qbb` the native one.
+    #[arg(short = 'q', long, value_name = "FILE")]
+    pub save_qgraph: Utf8PathBuf,
+}
+
 /// Commands on quantum graphs.
 #[derive(Debug, Subcommand)]
 pub enum GraphCommand {
     /// Build a graph file.
-    Build {
-        #[command(flatten)]
-        build: BuildArguments,
-        /// File to write; `.qg` is the middleware's format, `.qbb` the native one.
-        #[arg(short = 'q', long, value_name = "FILE")]
-        save_qgraph: Utf8PathBuf,
-    },
+    Build(Box<GraphBuildArguments>),
     /// Show what is in a graph.
     Show {
         /// Graph file or submit directory.

@@ -15,7 +15,9 @@ use crate::output::{ExitCode, Failure, Terminal, table};
 /// Does what a graph command says.
 pub fn execute(command: GraphCommand, terminal: Terminal) -> Result<ExitCode, Failure> {
     match command {
-        GraphCommand::Build { build, save_qgraph } => build_file(&build, &save_qgraph, terminal),
+        GraphCommand::Build(arguments) => {
+            build_file(&arguments.build, &arguments.save_qgraph, terminal)
+        }
         GraphCommand::Show { graph, task } => show(&graph, task.as_deref(), terminal),
         GraphCommand::Convert { graph, output, record_paths } => {
             let format = FileFormat::of(&output)?;
