@@ -137,6 +137,20 @@ fn an_output_root_that_cannot_be_written() {
 }
 
 #[test]
+fn a_personal_repository_with_another_universe() {
+    let scratch = Scratch::new();
+    let (demo, submit) = (scratch.path("demo"), scratch.path("submit"));
+    qbb(&["demo", &demo, "--quiet"]);
+    let repository = release().display().to_string();
+    let pipeline = pipeline("user");
+    let mut prepare = vec!["prepare", "-b", &repository, "-p", &pipeline, "-i", RELEASED];
+    let personal = format!("{demo}/personal");
+    prepare.extend(["-d", WHERE, "-o", "u/me", "--personal", &personal, "--submit-dir", &submit]);
+    contains(&qbb_fails(3, &prepare), &["qbb_demo version 1", "daf_butler version 8"]);
+    assert!(!std::path::Path::new(&submit).exists());
+}
+
+#[test]
 fn wrong_arguments_are_told_from_wrong_input() {
     qbb_fails(2, &["graph", "build"]);
     qbb_fails(2, &["frobnicate"]);

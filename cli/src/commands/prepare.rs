@@ -26,6 +26,7 @@ pub fn execute(arguments: &PrepareArguments, terminal: Terminal) -> Result<ExitC
     // What would be refused after a long build is looked at before it.
     let personal = personal_root(&arguments.personal)?;
     SubmitDirectory::check_free(&arguments.submit_dir)?;
+    check_universes(&arguments.build.butler_config, &arguments.personal)?;
     let Built { build, pipeline } = build(&arguments.build, terminal)?;
     let graph = &build.graph;
     let mut submission =
@@ -59,6 +60,25 @@ fn personal_root(place: &str) -> Result<Utf8PathBuf, Failure> {
     config.root().ok_or_else(|| {
         Failure::input(format!("the personal repository {place} is not a local folder"))
     })
+}
+
+/// Outputs can only be registered where the dimensions are those of the release.
+fn check_universes(release: &str, personal: &str) -> Result<(), Failure> {
+    let open = |place| -> Result<_, Failure> {
+        Ok(qbb_registry::open_reader(&RepositoryConfig::open(place)?)?)
+    };
+    let (release_registry, personal_registry) = (open(release)?, open(personal)?);
+    let (theirs, ours) = (release_registry.universe(), personal_registry.universe());
+    if theirs == ours {
+        return Ok(());
+    }
+    let text = |u: &qbb_dimensions::Universe| format!("{} version {}", u.namespace(), u.version());
+    Err(Failure::input(format!(
+        "{personal} has dimension universe {}, but {release} has {}",
+        text(ours),
+        text(theirs)
+    ))
+    .with_hint(format!("make a repository for it with `qbb create REPO --from {release}`")))
 }
 
 fn options(arguments: &PrepareArguments) -> std::collections::BTreeMap<String, serde_json::Value> {
