@@ -2,6 +2,7 @@
 //!
 //! The first test to need it installs the pinned middleware under `target/`; see `tests/kit`.
 
+mod book;
 mod building;
 mod demo;
 mod execution;
