@@ -141,15 +141,6 @@ impl ArtifactUri {
         self.fragment()?.strip_prefix("zip-path=").map(unquote)
     }
 
-    /// The URI without its fragment.
-    pub fn without_fragment(&self) -> Self {
-        Self {
-            text: self.text[..self.fragment_at].to_owned(),
-            path_at: self.path_at,
-            fragment_at: self.fragment_at,
-        }
-    }
-
     /// Whether the path ends in `/`.
     pub fn is_folder(&self) -> bool {
         self.path().ends_with('/')

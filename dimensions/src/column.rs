@@ -39,14 +39,6 @@ impl<T: AnyBitPattern + NoUninit> Column<T> {
     pub fn as_bytes(&self) -> &[u8] {
         bytemuck::cast_slice(self)
     }
-
-    /// The values, copied out if they were shared.
-    pub fn into_vec(self) -> Vec<T> {
-        match self.0 {
-            Inner::Owned(values) => values,
-            Inner::Shared { .. } => self.to_vec(),
-        }
-    }
 }
 
 impl<T: AnyBitPattern + NoUninit> Deref for Column<T> {

@@ -143,17 +143,6 @@ impl DataIdIndex {
         Self { group, columns, len: 0, rows: HashTable::new() }
     }
 
-    /// Indexes the rows of a table. Of rows with the same required values the first one counts.
-    pub fn of_table(table: &DataIdTable) -> Self {
-        let mut index = Self::new(table.group.clone());
-        index.columns = table.columns.iter().map(|column| column.to_vec()).collect();
-        index.len = table.len;
-        for row in 0..table.len as u32 {
-            index.add_row(row);
-        }
-        index
-    }
-
     fn add_row(&mut self, row: u32) -> u32 {
         let required = self.group.required().len();
         let columns = &self.columns[..required];

@@ -6,11 +6,11 @@
 //!   pipeline.json    the exported pipeline, or pipeline.yaml, the native one
 //!   graph.qbb        the quantum graph
 //!   journal/         what happened, one file for each process that ran quanta
-//!   jobs/            one folder for each process that ran quanta
 //!   logs/            what the Python workers said
 //! ```
 //!
-//! Everything inside is found relative to the directory, so it can be moved or copied whole.
+//! Everything inside is found relative to the directory, so it can be moved or copied whole; the
+//! personal repository and the input files are named absolutely and must stay.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -96,7 +96,7 @@ impl SubmitDirectory {
             }
         })?;
         let mut directory = Self { root: path, submission };
-        for folder in [directory.journal(), directory.jobs(), directory.logs()] {
+        for folder in [directory.journal(), directory.logs()] {
             fs_err::create_dir(&folder).map_err(io(&folder, "created"))?;
         }
         fill(&directory)?;
@@ -173,11 +173,6 @@ impl SubmitDirectory {
         self.root.join("journal")
     }
 
-    /// The folder of jobs.
-    pub fn jobs(&self) -> Utf8PathBuf {
-        self.root.join("jobs")
-    }
-
     /// The folder of the workers' logs.
     pub fn logs(&self) -> Utf8PathBuf {
         self.root.join("logs")
@@ -236,6 +231,11 @@ mod tests {
         let opened = SubmitDirectory::open(&root).unwrap();
         assert_eq!(opened.submission(), made.submission());
         assert!(opened.journal().is_dir());
+
+        let moved = path.join("moved");
+        fs_err::rename(&root, &moved).unwrap();
+        let opened = SubmitDirectory::open(&moved).unwrap();
+        assert_eq!(fs_err::read(opened.graph()).unwrap(), b"graph");
     }
 
     #[test]

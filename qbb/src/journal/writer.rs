@@ -129,14 +129,6 @@ impl JournalWriter {
         file.sync_data().map_err(JournalError::io("sync", &self.path))
     }
 
-    /// Removes the file, for a run that gave up before it did anything.
-    ///
-    /// # Errors
-    /// If the file cannot be removed.
-    pub fn discard(self) -> Result<(), JournalError> {
-        fs_err::remove_file(&self.path).map_err(JournalError::io("remove", &self.path))
-    }
-
     fn lock(&self) -> MutexGuard<'_, WriterState> {
         // A panic while the lock was held leaves the state usable: `end` moves only after a write.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
