@@ -1,65 +1,8 @@
-//! Graphs are those of the real builder.
+//! Building and converting graphs by hand; `agreement` compares them with the real builder's.
 
 use crate::kit::{
-    DEFAULTS, RELEASED, Scratch, WHERE, command, json, other_release, pipeline, qbb, release,
-    script, succeeded,
+    DEFAULTS, RELEASED, Scratch, WHERE, command, json, pipeline, qbb, release, script, succeeded,
 };
-
-/// One thing to build.
-struct Case<'a> {
-    release: &'a std::path::Path,
-    pipeline: &'a str,
-    inputs: &'a str,
-    query: &'a str,
-}
-
-/// Builds with both builders and lets the kit compare every quantum, dataset, edge and record.
-fn compare(case: &Case<'_>) {
-    let scratch = Scratch::new();
-    let (real, ours) = (scratch.path("real.qg"), scratch.path("ours.qg"));
-    let repository = case.release.display().to_string();
-    let pipeline = pipeline(case.pipeline);
-    let run = ["--output", "u/test", "--output-run", "u/test/run1"];
-    let mut arguments = vec![repository.as_str(), &pipeline, &real, "--input", case.inputs];
-    arguments.extend(run);
-    arguments.extend(["--where", case.query]);
-    script("build_graph.py", &arguments);
-    let mut arguments = vec!["graph", "build", "-b", &repository, "-p", &pipeline];
-    arguments.extend(["-i", case.inputs, "-d", case.query, "-q", &ours]);
-    arguments.extend(run);
-    qbb(&arguments);
-    let verdict = script("compare_graphs.py", &[&real, &ours]);
-    assert!(verdict.contains("same: "), "{verdict}");
-}
-
-#[test]
-fn a_data_release_pipeline() {
-    for release in [release(), other_release()] {
-        compare(&Case { release, pipeline: "data_release", inputs: DEFAULTS, query: WHERE });
-    }
-}
-
-#[test]
-fn inputs_found_in_tagged_and_calibration_collections() {
-    let inputs = "QbbCam/defaults-good";
-    compare(&Case { release: release(), pipeline: "data_release", inputs, query: WHERE });
-}
-
-#[test]
-fn a_personal_pipeline_over_released_products_in_several_runs() {
-    for release in [release(), other_release()] {
-        compare(&Case { release, pipeline: "user", inputs: RELEASED, query: WHERE });
-    }
-}
-
-#[test]
-fn restricted_data_ids() {
-    for restriction in ["detector IN (0..3)", "band = 'r' OR band = 'g'", "patch > 1"] {
-        let query = format!("{WHERE} AND ({restriction})");
-        let release = release();
-        compare(&Case { release, pipeline: "data_release", inputs: DEFAULTS, query: &query });
-    }
-}
 
 /// An export is enough: no Python is needed where the graph is built.
 #[test]

@@ -50,19 +50,6 @@ pub fn release() -> &'static Path {
     })
 }
 
-/// A larger release with another seed and shape.
-pub fn other_release() -> &'static Path {
-    static RELEASE: OnceLock<PathBuf> = OnceLock::new();
-    RELEASE.get_or_init(|| {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("other-release");
-        let _ = fs_err::remove_dir_all(&path);
-        let shape = ["--seed", "7", "--visits", "16", "--detectors", "12", "--tracts", "3"];
-        let place = path.display().to_string();
-        script("make_release.py", &[&[place.as_str()], &shape[..]].concat());
-        path
-    })
-}
-
 /// Runs a script of the kit, which must succeed; returns what it printed.
 pub fn script(name: &str, arguments: &[&str]) -> String {
     succeeded(name, script_output(name, arguments))

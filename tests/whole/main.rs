@@ -2,6 +2,7 @@
 //!
 //! The first test to need it installs the pinned middleware under `target/`; see `tests/kit`.
 
+mod agreement;
 mod book;
 mod building;
 mod demo;

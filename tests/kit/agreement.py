@@ -1,0 +1,318 @@
+#!/usr/bin/env python3
+"""Compare `qbb graph build` with `pipetask qgraph`, case by case.
+
+    python agreement.py --qbb target/debug/qbb tests/agreement/pipelines.json
+
+Both commands get the same arguments; `pipetask` runs inside this process, so
+that what it imports is imported once.  Ours builds from exports that this
+process makes first, one for each distinct pipeline.  Every quantum, dataset,
+edge and record must be the same, or both must refuse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import functools
+import json
+import logging
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from agreement_cases import TOPICS, Case, Topic, load_topic
+from agreement_releases import Releases, pipetask
+from compare_graphs import compare
+from graph_consistency import inconsistencies
+from graph_lines import IDENTITY, GraphDescription, load_components
+from kit_support import KIT, KitError, canonical, make_parser, script_main
+
+ROOT = KIT.parents[1]
+TIME = re.compile(r"/\d{8}T\d{6}Z\b")
+"""The last part of the name of a run that is named after the time."""
+SECONDS = 300
+"""A build of ours that takes longer hangs."""
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What one builder made of a case."""
+
+    graph: Path
+    refused: str = ""
+    """Why there is no graph."""
+    kind: str = ""
+    """Class of the real builder's exception; ours has none."""
+
+
+class Agreement:
+    """The comparison of one topic's cases.
+
+    Parameters
+    ----------
+    qbb : `str`
+        Our command.
+    releases : `Releases`
+        Where releases come from.
+    scratch : `Path`
+        Folder for exports and graphs.
+    """
+
+    def __init__(self, qbb: str, releases: Releases, scratch: Path):
+        self.qbb = qbb
+        self.releases = releases
+        self.scratch = scratch
+        self.exports: dict[str, str] = {}
+        self.commands: dict[str, list[str]] = {}
+
+    def run(self, cases: list[Case], limit: int) -> list[str]:
+        """Build and compare; returns a description of each case that is not right."""
+        watch = [time.perf_counter()]
+        wrong = []
+        places = {case.name: str(self.releases.path(case.release)) for case in cases}
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            watch.append(time.perf_counter())
+            ours: dict[str, Future[Outcome]] = {}
+            for number, case in enumerate(cases):
+                export = self.export(case)
+                graph = self.scratch / f"{number}-ours.qg"
+                ours[case.name] = pool.submit(
+                    self.build_ours, case, places[case.name], export, graph
+                )
+            watch.append(time.perf_counter())
+            for number, case in enumerate(cases):
+                theirs = self.build_real(
+                    case, places[case.name], self.scratch / f"{number}-real.qg"
+                )
+                found = judge(case, theirs, ours[case.name].result(), limit)
+                if found:
+                    wrong.append(self.describe(case, places[case.name], found))
+        watch.append(time.perf_counter())
+        laps = [f"{b - a:.1f} s" for a, b in zip(watch, watch[1:], strict=False)]
+        print("releases {}, exports {}, builds and comparisons {}".format(*laps))
+        return wrong
+
+    def export(self, case: Case) -> str:
+        """Return the export of a case's pipeline."""
+        key = canonical([case.pipeline_uri, case.overrides, case.select_tasks])
+        if key not in self.exports:
+            from qbb_worker.export import export_pipeline
+
+            document = export_pipeline(case.pipeline_uri, case.overrides, case.select_tasks)
+            path = self.scratch / f"pipeline-{len(self.exports)}.json"
+            path.write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
+            self.exports[key] = str(path)
+        return self.exports[key]
+
+    def build_ours(self, case: Case, repository: str, export: str, graph: Path) -> Outcome:
+        """Build a case with our command."""
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("DAF_BUTLER_REPOSITORY")
+        }
+        environment |= {
+            "NO_COLOR": "1",
+            "PYTHONPATH": os.pathsep.join([str(KIT), str(TOPICS)]),
+            # An export is enough where no Python code decides about quanta.
+            "QBB_PYTHON": sys.executable if case.python else "/nowhere/python",
+        }
+        words = [self.qbb, "graph", "build", *case.ours(repository, export), "-q", str(graph)]
+        self.commands[case.name] = words
+        try:
+            finished = subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                env=environment,
+                check=False,
+                timeout=SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            return Outcome(graph, refused=f"panicked: no end after {SECONDS} s")
+        if finished.returncode not in (0, 2, 3, 4):
+            return Outcome(graph, refused=f"panicked: {finished.returncode}: {finished.stderr}")
+        refused = finished.stderr.strip() or "without a word" if finished.returncode else ""
+        return Outcome(graph, refused=refused)
+
+    def build_real(self, case: Case, repository: str, graph: Path) -> Outcome:
+        """Build a case with the real builder."""
+        with binding(case.bind):
+            failure = pipetask("qgraph", [*case.real(repository), "-q", str(graph)])
+        if failure is None:
+            return Outcome(graph)
+        kind, text = type(failure).__name__, str(failure)
+        if text.startswith("QuantumGraph was empty"):
+            kind = "Empty"
+        return Outcome(graph, refused=text or kind, kind=kind)
+
+    def describe(self, case: Case, repository: str, found: list[str]) -> str:
+        """Describe what is wrong with a case, and how to see it again."""
+        real = ["pipetask", "qgraph", *case.real(repository), "-q", "real.qg"]
+        lines = [f"--- {case.name}", *found]
+        lines.append(f"  ours: {shlex.join(self.commands[case.name])}")
+        lines.append(f"  real: PYTHONPATH={KIT}:{TOPICS} {shlex.join(real)}")
+        if case.bind:
+            lines.append(f"        with bind={case.bind}")
+        return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def binding(bind: dict[str, Any]) -> Iterator[None]:
+    """Give the real builder values of identifiers, which its command cannot."""
+    from lsst.ctrl.mpexec.cli.script import qgraph as script
+
+    module: Any = sys.modules[script.__module__]
+    builder = module.AllDimensionsQuantumGraphBuilder
+    if bind:
+        module.AllDimensionsQuantumGraphBuilder = functools.partial(builder, bind=bind)
+    try:
+        yield
+    finally:
+        module.AllDimensionsQuantumGraphBuilder = builder
+
+
+def judge(case: Case, real: Outcome, ours: Outcome, limit: int) -> list[str]:
+    """Say what is not as expected about a case; nothing if all is well."""
+    if ours.refused.startswith("panicked") or "panicked at" in ours.refused:
+        return [f"  ours broke down: {ours.refused}"]
+    if refusal := case.refusal:
+        found = []
+        if not real.refused:
+            found.append("  the real builder does not refuse")
+        elif refusal.real and refusal.real != real.kind:
+            found.append(f"  the real builder refuses with {real.kind}: {real.refused[:300]}")
+        if not ours.refused:
+            found.append("  ours does not refuse")
+        elif refusal.error.casefold() not in ours.refused.casefold():
+            found.append(f"  ours does not say {refusal.error!r} but: {ours.refused}")
+        return found
+    found = compare_outcomes(case, real, ours, limit)
+    if case.known_difference:
+        return [] if found else [f"  no longer differs: {case.known_difference}"]
+    return found
+
+
+def compare_outcomes(case: Case, real: Outcome, ours: Outcome, limit: int) -> list[str]:
+    """Describe how two outcomes differ."""
+    if real.refused and ours.refused:
+        return [
+            f"  both refuse; real: {real.kind}: {real.refused[:500]}",
+            f"  ours: {ours.refused[:500]}",
+        ]
+    if real.refused:
+        return [f"  only the real builder refuses: {real.kind}: {real.refused[:1000]}"]
+    if ours.refused:
+        return [f"  only ours refuses: {ours.refused[:1000]}"]
+    (real_lines, real_flaws), (our_lines, our_flaws) = (
+        lines_of(outcome.graph, masked=case.output_run is None) for outcome in (real, ours)
+    )
+    found = [f"  ours contradicts itself: {flaw}" for flaw in our_flaws if flaw not in real_flaws]
+    for kind in IDENTITY:
+        here = compare(kind, real_lines[kind], our_lines[kind])
+        found += [f"  {kind}: {item}" for item in here[:limit]]
+        if len(here) > limit:
+            found.append(f"  {kind}: and {len(here) - limit} more")
+    n_quanta = len(real_lines["quantum"])
+    if case.quanta is not None and n_quanta != case.quanta:
+        found.append(f"  the graph has {n_quanta} quanta, not {case.quanta}")
+    return found
+
+
+def lines_of(graph: Path, masked: bool) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return a graph's lines by kind and by what they are about, and its contradictions."""
+    components = load_components(str(graph))
+    found: dict[str, dict[str, Any]] = {kind: {} for kind in IDENTITY}
+    for line in GraphDescription(components).lines():
+        text = canonical(line)
+        line = json.loads(TIME.sub("/TIME", text) if masked else text)
+        key = canonical([line[field] for field in IDENTITY[line["kind"]]])
+        while key in found[line["kind"]]:
+            key += " again"
+        found[line["kind"]][key] = line
+    return found, inconsistencies(str(graph), components)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the script."""
+    path = Path(args.topic)
+    if not path.exists():
+        path = TOPICS / f"{args.topic}.json"
+    topic = load_topic(path)
+    cases = [c for c in topic.cases if all(part in c.name for part in args.case)]
+    if not cases:
+        raise KitError(f"no case of {topic.name} has {args.case} in its name")
+    if args.list:
+        print("\n".join(case.name for case in cases))
+        return 0
+    kept = Path(args.scratch) if args.scratch else None
+    scratch = kept or Path(tempfile.mkdtemp(prefix="agreement-"))
+    scratch.mkdir(parents=True, exist_ok=True)
+    releases = Releases(Path(args.releases).resolve(), topic, args.database)
+    try:
+        wrong = Agreement(args.qbb, releases, scratch).run(cases, args.limit)
+    finally:
+        if kept is None:
+            shutil.rmtree(scratch, ignore_errors=True)
+    for text in wrong:
+        print(text)
+    print(verdict(topic, cases, len(wrong)))
+    return 1 if wrong else 0
+
+
+def verdict(topic: Topic, cases: list[Case], n_wrong: int) -> str:
+    """Return the last line of the report."""
+    refused = sum(1 for case in cases if case.refusal)
+    known = [case for case in cases if case.known_difference]
+    text = "".join(f"known difference: {c.name}: {c.known_difference}\n" for c in known)
+    text += f"{topic.name}: {len(cases)} cases, {refused} of them refusals, {n_wrong} wrong"
+    return text
+
+
+def main() -> None:
+    """Parse the command line and run the script."""
+    # The middleware reports what it refuses at length; what matters comes as an exception.
+    logging.disable(logging.CRITICAL)
+    sys.path[:0] = [str(TOPICS), str(ROOT / "python")]
+    parser = make_parser(__doc__)
+    parser.add_argument("topic", help="file of cases, or the name of one in tests/agreement")
+    parser.add_argument("--qbb", default=str(ROOT / "target/debug/qbb"), help="our command")
+    parser.add_argument(
+        "--case",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="only cases with this in their name; may be repeated",
+    )
+    parser.add_argument("--list", action="store_true", help="only print the names of the cases")
+    parser.add_argument(
+        "--limit", type=int, default=5, help="differences to print for each kind of line"
+    )
+    parser.add_argument("--scratch", help="folder to keep exports and graphs in")
+    parser.add_argument(
+        "--releases",
+        default=str(ROOT / "target/tmp/releases"),
+        help="folder in which releases are kept from run to run",
+    )
+    parser.add_argument(
+        "--database",
+        default=os.environ.get("QBB_AGREEMENT_DATABASE"),
+        metavar="URI",
+        help="PostgreSQL database for the registries, instead of SQLite",
+    )
+    script_main(run, parser)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+//! Graphs are those of the real builder: every file of cases in `tests/agreement` is a test.
+
+use std::collections::BTreeSet;
+
+use crate::kit::{root, script};
+
+/// Makes a test of each topic, and a list of them.
+macro_rules! topics {
+    ($($topic:ident),* $(,)?) => {
+        const TOPICS: &[&str] = &[$(stringify!($topic)),*];
+        $(#[test]
+        fn $topic() {
+            compare(stringify!($topic));
+        })*
+    };
+}
+
+topics! {
+    joins,
+    pipelines,
+    sphere,
+    where_language,
+}
+
+/// Builds all cases of a topic with both builders; the kit compares the graphs.
+fn compare(topic: &str) {
+    let file = root().join("tests/agreement").join(format!("{topic}.json"));
+    let releases = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("releases");
+    let verdict = script(
+        "agreement.py",
+        &[
+            &file.display().to_string(),
+            "--qbb",
+            env!("CARGO_BIN_EXE_qbb"),
+            "--releases",
+            &releases.display().to_string(),
+        ],
+    );
+    assert!(verdict.trim_end().ends_with(" 0 wrong"), "{verdict}");
+}
+
+#[test]
+fn every_file_of_cases_is_a_test() {
+    let folder = root().join("tests/agreement");
+    let files: BTreeSet<String> = (fs_err::read_dir(&folder).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let tests: BTreeSet<String> = TOPICS.iter().map(|&topic| topic.to_owned()).collect();
+    assert_eq!(files, tests);
+}
