@@ -198,7 +198,7 @@ fn used_keys(
                 keys.len() - 1
             }
         };
-        let layout = Layout::new(dictionary, group)?;
+        let layout = Layout::new(dictionary, group);
         let all = rows.keys(dictionary, &layout);
         keys[at].1.extend(all.into_iter().zip(used).filter(|(_, used)| **used).map(|(key, _)| key));
     }

@@ -77,6 +77,7 @@ impl Contents {
     ) -> Result<Self, BuildError> {
         let universe = &pipeline.universe;
         let mut dictionary = Dictionary::new(universe);
+        dictionary.row_limit = plan.row_limit;
         let mut reader = NarrowingReader::new(universe, plan);
         reader.read(snapshot, &mut dictionary.symbols)?;
         let (mut tables, restrictions) = (reader.tables, reader.restrictions);
@@ -84,7 +85,7 @@ impl Contents {
             if let Some(table) = tables.remove(element) {
                 let what = &universe.element(*element).name;
                 progress(Progress::Read { what, rows: table.len() });
-                dictionary.add_records(table)?;
+                dictionary.add_records(table);
             }
         }
         let mut overlaps: Vec<(ElementIx, OverlapRows)> = Vec::new();
@@ -189,13 +190,13 @@ fn searches(
     for (ix, rows) in read {
         let group = &pipeline.dataset_type(ix).dataset_type.dimensions;
         let search = match rows {
-            None => DatasetSearch::nothing(dictionary, group)?,
+            None => DatasetSearch::nothing(dictionary, group),
             Some((tags, tag_ranks, calibrations, calib_ranks)) => DatasetSearch::new(
                 dictionary,
                 group,
                 (tags, &tag_ranks),
                 calibrations.map(|rows| (rows, calib_ranks.as_slice())),
-            )?,
+            ),
         };
         searches.insert(ix, search);
     }
@@ -221,7 +222,7 @@ fn outputs(
         let symbols = &mut dictionary.symbols;
         let rows = snapshot.datasets(registered, catalog, &[run], &Filter::default(), symbols)?;
         let group = &node.dataset_type.dimensions;
-        let search = DatasetSearch::new(dictionary, group, (rows, &[0]), None)?;
+        let search = DatasetSearch::new(dictionary, group, (rows, &[0]), None);
         found.insert(DatasetTypeIx(at as u32), search);
     }
     Ok(found)

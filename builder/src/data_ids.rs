@@ -8,8 +8,9 @@ use rayon::prelude::*;
 
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
+use crate::key_index::KeyIndex;
 use crate::layout::Layout;
-use crate::relation::{KeyIndex, Relation};
+use crate::relation::Relation;
 
 /// Data IDs of one group, sorted by value.
 #[derive(Debug)]
@@ -65,10 +66,11 @@ fn finish(
     group: DimensionGroup,
     mut keys: Vec<u64>,
 ) -> Result<FinishedGroup, BuildError> {
-    let layout = Layout::new(dictionary, &group)?;
+    let layout = Layout::new(dictionary, &group);
     keys.sort_unstable();
     keys.dedup();
-    let relation = Relation::new(dictionary, group.clone(), layout.unpack(&keys), keys.len());
+    let relation =
+        Relation::new(dictionary, group.clone(), layout.unpack(dictionary, &keys), keys.len());
     let columns: Vec<Vec<i64>> =
         group.keys().iter().map(|&ix| relation.cells(dictionary, ix)).collect();
     // Ranks compare like values and fit all types.

@@ -4,9 +4,9 @@ use qbb_dimensions::{DimensionGroup, Timespan};
 use qbb_registry::{CalibrationRows, CollectionIx, DatasetRows};
 
 use crate::dictionary::Dictionary;
-use crate::error::BuildError;
+use crate::key_index::KeyGroups;
 use crate::layout::Layout;
-use crate::relation::{KeyGroups, Relation};
+use crate::relation::Relation;
 
 /// All datasets of a type in all collections that are searched, in search order for each data ID.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl DatasetSearch {
         group: &DimensionGroup,
         tags: (DatasetRows, &[u32]),
         calibrations: Option<(CalibrationRows, &[u32])>,
-    ) -> Result<Self, BuildError> {
+    ) -> Self {
         let (tags, tag_ranks) = tags;
         let (mut relation, origin) =
             Relation::of_cells(dictionary, group, &tags.keys, tags.id.len());
@@ -84,16 +84,13 @@ impl DatasetSearch {
             rank = permuted(&rank, &order);
             validity = permuted(&validity, &order);
         }
-        let layout = Layout::new(dictionary, group)?;
-        let groups = KeyGroups::new(&relation.keys(dictionary, &layout));
-        Ok(Self { relation, id, rank, run, validity, is_calibration, layout, groups })
+        let layout = Layout::new(dictionary, group);
+        let groups = KeyGroups::new(&relation.keys(dictionary, &layout), layout.total_bits());
+        Self { relation, id, rank, run, validity, is_calibration, layout, groups }
     }
 
     /// A search that finds nothing.
-    pub(crate) fn nothing(
-        dictionary: &Dictionary,
-        group: &DimensionGroup,
-    ) -> Result<Self, BuildError> {
+    pub(crate) fn nothing(dictionary: &Dictionary, group: &DimensionGroup) -> Self {
         Self::new(dictionary, group, (DatasetRows::default(), &[]), None)
     }
 
@@ -127,7 +124,7 @@ impl DatasetSearch {
     }
 
     /// The distinct data IDs of all rows.
-    pub(crate) fn data_ids(&self, dictionary: &Dictionary) -> Result<Relation, BuildError> {
+    pub(crate) fn data_ids(&self, dictionary: &Dictionary) -> Relation {
         self.relation.project(dictionary, &self.relation.group)
     }
 }

@@ -12,9 +12,9 @@ use qbb_dimensions::{
 };
 use rustc_hash::FxHashMap;
 
-use crate::error::BuildError;
-use crate::layout::Layout;
+use crate::layout::{KeyNumbers, Layout};
 use crate::relation::Relation;
+use crate::row_limit::RowLimit;
 
 /// No record, or no row.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -33,7 +33,6 @@ struct DimensionCodes {
 /// Records of a combination, found by the codes of the dimensions that it relates.
 #[derive(Debug)]
 struct CombinationRecords {
-    generators: Vec<ElementIx>,
     /// Codes of each record, by generator; rows that refer to unknown dimensions are left out.
     columns: Vec<Vec<u32>>,
     /// Row in the record table of each.
@@ -52,6 +51,9 @@ pub(crate) struct Dictionary {
     combinations: Vec<Option<CombinationRecords>>,
     records: Vec<Option<RecordTable>>,
     closures: Vec<DimensionGroup>,
+    /// Numbers that stand for parts of keys too long for 64 bits.
+    pub(crate) numbers: KeyNumbers,
+    pub(crate) row_limit: RowLimit,
 }
 
 impl Dictionary {
@@ -67,6 +69,8 @@ impl Dictionary {
             combinations: (0..n).map(|_| None).collect(),
             records: (0..n).map(|_| None).collect(),
             closures,
+            numbers: KeyNumbers::default(),
+            row_limit: RowLimit::default(),
         }
     }
 
@@ -137,11 +141,7 @@ impl Dictionary {
         code: impl Fn(ElementIx) -> Option<u32>,
     ) -> Option<u32> {
         let combination = self.combinations[element.index()].as_ref()?;
-        let mut key = 0;
-        for (&generator, &bits) in combination.generators.iter().zip(&combination.layout.bits) {
-            key = key << bits | u64::from(code(generator)?);
-        }
-        combination.index.get(&key).copied()
+        combination.index.get(&combination.layout.key(self, code)?).copied()
     }
 
     /// Data IDs of a combination's records, and the records' rows.
@@ -187,7 +187,7 @@ impl Dictionary {
 
     /// Adds an element's records, after those of all dimensions that it depends on. Records that
     /// refer to values left out earlier are left out too.
-    pub(crate) fn add_records(&mut self, table: RecordTable) -> Result<(), BuildError> {
+    pub(crate) fn add_records(&mut self, table: RecordTable) {
         let universe = self.universe.clone();
         let element = universe.element(table.element);
         // A view has the values of the column that it is a view of.
@@ -202,10 +202,9 @@ impl Dictionary {
         if element.is_dimension() {
             self.add_dimension(element, &table);
         } else {
-            self.add_combination(element, &table)?;
+            self.add_combination(element, &table);
         }
         self.records[element.ix.index()] = Some(table);
-        Ok(())
     }
 
     fn add_dimension(&mut self, element: &DimensionElement, table: &RecordTable) {
@@ -288,31 +287,28 @@ impl Dictionary {
         self.dimensions[element.ix.index()] = Some(codes);
     }
 
-    fn add_combination(
-        &mut self,
-        element: &DimensionElement,
-        table: &RecordTable,
-    ) -> Result<(), BuildError> {
-        let generators = self.generators(self.closure(element.ix));
-        let layout = Layout::new(self, self.closure(element.ix))?;
-        let mut coder = RowCoder::new(self, &element.required, &generators);
+    fn add_combination(&mut self, element: &DimensionElement, table: &RecordTable) {
+        let group = self.closure(element.ix).clone();
+        let layout = Layout::new(self, &group);
+        let generators = &layout.generators;
+        let mut coder = RowCoder::new(self, &element.required, generators);
         let mut columns = vec![Vec::with_capacity(table.len()); generators.len()];
-        let (mut record, mut index) = (Vec::with_capacity(table.len()), FxHashMap::default());
+        let mut record = Vec::with_capacity(table.len());
         let mut codes = Vec::new();
         for row in 0..table.len() {
             if !coder.codes(self, &table.keys, row, &mut codes) {
                 continue;
             }
-            let key = layout.pack(codes.iter().copied());
-            index.insert(key, row as u32);
             record.push(row as u32);
             for (column, &code) in columns.iter_mut().zip(&codes) {
                 column.push(code);
             }
         }
+        let relation = Relation::new(self, group, columns, record.len());
+        let index = relation.keys(self, &layout).into_iter().zip(record.iter().copied()).collect();
+        let columns = relation.columns;
         self.combinations[element.ix.index()] =
-            Some(CombinationRecords { generators, columns, record, index, layout });
-        Ok(())
+            Some(CombinationRecords { columns, record, index, layout });
     }
 }
 

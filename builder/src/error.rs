@@ -80,13 +80,20 @@ pub enum BuildError {
         /// Finest elements of the disconnected families.
         elements: String,
     },
-    /// More values than keys of joins can hold.
-    #[error("dimensions {group} have too many values for one join ({bits} bits of 64)")]
-    TooWide {
-        /// The dimensions.
-        group: String,
-        /// Bits that a key would take.
-        bits: u32,
+    /// A join has more rows than it may.
+    #[error(
+        "the join of {join} has more than {limit} rows ({rows} were counted); restrict {free} in the \
+         data query, add a dataset type to the dataset query constraint, or raise the limit of rows"
+    )]
+    TooManyRows {
+        /// What is joined.
+        join: String,
+        /// Rows that were counted before giving up.
+        rows: usize,
+        /// The most rows that are allowed.
+        limit: usize,
+        /// Dimensions whose values multiply each other.
+        free: String,
     },
     /// Several validity ranges match one quantum.
     #[error(

@@ -27,7 +27,7 @@ impl JoinTree {
         dictionary: &Dictionary,
         relations: Vec<Relation>,
     ) -> Result<Self, BuildError> {
-        let mut pending = absorb(dictionary, relations)?;
+        let mut pending = absorb(dictionary, relations);
         let mut bags: Vec<Relation> = Vec::new();
         let mut parent_group: Vec<Option<DimensionGroup>> = Vec::new();
         // An ear shares with the rest only what one other relation has too; relations are taken
@@ -43,7 +43,7 @@ impl JoinTree {
             pending.swap_remove(b);
             pending.swap_remove(a);
             pending.push(merged);
-            pending = absorb(dictionary, pending)?;
+            pending = absorb(dictionary, pending);
         }
         bags.extend(pending);
         parent_group.push(None);
@@ -56,24 +56,23 @@ impl JoinTree {
             })
             .collect();
         let mut tree = Self { bags, parent };
-        tree.reduce(dictionary)?;
+        tree.reduce(dictionary);
         Ok(tree)
     }
 
-    fn reduce(&mut self, dictionary: &Dictionary) -> Result<(), BuildError> {
+    fn reduce(&mut self, dictionary: &Dictionary) {
         for child in 0..self.bags.len() {
             if let Some(parent) = self.parent[child] {
                 let (before, after) = self.bags.split_at_mut(parent);
-                after[0].semijoin(dictionary, &before[child])?;
+                after[0].semijoin(dictionary, &before[child]);
             }
         }
         for child in (0..self.bags.len()).rev() {
             if let Some(parent) = self.parent[child] {
                 let (before, after) = self.bags.split_at_mut(parent);
-                before[child].semijoin(dictionary, &after[0])?;
+                before[child].semijoin(dictionary, &after[0]);
             }
         }
-        Ok(())
     }
 
     /// Whether the full join has no rows.
@@ -94,7 +93,7 @@ impl JoinTree {
     ) -> Result<Relation, BuildError> {
         let covering = self.bags.iter().filter(|bag| group.is_subset(&bag.group));
         if let Some(bag) = covering.min_by_key(|bag| bag.len) {
-            return bag.project(dictionary, group);
+            return Ok(bag.project(dictionary, group));
         }
         let mut bags: Vec<Option<Relation>> = self.bags.iter().cloned().map(Some).collect();
         let mut parent = self.parent.clone();
@@ -122,14 +121,14 @@ impl JoinTree {
             let Some(bag) = bags[leaf].take() else { break };
             let Some(other) = bags[neighbour].take() else { break };
             let kept = bag.group.intersection(&group.union(&other.group));
-            let part = bag.project(dictionary, &kept)?;
+            let part = bag.project(dictionary, &kept);
             bags[neighbour] = Some(other.join(dictionary, &part)?);
             cut(&mut parent, leaf);
         }
-        match bags.into_iter().flatten().next() {
+        Ok(match bags.into_iter().flatten().next() {
             Some(bag) => bag.project(dictionary, group),
-            None => Ok(Relation::new(dictionary, group.clone(), Vec::new(), 0)),
-        }
+            None => Relation::new(dictionary, group.clone(), Vec::new(), 0),
+        })
     }
 }
 
@@ -157,10 +156,7 @@ fn cut(parent: &mut [Option<usize>], bag: usize) {
 }
 
 /// Replaces each relation whose dimensions another one has by a semi-join with it.
-fn absorb(
-    dictionary: &Dictionary,
-    mut relations: Vec<Relation>,
-) -> Result<Vec<Relation>, BuildError> {
+fn absorb(dictionary: &Dictionary, mut relations: Vec<Relation>) -> Vec<Relation> {
     let mut at = 0;
     while at < relations.len() {
         let host = (0..relations.len())
@@ -171,10 +167,10 @@ fn absorb(
         };
         let absorbed = relations.remove(at);
         let host = if host > at { host - 1 } else { host };
-        relations[host].semijoin(dictionary, &absorbed)?;
+        relations[host].semijoin(dictionary, &absorbed);
         at = 0;
     }
-    Ok(relations)
+    relations
 }
 
 /// A relation that shares with all others only what one of them has, and what that is.
@@ -229,7 +225,7 @@ mod tests {
                 let row = row.as_array().unwrap();
                 table.push_json(row, &universe, &mut dictionary.symbols).unwrap();
             }
-            dictionary.add_records(table).unwrap();
+            dictionary.add_records(table);
         };
         let instruments = 0..INSTRUMENTS;
         add(
@@ -321,8 +317,11 @@ mod tests {
         fn projections_are_those_of_the_full_join(
             parts in prop::collection::vec((1u8..16, any::<u64>()), 1..6),
             target in 0u8..16,
+            key_bits in prop::sample::select(vec![u64::BITS, 0]),
         ) {
-            let dictionary = dictionary();
+            let mut dictionary = dictionary();
+            // With no bits to spare, every key of more than one dimension is numbered.
+            dictionary.numbers.key_bits = key_bits;
             let mut relations: Vec<Relation> =
                 parts.iter().map(|&(members, mask)| relation(&dictionary, members, mask)).collect();
             // Every dimension of the query is in some relation.

@@ -1,50 +1,163 @@
 //! Packing the codes of several dimensions into one key.
 
+use std::sync::Mutex;
+
 use qbb_dimensions::{DimensionGroup, ElementIx};
+use rustc_hash::FxHashMap;
 
 use crate::dictionary::Dictionary;
-use crate::error::BuildError;
+
+/// Bits of the number of a key's beginning.
+const NUMBER_BITS: u32 = u32::BITS;
 
 /// How codes of a group's generators are packed into 64 bits.
+///
+/// Where they do not fit, the beginnings of keys are numbered: a key is then the number of its
+/// beginning followed by the remaining codes. Numbers are given by the dictionary, so that keys of
+/// one layout can be compared wherever they come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) generators: Vec<ElementIx>,
     /// Bits of each generator's code.
-    pub(crate) bits: Vec<u32>,
+    bits: Vec<u32>,
+    /// Generators before which the key so far is replaced by its number, ascending.
+    numbered: Vec<usize>,
+    total_bits: u32,
 }
+
+/// Generators and bits of a part of a layout.
+type Beginning = Vec<(ElementIx, u32)>;
 
 impl Layout {
     /// The layout for the dictionary as it is now; values added later may not fit.
-    pub(crate) fn new(dictionary: &Dictionary, group: &DimensionGroup) -> Result<Self, BuildError> {
+    pub(crate) fn new(dictionary: &Dictionary, group: &DimensionGroup) -> Self {
         let generators = dictionary.generators(group);
         let bits: Vec<u32> = (generators.iter())
             .map(|&ix| usize::BITS - dictionary.len(ix).saturating_sub(1).leading_zeros())
             .collect();
-        let total = bits.iter().sum();
-        if total > u64::BITS - 1 {
-            return Err(BuildError::TooWide { group: group.to_string(), bits: total });
+        let mut numbered = Vec::new();
+        let mut total_bits = 0;
+        for (at, &bits) in bits.iter().enumerate() {
+            if at > 0 && total_bits + bits > dictionary.numbers.key_bits {
+                numbered.push(at);
+                total_bits = NUMBER_BITS;
+            }
+            total_bits += bits;
         }
-        Ok(Self { generators, bits })
+        Self { generators, bits, numbered, total_bits }
     }
 
     /// Bits of a whole key.
     pub(crate) fn total_bits(&self) -> u32 {
-        self.bits.iter().sum()
+        self.total_bits
     }
 
-    pub(crate) fn pack(&self, codes: impl Iterator<Item = u32>) -> u64 {
-        codes.zip(&self.bits).fold(0, |key, (code, &bits)| key << bits | u64::from(code))
+    /// Bits of each generator's code, and whether the key before it is replaced by its number.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (ElementIx, u32, Option<Beginning>)> + '_ {
+        (0..self.generators.len()).map(|at| {
+            let beginning = self.numbered.contains(&at).then(|| self.beginning(at));
+            (self.generators[at], self.bits[at], beginning)
+        })
+    }
+
+    fn beginning(&self, at: usize) -> Beginning {
+        self.generators[..at].iter().copied().zip(self.bits[..at].iter().copied()).collect()
+    }
+
+    /// The key of one row, given codes by generator; `None` if one has none.
+    pub(crate) fn key(
+        &self,
+        dictionary: &Dictionary,
+        code: impl Fn(ElementIx) -> Option<u32>,
+    ) -> Option<u64> {
+        let mut key = 0;
+        for (at, (&generator, &bits)) in self.generators.iter().zip(&self.bits).enumerate() {
+            if !self.numbered.is_empty() && self.numbered.contains(&at) {
+                dictionary.numbers.number(&self.beginning(at), std::slice::from_mut(&mut key));
+            }
+            key = key << bits | u64::from(code(generator)?);
+        }
+        Some(key)
     }
 
     /// Takes keys apart into one column for each generator.
-    pub(crate) fn unpack(&self, keys: &[u64]) -> Vec<Vec<u32>> {
-        let mut shift = self.total_bits();
-        (self.bits.iter())
-            .map(|&bits| {
-                shift -= bits;
-                let mask = (1u64 << bits) - 1;
-                keys.iter().map(|&key| (key >> shift & mask) as u32).collect()
-            })
-            .collect()
+    pub(crate) fn unpack(&self, dictionary: &Dictionary, keys: &[u64]) -> Vec<Vec<u32>> {
+        let mut columns: Vec<Vec<u32>> = vec![Vec::new(); self.bits.len()];
+        let mut beginnings: Vec<u64>;
+        let mut keys = keys;
+        let mut end = self.bits.len();
+        for &at in self.numbered.iter().rev() {
+            self.unpack_part(at..end, keys, &mut columns);
+            let shift: u32 = self.bits[at..end].iter().sum();
+            beginnings = keys.iter().map(|key| key.checked_shr(shift).unwrap_or(0)).collect();
+            dictionary.numbers.resolve(&self.beginning(at), &mut beginnings);
+            keys = &beginnings;
+            end = at;
+        }
+        self.unpack_part(0..end, keys, &mut columns);
+        columns
+    }
+
+    fn unpack_part(&self, part: std::ops::Range<usize>, keys: &[u64], columns: &mut [Vec<u32>]) {
+        let mut shift = 0;
+        for at in part.rev() {
+            let mask = (1u64 << self.bits[at]) - 1;
+            columns[at] = keys.iter().map(|&key| (key >> shift & mask) as u32).collect();
+            shift += self.bits[at];
+        }
+    }
+}
+
+/// Numbers of the beginnings of keys that do not fit 64 bits.
+#[derive(Debug)]
+pub(crate) struct KeyNumbers {
+    /// Longest key whose beginning is not numbered.
+    pub(crate) key_bits: u32,
+    known: Mutex<FxHashMap<Beginning, Numbers>>,
+}
+
+#[derive(Debug, Default)]
+struct Numbers {
+    number: FxHashMap<u64, u32>,
+    /// The beginning with each number.
+    key: Vec<u64>,
+}
+
+impl Default for KeyNumbers {
+    fn default() -> Self {
+        Self { key_bits: u64::BITS, known: Mutex::default() }
+    }
+}
+
+impl KeyNumbers {
+    fn with<T>(&self, beginning: &Beginning, act: impl FnOnce(&mut Numbers) -> T) -> T {
+        // Nothing panics between changes that belong together, so a poisoned lock is as good.
+        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(numbers) = known.get_mut(beginning) {
+            return act(numbers);
+        }
+        act(known.entry(beginning.clone()).or_default())
+    }
+
+    /// Replaces beginnings of keys by their numbers, given now to those that are new.
+    pub(crate) fn number(&self, beginning: &Beginning, keys: &mut [u64]) {
+        self.with(beginning, |numbers| {
+            for key in keys {
+                let next = numbers.key.len() as u32;
+                let number = *numbers.number.entry(*key).or_insert(next);
+                if number == next {
+                    numbers.key.push(*key);
+                }
+                *key = u64::from(number);
+            }
+        });
+    }
+
+    fn resolve(&self, beginning: &Beginning, keys: &mut [u64]) {
+        self.with(beginning, |numbers| {
+            for key in keys {
+                *key = numbers.key.get(*key as usize).copied().unwrap_or_default();
+            }
+        });
     }
 }

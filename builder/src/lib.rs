@@ -27,6 +27,7 @@ mod dimension_records;
 mod error;
 mod identifiers;
 mod join;
+mod key_index;
 mod layout;
 mod narrowing;
 mod plan;
@@ -36,6 +37,7 @@ mod records;
 mod relation;
 mod request;
 mod resolve;
+mod row_limit;
 mod skeleton;
 mod spatial;
 #[cfg(test)]
@@ -44,4 +46,6 @@ mod testing;
 pub use build::build;
 pub use diagnosis::{Diagnosis, DiagnosisStep};
 pub use error::BuildError;
-pub use request::{Build, BuildRequest, DatasetConstraint, Progress, TaskOutcome};
+pub use request::{
+    Build, BuildRequest, DEFAULT_MAX_ROWS, DatasetConstraint, Progress, TaskOutcome,
+};

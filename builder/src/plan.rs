@@ -14,6 +14,7 @@ use crate::components::{Component, split};
 use crate::error::BuildError;
 use crate::narrowing::Restrictions;
 use crate::request::BuildRequest;
+use crate::row_limit::RowLimit;
 
 /// A component with what its common data ID query needs.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub(crate) struct Plan {
     pub(crate) restrictions: Restrictions,
     /// Dimensions that prerequisites have beyond their tasks', to which conditions do not apply.
     pub(crate) unrestricted: BTreeSet<ElementIx>,
+    pub(crate) row_limit: RowLimit,
 }
 
 impl Plan {
@@ -93,7 +95,16 @@ impl Plan {
             })
             .collect();
         let restrictions = restrictions(&components, &unrestricted);
-        Ok(Self { components, elements, overlaps, overall_inputs, restrictions, unrestricted })
+        let row_limit = request.max_rows.map_or_else(RowLimit::default, RowLimit);
+        Ok(Self {
+            components,
+            elements,
+            overlaps,
+            overall_inputs,
+            restrictions,
+            unrestricted,
+            row_limit,
+        })
     }
 
     /// The same plan without restrictions, to find out what they leave out.

@@ -15,10 +15,11 @@ use crate::datasets::{DatasetSearch, Found};
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
 use crate::join::JoinTree;
+use crate::key_index::{KeyGroups, KeyIndex};
 use crate::layout::Layout;
 use crate::plan::automatic_spatial_join;
 use crate::query::spatial_relation;
-use crate::relation::{KeyGroups, KeyIndex, Relation};
+use crate::relation::Relation;
 use crate::skeleton::{Edges, Skeleton};
 
 /// Looks up the prerequisites of all tasks and adds them to the graph.
@@ -191,14 +192,14 @@ impl Lookup<'_> {
         let dictionary = self.dictionary();
         let quanta = self.quanta();
         let all = quanta.group.union(dataset);
-        let mut relations = vec![quanta.clone(), self.search.data_ids(dictionary)?];
+        let mut relations = vec![quanta.clone(), self.search.data_ids(dictionary)];
         relations.extend(all.elements().iter().filter_map(|&ix| dictionary.relationship(ix)));
         let operands = [&self.task.dimensions, dataset];
         if let Some((a, b)) = automatic_spatial_join(&all, &operands)? {
             relations.push(spatial_relation(self.contents, a, b, &relations)?);
         }
         let rows = JoinTree::new(dictionary, relations)?.project(dictionary, &all)?;
-        let layout = Layout::new(dictionary, &quanta.group)?;
+        let layout = Layout::new(dictionary, &quanta.group);
         let index = KeyIndex::new(&quanta.keys(dictionary, &layout), layout.total_bits());
         let quantum: Vec<u32> = (rows.keys(dictionary, &layout).into_iter())
             .map(|key| index.find(key).unwrap_or_default())
@@ -237,15 +238,15 @@ impl Lookup<'_> {
         constraint: &DimensionGroup,
     ) -> Result<Vec<(u32, Found)>, BuildError> {
         let dictionary = self.dictionary();
-        let data_ids = self.search.data_ids(dictionary)?;
+        let data_ids = self.search.data_ids(dictionary);
         let pixels = data_ids.cells(dictionary, skypix);
         let mut order: Vec<u32> = (0..data_ids.len as u32).collect();
         order.sort_by_key(|&row| pixels[row as usize]);
         let shared = constraint.intersection(dataset);
-        let layout = Layout::new(dictionary, &shared)?;
+        let layout = Layout::new(dictionary, &shared);
         let shared_keys = data_ids.keys(dictionary, &layout);
-        let by_shared =
-            KeyGroups::new(&order.iter().map(|&row| shared_keys[row as usize]).collect::<Vec<_>>());
+        let ordered: Vec<u64> = order.iter().map(|&row| shared_keys[row as usize]).collect();
+        let by_shared = KeyGroups::new(&ordered, layout.total_bits());
         let keys = data_ids.keys(dictionary, self.search.layout());
         let bounds = self.bounds();
         let quanta = self.quanta();

@@ -9,9 +9,11 @@ use crate::datasets::DatasetSearch;
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
 use crate::join::JoinTree;
+use crate::key_index::KeyGroups;
 use crate::layout::Layout;
 use crate::plan::ComponentPlan;
-use crate::relation::{KeyGroups, Relation};
+use crate::relation::Relation;
+use crate::row_limit::JoinSides;
 use crate::spatial::{overlapping, pixel_relation};
 
 /// A relation that all data IDs must be consistent with, and where it came from.
@@ -72,7 +74,7 @@ pub(crate) fn independent_steps(
         let source = StepSource::Datasets(constraint);
         let relation = match plan.dimensions.temporal().first() {
             Some(&element) if search.is_calibration => valid_data_ids(dictionary, search, element)?,
-            _ => search.data_ids(dictionary)?,
+            _ => search.data_ids(dictionary),
         };
         steps.push(Step { source, relation });
     }
@@ -109,35 +111,38 @@ fn valid_data_ids(
     element: ElementIx,
 ) -> Result<Relation, BuildError> {
     let times = Relation::all(dictionary, element);
-    let Some(table) = dictionary.records(element) else { return search.data_ids(dictionary) };
+    let Some(table) = dictionary.records(element) else {
+        return Ok(search.data_ids(dictionary));
+    };
     let shared = search.relation.group.intersection(&times.group);
-    let layout = Layout::new(dictionary, &shared)?;
-    let groups = KeyGroups::new(&times.keys(dictionary, &layout));
-    let mut pairs: Vec<(u32, u32)> = Vec::new();
+    let layout = Layout::new(dictionary, &shared);
+    let groups = KeyGroups::new(&times.keys(dictionary, &layout), layout.total_bits());
+    let (mut rows, mut matches) = (Vec::new(), Vec::new());
     for (row, &key) in search.relation.keys(dictionary, &layout).iter().enumerate() {
         for &time in groups.rows(key) {
             let record = dictionary.record_of_code(element, time);
             let Some(timespan) = record.and_then(|record| table.timespan(record)) else { continue };
             if search.validity[row].is_none_or(|validity| validity.overlaps(timespan)) {
-                pairs.push((row as u32, time));
+                rows.push(row as u32);
+                matches.push(time);
             }
         }
+        dictionary.row_limit.check(rows.len(), || {
+            let what = format!(
+                "validity ranges of {} data IDs {} with the timespans of `{}`",
+                search.relation.len,
+                search.relation.group,
+                dictionary.universe().element(element).name
+            );
+            JoinSides::overlap(what, &search.relation.group, &times.group)
+        })?;
     }
-    let group = search.relation.group.union(&times.group);
-    let columns = (dictionary.generators(&group).into_iter())
-        .map(|generator| match search.relation.code_column(dictionary, generator) {
-            Some(column) => pairs.iter().map(|&(row, _)| column.get(row as usize)).collect(),
-            None => match times.code_column(dictionary, generator) {
-                Some(column) => pairs.iter().map(|&(_, time)| column.get(time as usize)).collect(),
-                None => Vec::new(),
-            },
-        })
-        .collect();
-    let mut relation = Relation::new(dictionary, group.clone(), columns, pairs.len());
+    let mut relation =
+        Relation::of_pairs(dictionary, [&search.relation, &times], [&rows, &matches]);
     if let Some(keep) = relation.consistent_rows(dictionary) {
         relation.retain(&keep);
     }
-    relation.project(dictionary, &group)
+    Ok(relation.project(dictionary, &relation.group))
 }
 
 /// The automatic spatial join, looking only at records that `others` can use.

@@ -3,20 +3,15 @@
 use qbb_dimensions::expression::RowSource;
 use qbb_dimensions::{DimensionGroup, ElementIx, RecordTable, Symbols, Universe};
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
 
-use crate::dictionary::{Dictionary, NONE, RowCoder};
+use crate::dictionary::{Dictionary, RowCoder};
 use crate::error::BuildError;
+use crate::key_index::{KeyGroups, KeyIndex, is_dense};
 use crate::layout::Layout;
+use crate::row_limit::JoinSides;
 
-/// Tables that cover all possible keys are used if they have at most so many places for each key
-/// that occurs; otherwise keys are hashed or sorted.
-const PLACES_PER_KEY: usize = 16;
-
-/// Whether a table of all keys of `bits` bits is small for `n` keys.
-fn is_dense(bits: u32, n: usize) -> bool {
-    1usize.checked_shl(bits).is_some_and(|places| places <= n.saturating_mul(PLACES_PER_KEY) + 64)
-}
+/// Rows that are worth a task of their own.
+pub(crate) const PARALLEL_ROWS: usize = 1 << 15;
 
 /// Rows of data IDs of one group. Codes of the group's generators are stored; all other dimensions
 /// follow from them, and agree wherever they follow from several.
@@ -103,10 +98,10 @@ impl Relation {
     }
 
     pub(crate) fn retain(&mut self, keep: &[bool]) {
-        for column in &mut self.columns {
+        self.columns.par_iter_mut().for_each(|column| {
             let mut rows = keep.iter();
             column.retain(|_| rows.next().copied().unwrap_or(false));
-        }
+        });
         self.len = keep.iter().filter(|&&kept| kept).count();
     }
 
@@ -141,31 +136,25 @@ impl Relation {
     /// Keys of the rows for dimensions that the group contains.
     pub(crate) fn keys(&self, dictionary: &Dictionary, layout: &Layout) -> Vec<u64> {
         let mut keys = vec![0u64; self.len];
-        for (&generator, &bits) in layout.generators.iter().zip(&layout.bits) {
+        for (generator, bits, beginning) in layout.parts() {
             let Some(column) = self.code_column(dictionary, generator) else { continue };
+            if let Some(beginning) = beginning {
+                dictionary.numbers.number(&beginning, &mut keys);
+            }
+            let rows = keys.par_iter_mut().zip(column.codes).with_min_len(PARALLEL_ROWS);
             match column.map {
-                None => {
-                    for (key, &code) in keys.iter_mut().zip(column.codes) {
-                        *key = *key << bits | u64::from(code);
-                    }
-                }
-                Some(map) => {
-                    for (key, &code) in keys.iter_mut().zip(column.codes) {
-                        *key = *key << bits | u64::from(map[code as usize]);
-                    }
-                }
+                None => rows.for_each(|(key, &code)| *key = *key << bits | u64::from(code)),
+                Some(map) => rows.for_each(|(key, &code)| {
+                    *key = *key << bits | u64::from(map[code as usize]);
+                }),
             }
         }
         keys
     }
 
     /// The distinct data IDs of a smaller group, in order of their keys.
-    pub(crate) fn project(
-        &self,
-        dictionary: &Dictionary,
-        group: &DimensionGroup,
-    ) -> Result<Self, BuildError> {
-        let layout = Layout::new(dictionary, group)?;
+    pub(crate) fn project(&self, dictionary: &Dictionary, group: &DimensionGroup) -> Self {
+        let layout = Layout::new(dictionary, group);
         let mut keys = self.keys(dictionary, &layout);
         if is_dense(layout.total_bits(), keys.len()) {
             let mut present = vec![false; 1 << layout.total_bits()];
@@ -177,52 +166,75 @@ impl Relation {
             keys.par_sort_unstable();
             keys.dedup();
         }
-        let columns = layout.unpack(&keys);
-        Ok(Self::new(dictionary, group.clone(), columns, keys.len()))
+        let columns = layout.unpack(dictionary, &keys);
+        Self::new(dictionary, group.clone(), columns, keys.len())
     }
 
     /// Keeps the rows whose shared dimensions occur in `other`.
-    pub(crate) fn semijoin(
-        &mut self,
-        dictionary: &Dictionary,
-        other: &Self,
-    ) -> Result<(), BuildError> {
-        let layout = Layout::new(dictionary, &self.group.intersection(&other.group))?;
+    pub(crate) fn semijoin(&mut self, dictionary: &Dictionary, other: &Self) {
+        let layout = Layout::new(dictionary, &self.group.intersection(&other.group));
         let present = KeyIndex::new(&other.keys(dictionary, &layout), layout.total_bits());
         let keys = self.keys(dictionary, &layout);
-        let keep: Vec<bool> = keys.iter().map(|&key| present.find(key).is_some()).collect();
+        let keep: Vec<bool> = (keys.par_iter().with_min_len(PARALLEL_ROWS))
+            .map(|&key| present.find(key).is_some())
+            .collect();
         if keep.iter().any(|&kept| !kept) {
             self.retain(&keep);
         }
-        Ok(())
     }
 
     /// All pairs of rows that agree on the shared dimensions.
     pub(crate) fn join(&self, dictionary: &Dictionary, other: &Self) -> Result<Self, BuildError> {
-        let layout = Layout::new(dictionary, &self.group.intersection(&other.group))?;
+        let shared = self.group.intersection(&other.group);
+        let layout = Layout::new(dictionary, &shared);
         let (probe, build) = if self.len >= other.len { (self, other) } else { (other, self) };
-        let groups = KeyGroups::new(&build.keys(dictionary, &layout));
-        let (mut left, mut right) = (Vec::new(), Vec::new());
-        for (row, &key) in probe.keys(dictionary, &layout).iter().enumerate() {
-            for &partner in groups.rows(key) {
-                left.push(row as u32);
-                right.push(partner);
-            }
-        }
-        let group = self.group.union(&other.group);
+        let groups = KeyGroups::new(&build.keys(dictionary, &layout), layout.total_bits());
+        let keys = probe.keys(dictionary, &layout);
+        let counts: Vec<usize> = (keys.par_chunks(PARALLEL_ROWS))
+            .map(|keys| keys.iter().map(|&key| groups.rows(key).len()).sum())
+            .collect();
+        let len = counts.iter().sum();
+        dictionary
+            .row_limit
+            .check(len, || JoinSides::of(&self.group, &other.group, [self.len, other.len]))?;
+        let (mut left, mut right) = (vec![0; len], vec![0; len]);
+        let parts = split_mut(&mut left, &counts).into_iter().zip(split_mut(&mut right, &counts));
+        let parts: Vec<(&mut [u32], &mut [u32])> = parts.collect();
+        parts.into_par_iter().zip(keys.par_chunks(PARALLEL_ROWS)).enumerate().for_each(
+            |(chunk, ((left, right), keys))| {
+                let mut at = 0;
+                for (row, &key) in (chunk * PARALLEL_ROWS..).zip(keys) {
+                    let partners = groups.rows(key);
+                    left[at..at + partners.len()].fill(row as u32);
+                    right[at..at + partners.len()].copy_from_slice(partners);
+                    at += partners.len();
+                }
+            },
+        );
+        Ok(Self::of_pairs(dictionary, [probe, build], [&left, &right]))
+    }
+
+    /// The rows of two relations together, given the row of each.
+    pub(crate) fn of_pairs(
+        dictionary: &Dictionary,
+        relations: [&Self; 2],
+        rows: [&[u32]; 2],
+    ) -> Self {
+        let group = relations[0].group.union(&relations[1].group);
         let generators = dictionary.generators(&group);
-        let mut columns = Vec::with_capacity(generators.len());
-        for &generator in &generators {
-            let (column, rows) = match probe.code_column(dictionary, generator) {
-                Some(column) => (column, &left),
-                None => match build.code_column(dictionary, generator) {
-                    Some(column) => (column, &right),
-                    None => continue,
-                },
-            };
-            columns.push(rows.iter().map(|&row| column.get(row as usize)).collect());
-        }
-        Ok(Self { group, generators, columns, len: left.len() })
+        let columns = (generators.par_iter())
+            .map(|&generator| {
+                let of = |at: usize| relations[at].code_column(dictionary, generator);
+                let source = of(0).map(|column| (column, rows[0]));
+                match source.or_else(|| of(1).map(|column| (column, rows[1]))) {
+                    Some((column, rows)) => {
+                        rows.iter().map(|&row| column.get(row as usize)).collect()
+                    }
+                    None => Vec::new(),
+                }
+            })
+            .collect();
+        Self { group, generators, columns, len: rows[0].len() }
     }
 
     /// The rows as conditions look at them.
@@ -245,6 +257,16 @@ impl Relation {
     }
 }
 
+/// Takes a slice apart into pieces of these lengths.
+fn split_mut<'a>(mut values: &'a mut [u32], lengths: &[usize]) -> Vec<&'a mut [u32]> {
+    let split = |&length: &usize| {
+        let (piece, rest) = std::mem::take(&mut values).split_at_mut(length);
+        values = rest;
+        piece
+    };
+    lengths.iter().map(split).collect()
+}
+
 /// Codes of a dimension in the rows of a relation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CodeColumn<'a> {
@@ -256,64 +278,6 @@ impl CodeColumn<'_> {
     pub(crate) fn get(&self, row: usize) -> u32 {
         let code = self.codes[row];
         self.map.map_or(code, |map| map[code as usize])
-    }
-}
-
-/// Finds the row of a key; of equal keys, one.
-#[derive(Debug)]
-pub(crate) enum KeyIndex {
-    Direct(Vec<u32>),
-    Hash(FxHashMap<u64, u32>),
-}
-
-impl KeyIndex {
-    /// Indexes keys of at most `bits` bits.
-    pub(crate) fn new(keys: &[u64], bits: u32) -> Self {
-        if is_dense(bits, keys.len()) {
-            let mut rows = vec![NONE; 1 << bits];
-            for (row, &key) in keys.iter().enumerate() {
-                rows[key as usize] = row as u32;
-            }
-            return Self::Direct(rows);
-        }
-        Self::Hash(keys.iter().enumerate().map(|(row, &key)| (key, row as u32)).collect())
-    }
-
-    pub(crate) fn find(&self, key: u64) -> Option<u32> {
-        match self {
-            Self::Direct(rows) => rows.get(key as usize).copied().filter(|&row| row != NONE),
-            Self::Hash(rows) => rows.get(&key).copied(),
-        }
-    }
-}
-
-/// Rows grouped by key.
-#[derive(Debug)]
-pub(crate) struct KeyGroups {
-    order: Vec<u32>,
-    ranges: FxHashMap<u64, (u32, u32)>,
-}
-
-impl KeyGroups {
-    pub(crate) fn new(keys: &[u64]) -> Self {
-        let mut order: Vec<u32> = (0..keys.len() as u32).collect();
-        order.sort_by_key(|&row| keys[row as usize]);
-        let mut ranges = FxHashMap::default();
-        let mut begin = 0;
-        for chunk in order.chunk_by(|&a, &b| keys[a as usize] == keys[b as usize]) {
-            let end = begin + chunk.len() as u32;
-            ranges.insert(keys[chunk[0] as usize], (begin, end));
-            begin = end;
-        }
-        Self { order, ranges }
-    }
-
-    /// Rows with a key, in their original order.
-    pub(crate) fn rows(&self, key: u64) -> &[u32] {
-        match self.ranges.get(&key) {
-            Some(&(begin, end)) => &self.order[begin as usize..end as usize],
-            None => &[],
-        }
     }
 }
 

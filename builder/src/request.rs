@@ -36,6 +36,10 @@ impl DatasetConstraint {
     }
 }
 
+/// The most rows that a join may have unless a build says otherwise: memory for them stays below
+/// some gigabytes.
+pub const DEFAULT_MAX_ROWS: usize = 100_000_000;
+
 /// Everything that a build depends on besides the repository.
 #[derive(Debug, Clone, Default)]
 pub struct BuildRequest {
@@ -53,6 +57,8 @@ pub struct BuildRequest {
     pub bindings: Bindings,
     /// Which overall inputs constrain the initial query.
     pub constraint: DatasetConstraint,
+    /// The most rows that any one join may have; [`DEFAULT_MAX_ROWS`] if not given.
+    pub max_rows: Option<usize>,
     /// Absolute URIs of the roots of datastores by name, each ending in `/`.
     pub datastore_roots: BTreeMap<String, String>,
     /// Who builds.

@@ -8,8 +8,9 @@ use crate::components::Component;
 use crate::dictionary::{Dictionary, NONE};
 use crate::error::BuildError;
 use crate::join::JoinTree;
+use crate::key_index::KeyIndex;
 use crate::layout::Layout;
-use crate::relation::{KeyIndex, Relation};
+use crate::relation::Relation;
 
 /// Data IDs of one component, by group.
 #[derive(Debug, Default)]
@@ -32,7 +33,7 @@ impl ComponentRows {
                 .filter(|relation| group.is_subset(&relation.group))
                 .min_by_key(|relation| relation.len);
             let relation = match parent {
-                Some(parent) => parent.project(dictionary, group)?,
+                Some(parent) => parent.project(dictionary, group),
                 None => tree.project(dictionary, group)?,
             };
             rows.insert(group.clone(), relation);
@@ -188,7 +189,7 @@ impl Skeleton {
         for &ix in &component.dataset_types {
             let group = &pipeline.dataset_type(ix).dataset_type.dimensions;
             let Some(relation) = rows.get(group) else { continue };
-            let layout = Layout::new(dictionary, group)?;
+            let layout = Layout::new(dictionary, group);
             let table = &mut self.datasets[ix.index()];
             let numbers = (relation.keys(dictionary, &layout).into_iter().enumerate())
                 .map(|(row, key)| table.node(key, relation, row))
@@ -250,7 +251,7 @@ impl Indexes<'_> {
             return Ok((0..from.len as u32).collect());
         }
         if !self.known.contains_key(group) {
-            let layout = Layout::new(self.dictionary, group)?;
+            let layout = Layout::new(self.dictionary, group);
             let keys = match self.rows.get(group) {
                 Some(relation) => relation.keys(self.dictionary, &layout),
                 None => Vec::new(),

@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::dictionary::{Dictionary, NONE};
 use crate::error::BuildError;
+use crate::key_index::KeyIndex;
 use crate::layout::Layout;
 use crate::relation::Relation;
 
@@ -49,7 +50,7 @@ impl Footprints {
                 }
             }
         };
-        let layout = Layout::new(dictionary, &relation.group)?;
+        let layout = Layout::new(dictionary, &relation.group);
         let index: FxHashMap<u64, u32> =
             (relation.keys(dictionary, &layout).into_iter().zip(0..)).collect();
         let (found, origin) = Relation::of_cells(
@@ -100,9 +101,9 @@ impl Footprints {
             if shared.is_empty() {
                 continue;
             }
-            let layout = Layout::new(dictionary, &shared)?;
+            let layout = Layout::new(dictionary, &shared);
             let keys = relation.keys(dictionary, &layout);
-            let present = crate::relation::KeyIndex::new(&keys, layout.total_bits());
+            let present = KeyIndex::new(&keys, layout.total_bits());
             for (keep, key) in keep.iter_mut().zip(self.relation.keys(dictionary, &layout)) {
                 *keep &= present.find(key).is_some();
             }

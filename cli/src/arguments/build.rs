@@ -29,6 +29,10 @@ pub struct BuildArguments {
     /// Dataset types whose existence restricts the data IDs: all, off, or names.
     #[arg(long, value_name = "all|off|TYPES", default_value = "all")]
     pub dataset_query_constraint: String,
+    /// The most rows that any one join of data IDs may have; a build that needs more stops and
+    /// names the join.
+    #[arg(long, value_name = "ROWS", default_value_t = qbb_builder::DEFAULT_MAX_ROWS)]
+    pub max_rows: usize,
     #[command(flatten)]
     pub python: PythonArguments,
 }

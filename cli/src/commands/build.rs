@@ -33,6 +33,7 @@ pub fn build(arguments: &BuildArguments, terminal: Terminal) -> Result<Built, Fa
         output_run: arguments.output_run.clone(),
         data_query: arguments.data_query.clone(),
         constraint: DatasetConstraint::parse(&arguments.dataset_query_constraint),
+        max_rows: Some(arguments.max_rows),
         datastore_roots: BTreeMap::from([(name, release.datastore.root.to_string())]),
         user: user(),
         command: command(),

@@ -1,0 +1,76 @@
+//! The most rows that a join may have, so that a query without restrictions ends with a message and
+//! not with the machine's memory.
+
+use std::fmt;
+
+use qbb_dimensions::DimensionGroup;
+
+use crate::error::BuildError;
+
+/// The most rows that one join may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowLimit(pub(crate) usize);
+
+impl Default for RowLimit {
+    fn default() -> Self {
+        Self(crate::request::DEFAULT_MAX_ROWS)
+    }
+}
+
+impl RowLimit {
+    /// Refuses a join of so many rows.
+    pub(crate) fn check(
+        self,
+        rows: usize,
+        sides: impl FnOnce() -> JoinSides,
+    ) -> Result<(), BuildError> {
+        if rows <= self.0 {
+            return Ok(());
+        }
+        let sides = sides();
+        let free = sides.free.clone();
+        Err(BuildError::TooManyRows { join: sides.to_string(), rows, limit: self.0, free })
+    }
+}
+
+/// What a join puts together, for messages.
+#[derive(Debug)]
+pub(crate) struct JoinSides {
+    text: String,
+    /// Dimensions that multiply each other.
+    free: String,
+}
+
+impl JoinSides {
+    /// A join of two sets of data IDs on the dimensions that they share.
+    pub(crate) fn of(a: &DimensionGroup, b: &DimensionGroup, rows: [usize; 2]) -> Self {
+        let shared = a.intersection(b);
+        let on = match shared.is_empty() {
+            true => "nothing in common".to_owned(),
+            false => format!("only {shared} in common"),
+        };
+        let text = format!("{} data IDs {a} and {} data IDs {b}, with {on}", rows[0], rows[1]);
+        Self { text, free: free(a, b) }
+    }
+
+    /// A join by regions, timespans or pixels.
+    pub(crate) fn overlap(what: String, a: &DimensionGroup, b: &DimensionGroup) -> Self {
+        Self { text: what, free: free(a, b) }
+    }
+}
+
+fn free(a: &DimensionGroup, b: &DimensionGroup) -> String {
+    let universe = a.universe();
+    let required = a.required().iter().filter(|&&ix| !b.contains(ix));
+    let names: Vec<&str> = required
+        .chain(b.required().iter().filter(|&&ix| !a.contains(ix)))
+        .map(|&ix| universe.element(ix).name.as_str())
+        .collect();
+    names.join(", ")
+}
+
+impl fmt::Display for JoinSides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
