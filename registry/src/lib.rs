@@ -10,6 +10,7 @@ mod error;
 mod filter;
 mod glob;
 mod reader;
+mod reading;
 mod repository;
 mod schema;
 mod sqlite;
@@ -22,8 +23,9 @@ pub use reader::{
     CalibrationRows, DatasetRows, DatastoreRecordRows, OverlapRows, RegisteredDatasetType,
     RegistryReader, Snapshot,
 };
+pub use reading::DatastoreTable;
 pub use repository::{open_reader, open_writer};
-pub use sqlite::{DatastoreTable, SqliteRegistry};
+pub use sqlite::SqliteRegistry;
 pub use writer::{
     Association, DatasetBatch, NewCollection, RegistryWriter, StoredFile, Transaction,
 };

@@ -4,7 +4,8 @@ use qbb_datastore::{DatabaseUrl, RepositoryConfig};
 
 use crate::error::RegistryError;
 use crate::reader::RegistryReader;
-use crate::sqlite::{DatastoreTable, SqliteRegistry};
+use crate::reading::DatastoreTable;
+use crate::sqlite::SqliteRegistry;
 use crate::writer::RegistryWriter;
 
 /// Kinds of databases that this version can open.

@@ -9,8 +9,9 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::connection::{DatabaseFile, prepare_to_write};
 use super::ddl::create_statements;
-use super::registry::{DatastoreTable, SqliteRegistry};
+use super::registry::SqliteRegistry;
 use crate::error::RegistryError;
+use crate::reading::DatastoreTable;
 use crate::schema::{Attributes, records_table, static_tables};
 
 const CONFIG_NAME: &str = "butler.yaml";

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use qbb_dimensions::{ElementIx, KeyType, Symbols, Universe};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
-use super::ddl::quoted;
 use crate::error::RegistryError;
+use crate::reading::quoted;
 
 /// Most rows that one verifying statement is handed; keeps its JSON to some megabytes.
 pub(super) const CHUNK: usize = 50_000;

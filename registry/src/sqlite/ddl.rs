@@ -1,14 +1,10 @@
 //! Tables in SQLite's own words.
 
+use crate::reading::quoted;
 use crate::schema::{Column, ColumnType, Table};
 
 /// Encoding of the unbounded timespan; see [`qbb_dimensions::Timespan`].
 const UNBOUNDED: [i64; 2] = [qbb_dimensions::TaiNanos::MIN.0, qbb_dimensions::TaiNanos::MAX.0];
-
-/// Quotes an identifier; some dimensions are named like keywords.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
 
 /// Statements that create a table and its indexes.
 pub(super) fn create_statements(table: &Table) -> Vec<String> {

@@ -8,31 +8,13 @@ use qbb_dimensions::Universe;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::connection::DatabaseFile;
-use super::snapshot::SqliteSnapshot;
+use super::rows::SqliteRows;
 use super::transaction::SqliteTransaction;
 use crate::error::RegistryError;
 use crate::reader::{RegistryReader, Snapshot};
+use crate::reading::{DatastoreTable, TableSnapshot};
 use crate::schema::Access;
 use crate::writer::{RegistryWriter, Transaction};
-
-/// The registry's view of a file datastore.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatastoreTable {
-    /// The name under which datasets are recorded as stored.
-    pub name: String,
-    /// The table of its records.
-    pub records_table: String,
-}
-
-impl Default for DatastoreTable {
-    /// As in repositories whose configuration does not say otherwise.
-    fn default() -> Self {
-        Self {
-            name: "FileDatastore@<butlerRoot>".to_owned(),
-            records_table: "file_datastore_records".to_owned(),
-        }
-    }
-}
 
 /// A registry in a SQLite file.
 ///
@@ -130,7 +112,8 @@ impl RegistryReader for SqliteRegistry {
         transaction
             .query_row("SELECT count(*) FROM opaque_meta", [], |_| Ok(()))
             .map_err(|error| database.failure("begin a transaction", error))?;
-        Ok(Box::new(SqliteSnapshot::new(transaction, database, universe, datastore)))
+        let rows = SqliteRows { connection: transaction, database };
+        Ok(Box::new(TableSnapshot::new(rows, universe, datastore)))
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use qbb_dimensions::{Symbols, Universe};
 
-use super::{DatastoreTable, SqliteRegistry};
+use super::SqliteRegistry;
+use crate::DatastoreTable;
 use crate::collection::CollectionKind;
 use crate::conformance::{MakeRepository, RepositoryUnderTest, Sample, check_all, check_reading};
 use crate::error::RegistryError;

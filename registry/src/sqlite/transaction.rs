@@ -8,14 +8,14 @@ use rusqlite::{Connection, OptionalExtension as _, ffi};
 
 use super::connection::DatabaseFile;
 use super::data_ids::{borrowed, describe};
-use super::ddl::quoted;
-use super::query::Query;
-use super::read_collections::{read_collections, read_dataset_types};
-use super::registry::DatastoreTable;
-use super::rows::{ResultRow, each_row};
+use super::rows::{SqliteRow, SqliteRows, select};
 use crate::collection::CollectionKind;
 use crate::error::RegistryError;
 use crate::reader::RegisteredDatasetType;
+use crate::reading::{
+    DatastoreTable, Query, ResultRow as _, RowSource as _, quoted, read_collections,
+    read_dataset_types,
+};
 use crate::schema::key_column_name;
 use crate::writer::{Association, DatasetBatch, NewCollection, Transaction};
 
@@ -48,10 +48,15 @@ impl<'a> SqliteTransaction<'a> {
     /// Runs a query and hands each row to `take`.
     pub(super) fn each(
         &self,
-        query: &Query,
-        take: impl FnMut(&ResultRow<'_>) -> Result<(), RegistryError>,
+        query: &Query<'_>,
+        take: impl FnMut(&SqliteRow<'_>) -> Result<(), RegistryError>,
     ) -> Result<(), RegistryError> {
-        each_row(&self.transaction, self.database, query, take)
+        self.rows().each(query, take)
+    }
+
+    /// The transaction as a source of rows.
+    pub(super) fn rows(&self) -> SqliteRows<'_, &Connection> {
+        SqliteRows { connection: &self.transaction, database: self.database }
     }
 
     /// Runs a statement without result; returns the number of rows it changed.
@@ -88,7 +93,7 @@ impl<'a> SqliteTransaction<'a> {
     /// All dataset types, by name.
     pub(super) fn dataset_types(&mut self) -> Result<&[RegisteredDatasetType], RegistryError> {
         if self.dataset_types.is_none() {
-            let types = read_dataset_types(&self.transaction, self.database, self.universe)?;
+            let types = read_dataset_types(&self.rows(), self.universe)?;
             self.dataset_types = Some(types);
         }
         Ok(self.dataset_types.as_deref().unwrap_or_default())
@@ -101,7 +106,7 @@ impl<'a> SqliteTransaction<'a> {
 
     /// Key and type of the collection of that name.
     pub(super) fn collection(&self, name: &str) -> Result<(i64, CollectionKind), RegistryError> {
-        let mut query = Query::select("collection", &[("c", "collection_id"), ("c", "type")]);
+        let mut query = select("collection", &[("c", "collection_id"), ("c", "type")]);
         query.push(" FROM collection c WHERE c.name = ").bind(name.to_owned());
         let mut found = None;
         self.each(&query, |row| {
@@ -113,7 +118,7 @@ impl<'a> SqliteTransaction<'a> {
         match found {
             Some(found) => Ok(found),
             // The catalog knows which name was meant.
-            None => match read_collections(&self.transaction, self.database)?.require(name) {
+            None => match read_collections(&self.rows())?.require(name) {
                 Ok(_) => {
                     Err(RegistryError::UnknownCollection { name: name.to_owned(), similar: None })
                 }

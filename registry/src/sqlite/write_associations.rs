@@ -3,12 +3,12 @@
 use qbb_dimensions::{Symbols, Timespan};
 
 use super::data_ids::{CHUNK, json_list, uuid_name, uuid_text};
-use super::ddl::quoted;
-use super::query::Query;
+use super::rows::select;
 use super::transaction::SqliteTransaction;
 use super::write_datasets::Datasets;
 use crate::collection::CollectionKind;
 use crate::error::{Conflict, ConflictKind, RegistryError};
+use crate::reading::{ResultRow as _, quoted};
 use crate::schema::dataset_key_columns;
 use crate::writer::Association;
 
@@ -117,7 +117,7 @@ impl Datasets<'_> {
         });
         let columns =
             [("j", "key"), ("t", "dataset_id"), ("t", "timespan_begin"), ("t", "timespan_end")];
-        let mut query = Query::select(table, &columns);
+        let mut query = select(table, &columns);
         query.push(" FROM json_each(").bind(json).push(") j CROSS JOIN ");
         query.push(&format!("{} t ON t.dataset_type_id = ", quoted(table)));
         query.bind(self.dataset_type.id).push(" AND t.collection_id = ").bind(self.collection.1);

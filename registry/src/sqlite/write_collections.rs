@@ -1,9 +1,9 @@
 //! Registering collections and editing chains.
 
-use super::read_collections::read_collections;
 use super::transaction::SqliteTransaction;
 use crate::collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
 use crate::error::{Conflict, ConflictKind, RegistryError};
+use crate::reading::read_collections;
 use crate::writer::NewCollection;
 
 /// Positions in chains are two bytes wide, in databases that care.
@@ -110,7 +110,7 @@ impl SqliteTransaction<'_> {
     }
 
     fn catalog(&self) -> Result<CollectionCatalog, RegistryError> {
-        read_collections(self.connection(), self.database)
+        read_collections(&self.rows())
     }
 
     fn check_new_collection(&self, wanted: &NewCollection) -> Result<(), RegistryError> {

@@ -4,12 +4,12 @@ use qbb_dimensions::{ElementIx, Symbols, TaiNanos};
 use rusqlite::types::ValueRef;
 
 use super::data_ids::{CHUNK, DataIds, borrowed, describe_value, json_list, uuid_name, uuid_text};
-use super::ddl::quoted;
-use super::query::Query;
+use super::rows::select;
 use super::transaction::SqliteTransaction;
 use crate::collection::CollectionKind;
 use crate::error::{Conflict, ConflictKind, RegistryError};
 use crate::reader::RegisteredDatasetType;
+use crate::reading::{ResultRow as _, quoted};
 use crate::schema::{dataset_key_columns, summary_table_name};
 use crate::writer::DatasetBatch;
 
@@ -188,7 +188,7 @@ impl<'a> Datasets<'a> {
             json.push_str("0]");
         });
         let table = &self.dataset_type.tags_table;
-        let mut query = Query::select(table, &[("j", "key"), ("t", "dataset_id")]);
+        let mut query = select(table, &[("j", "key"), ("t", "dataset_id")]);
         query.push(" FROM json_each(").bind(json).push(") j CROSS JOIN ");
         query.push(&format!("{} t ON t.dataset_type_id = ", quoted(table)));
         query.bind(self.dataset_type.id).push(" AND t.collection_id = ").bind(self.collection.1);
@@ -243,7 +243,7 @@ impl<'a> Datasets<'a> {
         let mut columns =
             vec![("j", "key"), ("d", "dataset_type_id"), ("y", "name"), ("c", "name")];
         columns.extend(keys.iter().map(|name| ("t", *name)));
-        let mut query = Query::select("dataset", &columns);
+        let mut query = select("dataset", &columns);
         query.push(" FROM json_each(").bind(json);
         query.push(&format!(
             ") j CROSS JOIN dataset d ON d.id = j.value \

@@ -1,13 +1,12 @@
 //! Recording where the files of datasets are.
 
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use super::data_ids::{CHUNK, describe_value, json_list, push_json_value, uuid_name, uuid_text};
-use super::ddl::quoted;
-use super::query::Query;
-use super::read_datastore::{NO_COMPONENT, UNKNOWN_SIZE};
+use super::rows::select;
 use super::write_datasets::Datasets;
 use crate::error::{Conflict, ConflictKind, RegistryError};
+use crate::reading::{NO_COMPONENT, ResultRow as _, UNKNOWN_SIZE, quoted};
 use crate::writer::StoredFile;
 
 /// Columns that say something about a file, after those that identify it.
@@ -106,8 +105,8 @@ impl Datasets<'_> {
         let table = &self.transaction.datastore.records_table;
         let columns: Vec<_> =
             [("j", "key")].into_iter().chain(FACTS.map(|name| ("r", name))).collect();
-        let mut query = Query::select(table, &columns);
-        query.push(" FROM json_each(").bind(Value::Text(json));
+        let mut query = select(table, &columns);
+        query.push(" FROM json_each(").bind(json);
         query.push(&format!(
             ") j CROSS JOIN {} r ON r.dataset_id = j.value ->> 0 AND r.component = j.value ->> 1",
             quoted(table)

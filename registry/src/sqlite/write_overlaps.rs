@@ -5,9 +5,9 @@ use qbb_dimensions::sphere::{RangeSet, Region, SkyPixelization};
 use rusqlite::types::ValueRef;
 
 use super::data_ids::borrowed;
-use super::ddl::quoted;
 use super::write_records::Records;
 use crate::error::RegistryError;
+use crate::reading::quoted;
 use crate::schema::{
     element_governor, overlap_summary_table_name, overlap_table_name, spatial_elements,
 };

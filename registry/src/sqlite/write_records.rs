@@ -8,11 +8,10 @@ use rusqlite::types::ValueRef;
 use super::data_ids::{
     CHUNK, borrowed, cell_value, describe, describe_value, json_list, push_json_value,
 };
-use super::ddl::quoted;
-use super::query::Query;
-use super::record_columns::{RecordColumn, Role, record_columns};
+use super::rows::select;
 use super::transaction::SqliteTransaction;
 use crate::error::{Conflict, ConflictKind, RegistryError};
+use crate::reading::{Dialect, RecordColumn, ResultRow as _, Role, quoted, record_columns};
 
 /// Records of one element on their way into its table.
 pub(super) struct Records<'a> {
@@ -79,7 +78,7 @@ impl<'a> Records<'a> {
                 reason: "dimension records of another universe were handed over".to_owned(),
             });
         };
-        let columns = record_columns(universe, element);
+        let columns = record_columns(universe, element, Dialect::Sqlite);
         Ok(element.has_table().then_some(Self { transaction, element, table, symbols, columns }))
     }
 
@@ -132,7 +131,7 @@ impl<'a> Records<'a> {
         });
         let names: Vec<_> =
             (self.columns.iter().map(|column| ("t", column.name))).chain([("j", "key")]).collect();
-        let mut query = Query::select(&self.element.name, &names);
+        let mut query = select(&self.element.name, &names);
         query.push(" FROM json_each(").bind(json).push(") j CROSS JOIN ");
         query.push(&format!("{} t ON 1", quoted(&self.element.name)));
         for (at, column) in self.columns[..self.element.required.len()].iter().enumerate() {
@@ -222,7 +221,7 @@ impl<'a> Records<'a> {
                 }
                 None => ValueRef::Null,
             },
-            Role::TimespanBegin => {
+            Role::Timespan => {
                 let timespan = self.table.timespan(row as u32);
                 timespan.map_or(ValueRef::Null, |timespan| ValueRef::Integer(timespan.begin.0))
             }

@@ -4,9 +4,10 @@ use qbb_dimensions::{DatasetType, check_dataset_type_name};
 use rustc_hash::FxHashMap;
 
 use super::ddl::create_statements;
-use super::query::Query;
+use super::rows::select;
 use super::transaction::SqliteTransaction;
 use crate::error::{Conflict, ConflictKind, RegistryError};
+use crate::reading::ResultRow as _;
 use crate::schema::{calibs_table, calibs_table_name, tags_table, tags_table_name};
 
 /// Number of the set without dimensions, which has no rows of its own.
@@ -27,7 +28,7 @@ impl SqliteTransaction<'_> {
 
     /// Numbers of sets of required dimensions; names in universe order, as they are compared.
     fn dimension_keys(&self) -> Result<FxHashMap<Vec<String>, i64>, RegistryError> {
-        let mut query = Query::select(
+        let mut query = select(
             "dimension_graph_definition",
             &[("d", "dimension_graph_id"), ("d", "dimension_name")],
         );

@@ -3,19 +3,17 @@
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use qbb_dimensions::{DatasetType, DimensionGroup, ElementIx, Universe};
-use rusqlite::Connection;
+use qbb_dimensions::{DatasetType, DimensionGroup, ElementIx, KeyType, Universe};
 use rustc_hash::FxHashMap;
 
-use super::connection::DatabaseFile;
 use super::query::Query;
-use super::rows::each_row;
-use super::snapshot::SqliteSnapshot;
+use super::row::{ResultRow as _, RowSource};
+use super::snapshot::TableSnapshot;
 use crate::collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
 use crate::error::RegistryError;
 use crate::reader::RegisteredDatasetType;
 
-impl SqliteSnapshot<'_> {
+impl<S: RowSource> TableSnapshot<'_, S> {
     pub(super) fn read_summaries(
         &self,
         catalog: &CollectionCatalog,
@@ -29,19 +27,18 @@ impl SqliteSnapshot<'_> {
         let mut ids: Vec<i64> = members.iter().flatten().map(|&ix| catalog.get(ix).id).collect();
         ids.sort_unstable();
         ids.dedup();
+        let source = self.counted();
         let mut query = Query::select(
+            source.dialect(),
             "collection_summary_dataset_type",
             &[("s", "collection_id"), ("s", "dataset_type_id"), ("t", "name")],
         );
-        query
-            .push(
-                " FROM collection_summary_dataset_type s \
-                 JOIN dataset_type t ON t.id = s.dataset_type_id WHERE s.collection_id",
-            )
-            .in_integers(&ids);
+        query.push(" FROM ").push_table("collection_summary_dataset_type").push(" s JOIN ");
+        query.push_table("dataset_type");
+        query.push(" t ON t.id = s.dataset_type_id WHERE s.collection_id").in_integers(&ids);
         let mut names: FxHashMap<i64, String> = FxHashMap::default();
         let mut by_collection: FxHashMap<i64, Vec<i64>> = FxHashMap::default();
-        self.each(&query, |row| {
+        source.each(&query, |row| {
             let dataset_type = row.int(1)?;
             if let Entry::Vacant(entry) = names.entry(dataset_type) {
                 entry.insert(row.text(2)?.to_owned());
@@ -65,23 +62,22 @@ impl SqliteSnapshot<'_> {
 }
 
 /// Reads all collections and chains.
-pub(super) fn read_collections(
-    connection: &Connection,
-    database: &DatabaseFile,
+pub(crate) fn read_collections<S: RowSource>(
+    source: &S,
 ) -> Result<CollectionCatalog, RegistryError> {
     let mut query = Query::select(
+        source.dialect(),
         "collection",
         &[("c", "collection_id"), ("c", "name"), ("c", "type"), ("c", "doc"), ("k", "child")],
     );
-    query.push(
-        " FROM collection c LEFT JOIN collection_chain k ON k.parent = c.collection_id \
-         ORDER BY c.name, k.position",
-    );
+    query.push(" FROM ").push_table("collection").push(" c LEFT JOIN ");
+    query.push_table("collection_chain").push(" k ON k.parent = c.collection_id");
+    query.order_by([("c", "name", KeyType::Text), ("k", "position", KeyType::Int)]);
     let mut collections: Vec<Collection> = Vec::new();
     let mut by_id: FxHashMap<i64, CollectionIx> = FxHashMap::default();
     // Children may come later than their chains, so they are kept by key at first.
     let mut links: Vec<(CollectionIx, i64)> = Vec::new();
-    each_row(connection, database, &query, |row| {
+    source.each(&query, |row| {
         let id = row.int(0)?;
         if collections.last().is_none_or(|last| last.id != id) {
             let number = row.int(2)?;
@@ -104,7 +100,7 @@ pub(super) fn read_collections(
     for (parent, child) in links {
         // The inner join of the schema's foreign key cannot miss; a database without it may.
         let child = by_id.get(&child).ok_or_else(|| RegistryError::Corrupt {
-            database: database.path.to_string(),
+            database: source.database(),
             table: "collection_chain".to_owned(),
             column: "child".to_owned(),
             row: 0,
@@ -119,12 +115,12 @@ pub(super) fn read_collections(
 }
 
 /// Reads all dataset types.
-pub(super) fn read_dataset_types(
-    connection: &Connection,
-    database: &DatabaseFile,
+pub(crate) fn read_dataset_types<S: RowSource>(
+    source: &S,
     universe: &Arc<Universe>,
 ) -> Result<Vec<RegisteredDatasetType>, RegistryError> {
     let mut query = Query::select(
+        source.dialect(),
         "dataset_type",
         &[
             ("t", "id"),
@@ -135,10 +131,10 @@ pub(super) fn read_dataset_types(
             ("d", "dimension_name"),
         ],
     );
-    query.push(
-        " FROM dataset_type t LEFT JOIN dimension_graph_definition d \
-         ON d.dimension_graph_id = t.dimensions_key ORDER BY t.name",
-    );
+    query.push(" FROM ").push_table("dataset_type").push(" t LEFT JOIN ");
+    query.push_table("dimension_graph_definition");
+    query.push(" d ON d.dimension_graph_id = t.dimensions_key");
+    query.order_by([("t", "name", KeyType::Text)]);
     let mut found: Vec<RegisteredDatasetType> = Vec::new();
     // Dimensions of the type that is read at the moment, one row each.
     let mut members: Vec<ElementIx> = Vec::new();
@@ -147,7 +143,7 @@ pub(super) fn read_dataset_types(
             last.dataset_type.dimensions = DimensionGroup::of_elements(universe, members.drain(..));
         }
     };
-    each_row(connection, database, &query, |row| {
+    source.each(&query, |row| {
         let id = row.int(0)?;
         if found.last().is_none_or(|last| last.id != id) {
             close(&mut found, &mut members);

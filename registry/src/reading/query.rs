@@ -1,31 +1,67 @@
 //! Putting SELECT statements together.
 
-use qbb_dimensions::{DataValue, ElementIx, KeyType, Universe};
-use rusqlite::types::Value;
+use std::fmt::Write as _;
 
-use super::ddl::quoted;
+use qbb_dimensions::{DataValue, ElementIx, KeyType, Universe};
+
+use super::dialect::{Dialect, array_literal, quoted, text_literal};
 use crate::filter::{CellRange, CellSet, Filter};
 
 /// More ranges than this are joined, nearest neighbours first, so that statements stay small.
 const MOST_RANGES: usize = 32;
 
-/// A statement with its parameters and the names of what it selects.
-#[derive(Debug, Default)]
-pub(super) struct Query {
-    pub(super) sql: String,
-    pub(super) parameters: Vec<Value>,
-    /// Main table and selected columns, for error messages.
-    pub(super) table: String,
-    pub(super) columns: Vec<String>,
+/// A value that a statement is bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Parameter {
+    Int(i64),
+    Text(String),
 }
 
-impl Query {
+impl From<i64> for Parameter {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<String> for Parameter {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+/// A statement with its parameters and the names of what it selects.
+#[derive(Debug)]
+pub(crate) struct Query<'a> {
+    dialect: Dialect<'a>,
+    pub(crate) sql: String,
+    /// What the statement is bound to; nothing if values are part of its text.
+    pub(crate) parameters: Vec<Parameter>,
+    /// Main table and selected columns, for error messages.
+    pub(crate) table: String,
+    pub(crate) columns: Vec<String>,
+}
+
+impl<'a> Query<'a> {
     /// Begins `SELECT alias.column, …`; the caller adds FROM.
-    pub(super) fn select(table: &str, columns: &[(&str, &str)]) -> Self {
+    pub(crate) fn select(dialect: Dialect<'a>, table: &str, columns: &[(&str, &str)]) -> Self {
+        Self::begin(dialect, "SELECT", table, columns)
+    }
+
+    /// Begins `SELECT DISTINCT alias.column, …`.
+    pub(crate) fn select_distinct(
+        dialect: Dialect<'a>,
+        table: &str,
+        columns: &[(&str, &str)],
+    ) -> Self {
+        Self::begin(dialect, "SELECT DISTINCT", table, columns)
+    }
+
+    fn begin(dialect: Dialect<'a>, verb: &str, table: &str, columns: &[(&str, &str)]) -> Self {
         let list: Vec<String> =
             columns.iter().map(|(alias, column)| format!("{alias}.{}", quoted(column))).collect();
         Self {
-            sql: format!("SELECT {}", list.join(", ")),
+            dialect,
+            sql: format!("{verb} {}", list.join(", ")),
             parameters: Vec::new(),
             table: table.to_owned(),
             columns: columns.iter().map(|(_, column)| (*column).to_owned()).collect(),
@@ -33,36 +69,107 @@ impl Query {
     }
 
     /// Adds text that has no parameters.
-    pub(super) fn push(&mut self, sql: &str) -> &mut Self {
+    pub(crate) fn push(&mut self, sql: &str) -> &mut Self {
         self.sql.push_str(sql);
         self
     }
 
-    /// Adds a parameter.
-    pub(super) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
-        self.sql.push('?');
-        self.parameters.push(value.into());
+    /// Adds the name of a table.
+    pub(crate) fn push_table(&mut self, name: &str) -> &mut Self {
+        self.sql.push_str(&self.dialect.table(name));
         self
     }
 
-    /// Adds `IN (…)` for integers.
-    pub(super) fn in_integers(&mut self, values: &[i64]) -> &mut Self {
-        match values {
-            [value] => self.push(" = ").bind(*value),
-            values => {
-                let list = values.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-                self.push(" IN (SELECT value FROM json_each(").bind(format!("[{list}]")).push("))")
+    /// Adds a value.
+    pub(crate) fn bind(&mut self, value: impl Into<Parameter>) -> &mut Self {
+        match (self.dialect, value.into()) {
+            (Dialect::Sqlite, value) => {
+                self.sql.push('?');
+                self.parameters.push(value);
+            }
+            // Writing to a string cannot fail. The quotes keep the sign and the type together.
+            (Dialect::Postgres { .. }, Parameter::Int(value)) => {
+                let _ = write!(self.sql, "'{value}'::int8");
+            }
+            (Dialect::Postgres { .. }, Parameter::Text(value)) => {
+                self.sql.push_str(&text_literal(&value));
+            }
+        }
+        self
+    }
+
+    /// Adds ` = …` or ` IN (…)` for integers.
+    pub(crate) fn in_integers(&mut self, values: &[i64]) -> &mut Self {
+        let list = || values.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+        match (values, self.dialect) {
+            ([value], _) => self.push(" = ").bind(*value),
+            (_, Dialect::Sqlite) => {
+                self.push(" IN (SELECT value FROM json_each(");
+                self.bind(format!("[{}]", list())).push("))")
+            }
+            (_, Dialect::Postgres { .. }) => {
+                self.push(&format!(" = ANY('{{{}}}'::int8[])", list()))
             }
         }
     }
 
+    /// Adds ` = …` or ` IN (…)` for texts.
+    fn in_texts(&mut self, values: &[&str]) -> &mut Self {
+        match (values, self.dialect) {
+            (&[value], _) if !value.contains('\0') => self.push(" = ").bind(value.to_owned()),
+            (_, Dialect::Sqlite) => {
+                let list = serde_json::json!(values).to_string();
+                self.push(" IN (SELECT value FROM json_each(").bind(list).push("))")
+            }
+            (_, Dialect::Postgres { .. }) => {
+                // It stores no text with a NUL, nor lets one be asked for.
+                let values = values.iter().filter(|value| !value.contains('\0'));
+                let list = array_literal(values.copied());
+                self.push(&format!(" = ANY({list}::text[])"))
+            }
+        }
+    }
+
+    /// Adds a table `alias` of UUIDs, whose only column is `value`.
+    pub(crate) fn push_uuids(&mut self, alias: &str, values: &[[u8; 16]]) -> &mut Self {
+        let mut list = String::with_capacity(2 + 35 * values.len());
+        for id in values {
+            let id = uuid::Uuid::from_bytes(*id);
+            let comma = if list.is_empty() { "" } else { "," };
+            let quote = if self.dialect == Dialect::Sqlite { "\"" } else { "" };
+            // Writing to a string cannot fail.
+            let _ = write!(list, "{comma}{quote}{}{quote}", id.simple());
+        }
+        match self.dialect {
+            Dialect::Sqlite => {
+                self.push("json_each(").bind(format!("[{list}]")).push(&format!(") {alias}"))
+            }
+            Dialect::Postgres { .. } => {
+                self.push(&format!("unnest('{{{list}}}'::uuid[]) {alias}(value)"))
+            }
+        }
+    }
+
+    /// Adds ` ORDER BY` columns, each given with its table's alias.
+    pub(crate) fn order_by<'n>(
+        &mut self,
+        columns: impl IntoIterator<Item = (&'n str, &'n str, KeyType)>,
+    ) -> &mut Self {
+        for (i, (alias, name, key)) in columns.into_iter().enumerate() {
+            let column = format!("{alias}.{}", quoted(name));
+            self.push(if i == 0 { " ORDER BY " } else { ", " });
+            self.push(&self.dialect.sort_key(&column, key));
+        }
+        self
+    }
+
     /// Adds ` AND …` for those restrictions whose dimension has a column.
-    pub(super) fn restrict<'a>(
+    pub(crate) fn restrict<'n>(
         &mut self,
         universe: &Universe,
         filter: &Filter,
         alias: &str,
-        column_of: impl Fn(ElementIx) -> Option<&'a str>,
+        column_of: impl Fn(ElementIx) -> Option<&'n str>,
     ) {
         for (dimension, cells) in &filter.restrictions {
             let Some(column) = column_of(*dimension) else { continue };
@@ -90,17 +197,11 @@ impl Query {
                         DataValue::Text(value) => Some(value.as_str()),
                     })
                     .collect();
-                self.push(column);
-                if let [value] = values.as_slice() {
-                    self.push(" = ").bind((*value).to_owned());
-                } else {
-                    let list = serde_json::json!(values).to_string();
-                    self.push(" IN (SELECT value FROM json_each(").bind(list).push("))");
-                }
+                self.push(column).in_texts(&values);
             }
             (CellSet::Ranges(ranges), KeyType::Int) => {
                 let ranges = few_ranges(ranges);
-                self.push(if ranges.is_empty() { "(0" } else { "(" });
+                self.push(if ranges.is_empty() { "(FALSE" } else { "(" });
                 for (i, range) in ranges.iter().enumerate() {
                     self.push(if i == 0 { "" } else { " OR " }).push(column);
                     self.push(" BETWEEN ").bind(range.first).push(" AND ").bind(range.last);
@@ -109,7 +210,7 @@ impl Query {
             }
             // No text lies in a range of integers.
             (CellSet::Ranges(_), KeyType::Text) => {
-                self.push("0");
+                self.push("FALSE");
             }
         }
     }

@@ -1,12 +1,10 @@
 //! Reading the datastore's records.
 
 use qbb_dimensions::Symbols;
-use std::fmt::Write as _;
 
-use super::ddl::quoted;
 use super::query::Query;
-use super::rows::ResultRow;
-use super::snapshot::SqliteSnapshot;
+use super::row::{ResultRow, RowSource};
+use super::snapshot::TableSnapshot;
 use crate::collection::{CollectionCatalog, CollectionIx, CollectionKind};
 use crate::error::RegistryError;
 use crate::filter::Filter;
@@ -14,10 +12,29 @@ use crate::reader::{DatastoreRecordRows, RegisteredDatasetType};
 use crate::schema::dataset_key_columns;
 
 /// What stands for "the whole dataset" in the column for components.
-pub(super) const NO_COMPONENT: &str = "__NULL_STRING__";
+pub(crate) const NO_COMPONENT: &str = "__NULL_STRING__";
 
 /// Size that stands for "unknown".
-pub(super) const UNKNOWN_SIZE: i64 = -1;
+pub(crate) const UNKNOWN_SIZE: i64 = -1;
+
+/// The registry's view of a file datastore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatastoreTable {
+    /// The name under which datasets are recorded as stored.
+    pub name: String,
+    /// The table of its records.
+    pub records_table: String,
+}
+
+impl Default for DatastoreTable {
+    /// As in repositories whose configuration does not say otherwise.
+    fn default() -> Self {
+        Self {
+            name: "FileDatastore@<butlerRoot>".to_owned(),
+            records_table: "file_datastore_records".to_owned(),
+        }
+    }
+}
 
 const COLUMNS: [(&str, &str); 8] = [
     ("r", "dataset_id"),
@@ -30,7 +47,7 @@ const COLUMNS: [(&str, &str); 8] = [
     ("r", "file_size"),
 ];
 
-impl SqliteSnapshot<'_> {
+impl<S: RowSource> TableSnapshot<'_, S> {
     pub(super) fn read_records_of_runs(
         &self,
         dataset_type: &RegisteredDatasetType,
@@ -47,13 +64,18 @@ impl SqliteSnapshot<'_> {
         }
         let group = &dataset_type.dataset_type.dimensions;
         let keys = dataset_key_columns(group);
-        let mut query = self.record_query(&quoted(&dataset_type.tags_table), "t.dataset_id");
+        let source = self.counted();
+        let mut query = self.record_query(
+            source,
+            |query| query.push_table(&dataset_type.tags_table).push(" t"),
+            "dataset_id",
+        );
         query.push(" WHERE t.dataset_type_id = ").bind(dataset_type.id);
         query.push(" AND t.collection_id").in_integers(&ids);
         query.restrict(self.universe, filter, "t", |ix| {
             group.required().iter().position(|&required| required == ix).map(|at| keys[at])
         });
-        self.take_records(&query, symbols)
+        take_records(source, &query, symbols)
     }
 
     pub(super) fn read_records_of_datasets(
@@ -64,45 +86,42 @@ impl SqliteSnapshot<'_> {
         if datasets.is_empty() {
             return Ok(DatastoreRecordRows::default());
         }
-        let mut list = String::with_capacity(2 + 35 * datasets.len());
-        for id in datasets {
-            let separator = if list.is_empty() { '[' } else { ',' };
-            // Writing to a string cannot fail.
-            let _ = write!(list, "{separator}\"{}\"", uuid::Uuid::from_bytes(*id).simple());
-        }
-        list.push(']');
-        let mut query = self.record_query("json_each(?)", "t.value");
-        query.parameters.push(list.into());
-        self.take_records(&query, symbols)
+        let source = self.counted();
+        let query = self.record_query(source, |query| query.push_uuids("t", datasets), "value");
+        take_records(source, &query, symbols)
     }
 
-    /// Selects the records of the datasets of `source t`, up to the WHERE clause. `CROSS JOIN`
-    /// keeps the order: first the source, then look-ups by key.
-    fn record_query(&self, source: &str, dataset: &str) -> Query {
+    /// Selects the records of the datasets of a table `t`, up to the WHERE clause: first that
+    /// table, then look-ups by key.
+    fn record_query<'s>(
+        &self,
+        source: &'s S,
+        push_datasets: impl for<'q> FnOnce(&'q mut Query<'s>) -> &'q mut Query<'s>,
+        column: &str,
+    ) -> Query<'s> {
         let table = &self.datastore.records_table;
-        let mut query = Query::select(table, &COLUMNS);
-        query.push(&format!(
-            " FROM {source} t CROSS JOIN {} r ON r.dataset_id = {dataset} \
-             CROSS JOIN dataset_location l ON l.dataset_id = r.dataset_id",
-            quoted(table)
-        ));
+        let join = format!(" {} ", source.dialect().ordered_join());
+        let mut query = Query::select(source.dialect(), table, &COLUMNS);
+        push_datasets(query.push(" FROM ")).push(&join).push_table(table);
+        query.push(&format!(" r ON r.dataset_id = t.{column}")).push(&join);
+        query.push_table("dataset_location").push(" l ON l.dataset_id = r.dataset_id");
         query
     }
+}
 
-    fn take_records(
-        &self,
-        query: &Query,
-        symbols: &mut Symbols,
-    ) -> Result<DatastoreRecordRows, RegistryError> {
-        let mut found = DatastoreRecordRows::default();
-        self.each(query, |row| take(&mut found, row, symbols))?;
-        Ok(found)
-    }
+fn take_records<S: RowSource>(
+    source: &S,
+    query: &Query<'_>,
+    symbols: &mut Symbols,
+) -> Result<DatastoreRecordRows, RegistryError> {
+    let mut found = DatastoreRecordRows::default();
+    source.each(query, |row| take(&mut found, row, symbols))?;
+    Ok(found)
 }
 
 fn take(
     found: &mut DatastoreRecordRows,
-    row: &ResultRow<'_>,
+    row: &impl ResultRow,
     symbols: &mut Symbols,
 ) -> Result<(), RegistryError> {
     found.id.push(row.uuid(0)?);

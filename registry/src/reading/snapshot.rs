@@ -4,13 +4,10 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use qbb_dimensions::{ElementIx, Symbols, Universe};
-use rusqlite::{Connection, Transaction};
 
-use super::connection::DatabaseFile;
-use super::query::Query;
-use super::read_collections::{read_collections, read_dataset_types};
-use super::registry::DatastoreTable;
-use super::rows::{ResultRow, each_row};
+use super::collections::{read_collections, read_dataset_types};
+use super::datastore::DatastoreTable;
+use super::row::RowSource;
 use crate::collection::{CollectionCatalog, CollectionIx};
 use crate::error::RegistryError;
 use crate::filter::Filter;
@@ -18,48 +15,43 @@ use crate::reader::{
     CalibrationRows, DatasetRows, DatastoreRecordRows, OverlapRows, RegisteredDatasetType, Snapshot,
 };
 
-/// A consistent view of a SQLite registry: one deferred transaction, rolled back when dropped.
-pub(super) struct SqliteSnapshot<'a> {
-    transaction: Transaction<'a>,
-    database: &'a DatabaseFile,
+/// A consistent view of a registry's tables: a transaction of the source, as old as it is.
+pub(crate) struct TableSnapshot<'a, S> {
+    source: S,
     pub(super) universe: &'a Arc<Universe>,
     pub(super) datastore: &'a DatastoreTable,
     statements: Cell<u64>,
 }
 
-impl<'a> SqliteSnapshot<'a> {
-    pub(super) fn new(
-        transaction: Transaction<'a>,
-        database: &'a DatabaseFile,
+impl<'a, S: RowSource> TableSnapshot<'a, S> {
+    /// Takes a source that has begun its transaction.
+    pub(crate) fn new(
+        source: S,
         universe: &'a Arc<Universe>,
         datastore: &'a DatastoreTable,
     ) -> Self {
-        Self { transaction, database, universe, datastore, statements: Cell::new(0) }
+        Self { source, universe, datastore, statements: Cell::new(0) }
     }
 
-    /// Runs a query and hands each row to `take`.
-    pub(super) fn each(
-        &self,
-        query: &Query,
-        take: impl FnMut(&ResultRow<'_>) -> Result<(), RegistryError>,
-    ) -> Result<(), RegistryError> {
-        each_row(self.counted(), self.database, query, take)
+    /// The source, for looking at.
+    pub(super) fn source(&self) -> &S {
+        &self.source
     }
 
-    /// The connection, for one statement.
-    fn counted(&self) -> &Connection {
+    /// The source, for one statement.
+    pub(super) fn counted(&self) -> &S {
         self.statements.set(self.statements.get() + 1);
-        &self.transaction
+        &self.source
     }
 }
 
-impl Snapshot for SqliteSnapshot<'_> {
+impl<S: RowSource> Snapshot for TableSnapshot<'_, S> {
     fn collections(&mut self) -> Result<CollectionCatalog, RegistryError> {
-        read_collections(self.counted(), self.database)
+        read_collections(self.counted())
     }
 
     fn dataset_types(&mut self) -> Result<Vec<RegisteredDatasetType>, RegistryError> {
-        read_dataset_types(self.counted(), self.database, self.universe)
+        read_dataset_types(self.counted(), self.universe)
     }
 
     fn summaries(

@@ -2,30 +2,33 @@
 
 use qbb_dimensions::{DimensionElement, ElementIx, Universe};
 
+use super::dialect::Dialect;
 use crate::schema::key_column_name;
 
 /// What a physical column holds of a [`qbb_dimensions::RecordTable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     Key(usize),
     Implied(usize),
     Field(usize),
     Region,
-    TimespanBegin,
+    /// The whole of the timespan, or its beginning where it has two columns.
+    Timespan,
     TimespanEnd,
 }
 
 /// A physical column of an element's table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RecordColumn<'a> {
-    pub(super) name: &'a str,
-    pub(super) role: Role,
+pub(crate) struct RecordColumn<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) role: Role,
 }
 
 /// All columns of an element's table.
-pub(super) fn record_columns<'a>(
+pub(crate) fn record_columns<'a>(
     universe: &'a Universe,
     element: &'a DimensionElement,
+    dialect: Dialect<'_>,
 ) -> Vec<RecordColumn<'a>> {
     let mut columns = Vec::new();
     let mut add = |name: &'a str, role: Role| columns.push(RecordColumn { name, role });
@@ -42,14 +45,17 @@ pub(super) fn record_columns<'a>(
         add("region", Role::Region);
     }
     if element.is_temporal() {
-        add("timespan_begin", Role::TimespanBegin);
-        add("timespan_end", Role::TimespanEnd);
+        for (name, role) in
+            dialect.timespan_columns().iter().zip([Role::Timespan, Role::TimespanEnd])
+        {
+            add(name, role);
+        }
     }
     columns
 }
 
 /// The column in which an element's table has the values of a dimension, if it has one.
-pub(super) fn dimension_column<'a>(
+pub(crate) fn dimension_column<'a>(
     universe: &'a Universe,
     element: &'a DimensionElement,
     dimension: ElementIx,

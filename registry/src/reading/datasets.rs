@@ -3,17 +3,16 @@
 use qbb_dimensions::{KeyType, Symbols, Timespan};
 use rustc_hash::FxHashMap;
 
-use super::ddl::quoted;
 use super::query::Query;
-use super::rows::ResultRow;
-use super::snapshot::SqliteSnapshot;
+use super::row::{ResultRow, RowSource};
+use super::snapshot::TableSnapshot;
 use crate::collection::{CollectionCatalog, CollectionIx, CollectionKind};
 use crate::error::RegistryError;
 use crate::filter::Filter;
 use crate::reader::{CalibrationRows, DatasetRows, RegisteredDatasetType};
 use crate::schema::dataset_key_columns;
 
-impl SqliteSnapshot<'_> {
+impl<S: RowSource> TableSnapshot<'_, S> {
     pub(super) fn read_datasets(
         &self,
         dataset_type: &RegisteredDatasetType,
@@ -25,8 +24,9 @@ impl SqliteSnapshot<'_> {
         let kinds = [CollectionKind::Run, CollectionKind::Tagged];
         let mut search = Search::new(dataset_type, catalog, collections, &kinds);
         if !search.is_empty() {
-            let query = search.query(self, &dataset_type.tags_table, filter, false);
-            self.each(&query, |row| search.take(row, symbols))?;
+            let source = self.counted();
+            let query = search.query(source, &dataset_type.tags_table, filter, false);
+            source.each(&query, |row| search.take(row, symbols))?;
         }
         Ok(search.found)
     }
@@ -43,9 +43,10 @@ impl SqliteSnapshot<'_> {
         let mut search = Search::new(dataset_type, catalog, collections, &kinds);
         let mut timespan: Vec<Timespan> = Vec::new();
         if let Some(table) = dataset_type.calibs_table.as_ref().filter(|_| !search.is_empty()) {
-            let query = search.query(self, table, filter, true);
+            let source = self.counted();
+            let query = search.query(source, table, filter, true);
             let at = search.keys.len() + 3;
-            self.each(&query, |row| {
+            source.each(&query, |row| {
                 search.take(row, symbols)?;
                 timespan.push(row.timespan(at)?);
                 Ok(())
@@ -109,13 +110,14 @@ impl<'a> Search<'a> {
 
     /// Selects data ID, UUID, collection, RUN and, for certifications, the timespan. The order is
     /// that of an index: by collection, data ID and timespan.
-    fn query(
+    fn query<'s>(
         &self,
-        snapshot: &SqliteSnapshot<'_>,
+        source: &'s impl RowSource,
         table: &str,
         filter: &Filter,
         certified: bool,
-    ) -> Query {
+    ) -> Query<'s> {
+        let dialect = source.dialect();
         let group = &self.dataset_type.dataset_type.dimensions;
         let keys = dataset_key_columns(group);
         let mut names: Vec<_> = keys.iter().map(|name| ("t", *name)).collect();
@@ -123,29 +125,30 @@ impl<'a> Search<'a> {
         names.push(("t", "collection_id"));
         names.push(if self.foreign_runs { ("d", "run_id") } else { ("t", "collection_id") });
         if certified {
-            names.extend([("t", "timespan_begin"), ("t", "timespan_end")]);
+            names.extend(dialect.timespan_columns().iter().map(|name| ("t", *name)));
         }
-        let mut query = Query::select(table, &names);
-        query.push(&format!(" FROM {} t", quoted(table)));
+        let mut query = Query::select(dialect, table, &names);
+        query.push(" FROM ").push_table(table).push(" t");
         if self.foreign_runs {
-            query.push(" JOIN dataset d ON d.id = t.dataset_id");
+            query.push(" JOIN ").push_table("dataset").push(" d ON d.id = t.dataset_id");
         }
         query.push(" WHERE t.dataset_type_id = ").bind(self.dataset_type.id);
         query.push(" AND t.collection_id").in_integers(&self.ids);
-        query.restrict(snapshot.universe, filter, "t", |ix| {
+        query.restrict(group.universe(), filter, "t", |ix| {
             group.required().iter().position(|&required| required == ix).map(|at| keys[at])
         });
-        query.push(" ORDER BY t.collection_id");
-        for key in &keys {
-            query.push(&format!(", t.{}", quoted(key)));
-        }
+        let mut order = vec![("t", "collection_id", KeyType::Int)];
+        order.extend(keys.iter().zip(&self.keys).map(|(name, key)| ("t", *name, *key)));
         if certified {
-            query.push(", t.timespan_begin, t.timespan_end, t.dataset_id");
+            let timespan = dialect.timespan_columns().iter();
+            order.extend(timespan.map(|name| ("t", *name, KeyType::Int)));
+            order.push(("t", "dataset_id", KeyType::Int));
         }
+        query.order_by(order);
         query
     }
 
-    fn take(&mut self, row: &ResultRow<'_>, symbols: &mut Symbols) -> Result<(), RegistryError> {
+    fn take(&mut self, row: &impl ResultRow, symbols: &mut Symbols) -> Result<(), RegistryError> {
         let n = self.keys.len();
         for (at, key) in self.keys.iter().enumerate() {
             let cell = row.cell(at, *key, symbols)?;

@@ -2,17 +2,16 @@
 
 use qbb_dimensions::{ElementIx, FieldColumn, KeyType, RecordTable, Storage, Symbols};
 
-use super::ddl::quoted;
 use super::query::Query;
 use super::record_columns::{RecordColumn, Role, dimension_column, record_columns};
-use super::rows::ResultRow;
-use super::snapshot::SqliteSnapshot;
+use super::row::{ResultRow, RowSource};
+use super::snapshot::TableSnapshot;
 use crate::error::RegistryError;
 use crate::filter::Filter;
 use crate::reader::OverlapRows;
 use crate::schema::overlap_table_name;
 
-impl SqliteSnapshot<'_> {
+impl<S: RowSource> TableSnapshot<'_, S> {
     pub(super) fn read_records(
         &self,
         element: ElementIx,
@@ -22,47 +21,44 @@ impl SqliteSnapshot<'_> {
         let universe = &**self.universe;
         let element = universe.element(element);
         let mut records = RecordTable::new(element);
-        let columns = record_columns(universe, element);
-        let query = match element.storage {
-            Storage::Table { .. } => {
-                let names: Vec<_> = columns.iter().map(|column| ("t", column.name)).collect();
-                let mut query = Query::select(&element.name, &names);
-                query.push(&format!(" FROM {} t WHERE 1", quoted(&element.name)));
-                query.restrict(universe, filter, "t", |ix| dimension_column(universe, element, ix));
-                let keys: Vec<String> =
-                    names[..element.required.len()].iter().map(|(_, name)| quoted(name)).collect();
-                query.push(&format!(" ORDER BY t.{}", keys.join(", t.")));
-                query
-            }
-            Storage::ViewOf(target) => {
-                let target = universe.element(target);
-                let names: Vec<_> = element
-                    .required
-                    .iter()
-                    .filter_map(|&ix| {
-                        dimension_column(universe, target, ix).map(|name| ("t", name))
-                    })
-                    .collect();
-                if names.len() != columns.len() {
-                    return Err(self.not_stored(element, "columns besides keys"));
-                }
-                let mut query = Query::select(&target.name, &names);
-                query.sql = query.sql.replacen("SELECT", "SELECT DISTINCT", 1);
-                query.push(&format!(" FROM {} t WHERE 1", quoted(&target.name)));
-                query.restrict(universe, filter, "t", |ix| dimension_column(universe, target, ix));
-                let keys: Vec<String> = names.iter().map(|(_, name)| quoted(name)).collect();
-                query.push(&format!(" ORDER BY t.{}", keys.join(", t.")));
-                query
-            }
-            Storage::Computed => return Err(self.not_stored(element, "records")),
-        };
+        let source = self.source();
+        let dialect = source.dialect();
+        let columns = record_columns(universe, element, dialect);
         let key_types = |dimensions: &[ElementIx]| -> Vec<KeyType> {
             let key = |&ix: &ElementIx| universe.element(ix).key_type().unwrap_or(KeyType::Int);
             dimensions.iter().map(key).collect()
         };
         let (required, implied) = (key_types(&element.required), key_types(&element.implied));
+        // The records are in a table of their own, or in columns of another element's.
+        let (table, names, is_view) = match element.storage {
+            Storage::Table { .. } => (
+                element,
+                columns.iter().map(|column| ("t", column.name)).collect::<Vec<_>>(),
+                false,
+            ),
+            Storage::ViewOf(target) => {
+                let target = universe.element(target);
+                let column = |&ix| dimension_column(universe, target, ix).map(|name| ("t", name));
+                let names: Vec<_> = element.required.iter().filter_map(column).collect();
+                if names.len() != columns.len() {
+                    return Err(self.not_stored(element, "columns besides keys"));
+                }
+                (target, names, true)
+            }
+            Storage::Computed => return Err(self.not_stored(element, "records")),
+        };
+        let mut query = if is_view {
+            Query::select_distinct(dialect, &table.name, &names)
+        } else {
+            Query::select(dialect, &table.name, &names)
+        };
+        query.push(" FROM ").push_table(&table.name).push(" t WHERE TRUE");
+        query.restrict(universe, filter, "t", |ix| dimension_column(universe, table, ix));
+        query.order_by(
+            names.iter().zip(&required).map(|((alias, name), key)| (*alias, *name, *key)),
+        );
         let mut buffer = Vec::new();
-        self.each(&query, |row| {
+        self.counted().each(&query, |row| {
             for (at, RecordColumn { role, .. }) in columns.iter().enumerate() {
                 match *role {
                     Role::Key(i) => records.keys[i].push(row.cell(at, required[i], symbols)?),
@@ -76,7 +72,7 @@ impl SqliteSnapshot<'_> {
                             regions.push(region);
                         }
                     }
-                    Role::TimespanBegin => {
+                    Role::Timespan => {
                         let timespan = row.optional_timespan(at)?;
                         if let Some(timespans) = &mut records.timespans {
                             timespans.push(timespan);
@@ -114,8 +110,9 @@ impl SqliteSnapshot<'_> {
         let mut names: Vec<_> =
             dimensions().map(|dimension| ("t", dimension.name.as_str())).collect();
         names.push(("t", "skypix_index"));
-        let mut query = Query::select(&table, &names);
-        query.push(&format!(" FROM {} t WHERE t.skypix_system = ", quoted(&table)));
+        let source = self.counted();
+        let mut query = Query::select(source.dialect(), &table, &names);
+        query.push(" FROM ").push_table(&table).push(" t WHERE t.skypix_system = ");
         query
             .bind(level.system.clone())
             .push(" AND t.skypix_level = ")
@@ -126,12 +123,12 @@ impl SqliteSnapshot<'_> {
             }
             element.required.contains(&ix).then(|| universe.element(ix).name.as_str())
         });
-        let order: Vec<String> = names.iter().map(|(_, name)| quoted(name)).collect();
-        query.push(&format!(" ORDER BY t.{}", order.join(", t.")));
         let types: Vec<KeyType> =
             dimensions().map(|dimension| dimension.key_type().unwrap_or(KeyType::Int)).collect();
+        let order = names.iter().zip(types.iter().chain([&KeyType::Int]));
+        query.order_by(order.map(|((alias, name), key)| (*alias, *name, *key)));
         let mut overlaps = OverlapRows { keys: vec![Vec::new(); types.len()], pixel: Vec::new() };
-        self.each(&query, |row| {
+        source.each(&query, |row| {
             for (at, key) in types.iter().enumerate() {
                 overlaps.keys[at].push(row.cell(at, *key, symbols)?);
             }
@@ -152,7 +149,7 @@ impl SqliteSnapshot<'_> {
 
 fn push_field(
     column: &mut FieldColumn,
-    row: &ResultRow<'_>,
+    row: &impl ResultRow,
     at: usize,
     symbols: &mut Symbols,
     buffer: &mut Vec<u8>,

@@ -1,0 +1,90 @@
+//! What databases say differently.
+
+use std::fmt::Write as _;
+
+use qbb_dimensions::KeyType;
+
+/// The words of a database for what every statement needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect<'a> {
+    /// Values are bound, lists travel as JSON, and a timespan is two columns.
+    Sqlite,
+    /// Tables lie in a schema, values are part of the statement's text, and a timespan is a range.
+    /// Statements are copied out, and `COPY` takes no parameters.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no registry speaks it yet"))]
+    Postgres {
+        /// The schema.
+        schema: &'a str,
+    },
+}
+
+impl Dialect<'_> {
+    /// A table, with the schema that it is in.
+    pub(crate) fn table(self, name: &str) -> String {
+        match self {
+            Self::Sqlite => quoted(name),
+            Self::Postgres { schema } => format!("{}.{}", quoted(schema), quoted(name)),
+        }
+    }
+
+    /// Columns that hold a timespan.
+    pub(crate) fn timespan_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Sqlite => &["timespan_begin", "timespan_end"],
+            Self::Postgres { .. } => &["timespan"],
+        }
+    }
+
+    /// What sorts by a column as Rust sorts: text by its bytes, whatever the database's locale.
+    pub(crate) fn sort_key(self, column: &str, key: KeyType) -> String {
+        match (self, key) {
+            (Self::Postgres { .. }, KeyType::Text) => format!("{column} COLLATE \"C\""),
+            _ => column.to_owned(),
+        }
+    }
+
+    /// An inner join whose left side is to be gone through first, where the planner can be told.
+    pub(crate) fn ordered_join(self) -> &'static str {
+        match self {
+            Self::Sqlite => "CROSS JOIN",
+            Self::Postgres { .. } => "JOIN",
+        }
+    }
+}
+
+/// Quotes an identifier; some dimensions are named like keywords.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Text as a literal of PostgreSQL. Backslashes mean themselves there, as connections make sure.
+pub(super) fn text_literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Texts as a literal of a PostgreSQL array.
+pub(super) fn array_literal<'v>(values: impl IntoIterator<Item = &'v str>) -> String {
+    let mut list = String::from("{");
+    for (i, value) in values.into_iter().enumerate() {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+        // Writing to a string cannot fail.
+        let _ = write!(list, "{}\"{value}\"", if i == 0 { "" } else { "," });
+    }
+    list.push('}');
+    text_literal(&list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_texts_mean_themselves() {
+        let postgres = Dialect::Postgres { schema: "re\"po" };
+        assert_eq!(postgres.table("Tab.le"), r#""re""po"."Tab.le""#);
+        assert_eq!(Dialect::Sqlite.table("group"), r#""group""#);
+        assert_eq!(text_literal(r"it's \ 'x'"), r"'it''s \ ''x'''");
+        assert_eq!(array_literal(["a'b", "c\"d", "e\\f,", ""]), r#"'{"a''b","c\"d","e\\f,",""}'"#);
+        assert_eq!(array_literal([]), "'{}'");
+    }
+}
