@@ -88,10 +88,21 @@ pub enum PolygonError {
 #[non_exhaustive]
 pub enum SkyPixelizationError {
     /// The universe names a pixelization system that is not implemented here.
-    #[error("skypix system '{system}' is not supported; supported systems: htm")]
+    #[error(
+        "skypix system '{system}' is not supported; supported are the pixelizations htm and \
+         healpix of lsst.sphgeom"
+    )]
     UnsupportedSystem {
-        /// Name of the system in the dimension universe.
+        /// Name, or pixelization class, of the system in the dimension universe.
         system: String,
+    },
+    /// The middleware has no pixels for regions of this kind, and would fail.
+    #[error("lsst.sphgeom has no {system} pixels for {region}; give a region of another kind")]
+    UnsupportedRegion {
+        /// Name of the system in the dimension universe.
+        system: &'static str,
+        /// What the region is.
+        region: &'static str,
     },
     /// The level is outside the range of the system.
     #[error("{system} has no level {level}; its deepest level is {max_level}")]
