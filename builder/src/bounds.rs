@@ -1,6 +1,6 @@
 //! Spatial and temporal bounds of quanta, for prerequisites that need them one by one.
 
-use qbb_dimensions::sphere::{RangeSet, Region, SkyPixelization};
+use qbb_dimensions::sphere::{RangeSet, Region};
 use qbb_dimensions::{DimensionGroup, ElementIx, Timespan};
 use qbb_pipeline::{Connection, PipelineGraph, Task, TaskIx};
 
@@ -85,20 +85,24 @@ impl<'a> QuantumBounds<'a> {
         }
         let element = self.dictionary.universe().element(skypix);
         let Some(level) = element.skypix() else { return Ok(None) };
-        let pixelization = SkyPixelization::new(&level.system, level.level)
+        let pixelization = level
+            .pixelization()
             .map_err(|source| BuildError::SkyPix { dimension: element.name.clone(), source })?;
         let mut pixels = RangeSet::new();
         let mut add = |region: Option<Region>| {
-            if let Some(region) = region {
-                pixels = pixels.union(&pixelization.envelope(&region, None));
+            let Some(region) = region else { return Ok(()) };
+            if let Some(source) = pixelization.refusal(&region) {
+                return Err(BuildError::SkyPix { dimension: element.name.clone(), source });
             }
+            pixels = pixels.union(&pixelization.envelope(&region, None));
+            Ok(())
         };
         if has_region {
-            add(self.region(&self.task.dimensions, self.rows, quantum)?);
+            add(self.region(&self.task.dimensions, self.rows, quantum)?)?;
         }
         for (edges, rows) in &self.spatial {
             for &node in edges.of(quantum) {
-                add(self.region(&rows.group, rows, node as usize)?);
+                add(self.region(&rows.group, rows, node as usize)?)?;
             }
         }
         Ok(Some(pixels))

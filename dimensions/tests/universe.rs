@@ -142,14 +142,14 @@ fn an_unknown_dimension_names_the_nearest() {
 
 #[test]
 fn a_configuration_that_contradicts_itself_is_refused() {
-    let circular = r#"{"version": 1, "skypix": {"common": "htm7", "htm": {"max_level": 7}},
+    let circular = r#"{"version": 1, "skypix": {"common": "htm7", "htm": {"class": "lsst.sphgeom.HtmPixelization", "max_level": 7}},
         "elements": {"a": {"keys": [{"name": "id", "type": "int"}], "requires": ["b"]},
                      "b": {"keys": [{"name": "id", "type": "int"}], "implies": ["a"]}}}"#;
     assert!(matches!(Universe::from_json(circular), Err(UniverseError::Circular(_))));
-    let dangling = r#"{"version": 1, "skypix": {"common": "htm7", "htm": {"max_level": 7}},
+    let dangling = r#"{"version": 1, "skypix": {"common": "htm7", "htm": {"class": "lsst.sphgeom.HtmPixelization", "max_level": 7}},
         "elements": {"a": {"keys": [{"name": "id", "type": "int"}], "requires": ["nope"]}}}"#;
     assert!(matches!(Universe::from_json(dangling), Err(UniverseError::UnknownReference { .. })));
-    let no_common = r#"{"version": 1, "skypix": {"htm": {"max_level": 7}}, "elements": {}}"#;
+    let no_common = r#"{"version": 1, "skypix": {"htm": {"class": "lsst.sphgeom.HtmPixelization", "max_level": 7}}, "elements": {}}"#;
     assert!(Universe::from_json(no_common).is_err());
     assert!(Universe::from_json("[").is_err());
 }

@@ -74,11 +74,8 @@ impl HealpixPixelization {
     ///
     /// There is no such pixel at this level.
     pub fn pixel(&self, index: u64) -> Result<ConvexPolygon, SkyPixelizationError> {
-        let missing = SkyPixelizationError::NoSuchPixel {
-            system: Self::SYSTEM,
-            level: self.level,
-            index,
-        };
+        let missing =
+            SkyPixelizationError::NoSuchPixel { system: Self::SYSTEM, level: self.level, index };
         if index >= self.grid().cell_count() {
             return Err(missing);
         }
@@ -120,9 +117,9 @@ impl HealpixPixelization {
 
     fn of_members(&self, region: &Region, simple: &dyn Fn(&Region) -> RangeSet) -> RangeSet {
         match region {
-            Region::Union(members) => members.iter().fold(RangeSet::new(), |all, member| {
-                all.union(&self.of_members(member, simple))
-            }),
+            Region::Union(members) => members
+                .iter()
+                .fold(RangeSet::new(), |all, member| all.union(&self.of_members(member, simple))),
             Region::Intersection(members) => members.iter().fold(self.universe(), |all, member| {
                 all.intersection(&self.of_members(member, simple))
             }),
@@ -211,7 +208,9 @@ fn find(region: &Region, order: u8, found: &mut RangeSet) {
             None => find(&Region::Circle(polygon.bounding_circle()), order, found),
         },
         Region::Box(bounds) => {
-            if !bounds.is_empty() && let Some(bounds) = Bounds::new(bounds, order) {
+            if !bounds.is_empty()
+                && let Some(bounds) = Bounds::new(bounds, order)
+            {
                 search(&bounds, order, found);
             }
         }

@@ -36,8 +36,7 @@ impl Place {
     /// At `ring` rings from a pole, where `scale` turns squares of rings into heights.
     fn near_pole(north: bool, from_pole: f64, phi: f64) -> Self {
         let height = 1.0 - from_pole;
-        let axis_distance =
-            (height > NEAR_POLE).then(|| (from_pole * (2.0 - from_pole)).sqrt());
+        let axis_distance = (height > NEAR_POLE).then(|| (from_pole * (2.0 - from_pole)).sqrt());
         let z = if north { height } else { from_pole - 1.0 };
         Self { z, phi, axis_distance }
     }
@@ -58,8 +57,7 @@ impl Place {
 
     /// Cosine of the angle to a height and longitude.
     pub(super) fn cosine_to(self, z: f64, phi: f64) -> f64 {
-        z * self.z
-            + (phi - self.phi).cos() * ((1.0 - z * z) * (1.0 - self.z * self.z)).sqrt()
+        z * self.z + (phi - self.phi).cos() * ((1.0 - z * z) * (1.0 - self.z * self.z)).sqrt()
     }
 }
 
@@ -157,15 +155,14 @@ impl Grid {
         let scale = 1.0 / v.norm();
         let phi = if v.x == 0.0 && v.y == 0.0 { 0.0 } else { v.y.atan2(v.x) };
         let z = v.z * scale;
-        let axis_distance =
-            (z.abs() > NEAR_POLE).then(|| (v.x * v.x + v.y * v.y).sqrt() * scale);
+        let axis_distance = (z.abs() > NEAR_POLE).then(|| (v.x * v.x + v.y * v.y).sqrt() * scale);
         self.find_place(Place { z, phi, axis_distance })
     }
 
     /// The cell of a longitude and latitude.
     pub(super) fn find_lon_lat(self, point: LonLat) -> u64 {
         let theta = colatitude(point.lat());
-        let axis_distance = (0.01..=3.14159 - 0.01).contains(&theta).then(|| theta.sin());
+        let axis_distance = (0.01..=3.131_59).contains(&theta).then(|| theta.sin());
         self.find_place(Place { z: theta.cos(), phi: longitude(point.lon()), axis_distance })
     }
 
@@ -218,17 +215,22 @@ impl Grid {
         let half = 0.5 / side;
         let (x, y) = ((x as f64 + 0.5) / side, (y as f64 + 0.5) / side);
         let gap = 1.0 / (f64::from(step) * side);
-        let sides: [fn(f64, f64, f64, f64) -> (f64, f64); 4] = [
-            |x, y, half, d| (x + half - d, y + half),
-            |x, y, half, d| (x - half, y + half - d),
-            |x, y, half, d| (x - half + d, y - half),
-            |x, y, half, d| (x + half, y - half + d),
+        // Where each side begins, and where it leads.
+        let sides = [
+            ((1.0, 1.0), (-1.0, 0.0)),
+            ((-1.0, 1.0), (0.0, -1.0)),
+            ((-1.0, -1.0), (1.0, 0.0)),
+            ((1.0, -1.0), (0.0, 1.0)),
         ];
-        sides
-            .iter()
-            .flat_map(|point| (0..step).map(move |i| point(x, y, half, f64::from(i) * gap)))
-            .map(|(x, y)| face_place(face, x, y))
-            .collect()
+        let mut places = Vec::with_capacity(4 * step as usize);
+        for (begin, way) in sides {
+            for i in 0..step {
+                let along = f64::from(i) * gap;
+                let x = x + begin.0 * half + way.0 * along;
+                places.push(face_place(face, x, y + begin.1 * half + way.1 * along));
+            }
+        }
+        places
     }
 
     /// The neighbour in a direction given by steps of −1, 0 or 1 along both coordinates; `None`
@@ -295,7 +297,7 @@ fn face_place(face: usize, x: f64, y: f64) -> Place {
         along -= 8.0;
     }
     let phi = if from_pole < 1e-15 { 0.0 } else { (FRAC_PI_4 * along) / from_pole };
-    if ring < 1.0 || ring > 3.0 {
+    if !(1.0..=3.0).contains(&ring) {
         Place::near_pole(ring < 1.0, from_pole * from_pole / 3.0, phi)
     } else {
         Place { z: (2.0 - ring) * 2.0 / 3.0, phi, axis_distance: None }

@@ -11,6 +11,7 @@ use super::element::{
     TopologicalFamily,
 };
 use crate::group::DimensionGroup;
+use crate::sphere::SkyPixelization;
 use crate::suggestion::nearest_name;
 
 /// Deepest level of any pixelization; indices beyond it would not fit 64 bits.
@@ -165,6 +166,7 @@ impl Universe {
 /// A pixelization system and its first and last level.
 struct SkyPixSystem {
     name: String,
+    class: String,
     levels: std::ops::RangeInclusive<u8>,
 }
 
@@ -185,16 +187,19 @@ impl<'a> Builder<'a> {
                 common = value.as_str().map(str::to_owned);
                 continue;
             }
-            let levels: SkyPixConfig = serde_json::from_value(value.clone())?;
-            let last = levels.max_level.unwrap_or(MAX_SKYPIX_LEVEL);
-            if last > MAX_SKYPIX_LEVEL || levels.min_level > last {
+            let config: SkyPixConfig = serde_json::from_value(value.clone())?;
+            let last = (config.max_level)
+                .or_else(|| SkyPixelization::default_max_level(&config.class))
+                .unwrap_or(MAX_SKYPIX_LEVEL);
+            if last > MAX_SKYPIX_LEVEL || config.min_level > last {
                 return Err(UniverseError::Unsupported {
                     element: name.clone(),
                     field: "max_level",
                     value: last.to_string(),
                 });
             }
-            systems.push(SkyPixSystem { name: name.clone(), levels: levels.min_level..=last });
+            let levels = config.min_level..=last;
+            systems.push(SkyPixSystem { name: name.clone(), class: config.class, levels });
         }
         let common = common.ok_or_else(|| UniverseError::Unsupported {
             element: "skypix".to_owned(),
@@ -369,13 +374,18 @@ impl<'a> Builder<'a> {
         let system = (self.systems.iter())
             .filter(|system| name.starts_with(&system.name))
             .find(|system| system.levels.clone().any(|l| name == format!("{}{l}", system.name)));
-        let (system, level) = system.map_or((name, 0), |system| {
-            (system.name.as_str(), name[system.name.len()..].parse().unwrap_or(0))
-        });
+        let level = system.map_or_else(
+            || SkyPixLevel { system: name.to_owned(), class: String::new(), level: 0 },
+            |system| SkyPixLevel {
+                system: system.name.clone(),
+                class: system.class.clone(),
+                level: name[system.name.len()..].parse().unwrap_or(0),
+            },
+        );
         DimensionElement {
             ix,
             name: name.to_owned(),
-            kind: ElementKind::SkyPix(SkyPixLevel { system: system.to_owned(), level }),
+            kind: ElementKind::SkyPix(level),
             required: vec![ix],
             implied: Vec::new(),
             alternate_keys: Vec::new(),

@@ -77,9 +77,7 @@ pub(super) struct SkyPixConfig {
     #[serde(default = "default_min_level")]
     pub min_level: u8,
     pub max_level: Option<u8>,
-    #[serde(rename = "class")]
-    #[expect(dead_code, reason = "the system's name decides; the class is Python's concern")]
-    pub class: Option<String>,
+    pub class: String,
 }
 
 fn default_min_level() -> u8 {

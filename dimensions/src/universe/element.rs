@@ -1,5 +1,7 @@
 //! Dimension elements: dimensions, combinations and sky pixels.
 
+use crate::sphere::{SkyPixelization, SkyPixelizationError};
+
 /// Position of an element in the universe's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ElementIx(pub u16);
@@ -55,8 +57,21 @@ pub struct FieldSpec {
 pub struct SkyPixLevel {
     /// Name of the pixelization system, for example `htm`.
     pub system: String,
+    /// Python class of the pixelization, for example `lsst.sphgeom.HtmPixelization`.
+    pub class: String,
     /// Level within the system.
     pub level: u8,
+}
+
+impl SkyPixLevel {
+    /// The pixelization.
+    ///
+    /// # Errors
+    ///
+    /// Its class is not supported.
+    pub fn pixelization(&self) -> Result<SkyPixelization, SkyPixelizationError> {
+        SkyPixelization::of_class(&self.class, self.level)
+    }
 }
 
 /// What sort of element it is.

@@ -1,7 +1,7 @@
 //! Inserting overlaps of regions with the pixels of the common skypix dimension.
 
 use qbb_dimensions::SkyPixLevel;
-use qbb_dimensions::sphere::{RangeSet, Region, SkyPixelization};
+use qbb_dimensions::sphere::{RangeSet, Region};
 use rusqlite::types::ValueRef;
 
 use super::data_ids::borrowed;
@@ -60,8 +60,8 @@ impl Records<'_> {
         }
         let universe = self.transaction.universe;
         let level = self.common_level()?;
-        let pixelization = SkyPixelization::new(&level.system, level.level)
-            .map_err(|error| self.unsupported(error.to_string()))?;
+        let pixelization =
+            level.pixelization().map_err(|error| self.unsupported(error.to_string()))?;
         let names: Vec<String> =
             (self.element.required.iter()).map(|&ix| quoted(&universe.element(ix).name)).collect();
         let sql = format!(
@@ -78,10 +78,14 @@ impl Records<'_> {
         let mut pixels = RangeSet::new();
         for &row in rows {
             let Some(bytes) = self.table.region(row as u32) else { continue };
-            let region = Region::decode(bytes).map_err(|error| RegistryError::Invalid {
+            let invalid = |reason: String| RegistryError::Invalid {
                 what: format!("region of {} {}", self.element.name, self.describe(row)),
-                reason: error.to_string(),
-            })?;
+                reason,
+            };
+            let region = Region::decode(bytes).map_err(|error| invalid(error.to_string()))?;
+            if let Some(refusal) = pixelization.refusal(&region) {
+                return Err(invalid(refusal.to_string()));
+            }
             pixelization.envelope_into(&region, None, &mut pixels);
             for at in 0..names.len() {
                 statement.raw_bind_parameter(3 + at, borrowed(self.key(at, row))).map_err(fail)?;
