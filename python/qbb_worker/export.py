@@ -20,7 +20,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from .conditions import Watch
 from .errors import WorkerError
+from .sources import OpenedFiles, package_versions
 
 FORMAT = "qbb-pipeline-export"
 """Value of the member ``format`` of an export (`str`)."""
@@ -72,10 +74,17 @@ def _parser() -> _Parser:
         help="keep only tasks that match an expression",
     )
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="'-' is stdout")
+    parser.add_argument(
+        "--conditions",
+        metavar="FILE",
+        help="also write what must stay as it is for the export to be used again",
+    )
     return parser
 
 
-def export_pipeline(uri: str, actions: Sequence[Action], select_tasks: str = "") -> dict[str, Any]:
+def export_pipeline(
+    uri: str, actions: Sequence[Action], select_tasks: str = "", opened: OpenedFiles | None = None
+) -> dict[str, Any]:
     """Load a pipeline and describe it.
 
     Parameters
@@ -86,6 +95,8 @@ def export_pipeline(uri: str, actions: Sequence[Action], select_tasks: str = "")
         Changes to make, in order.
     select_tasks : `str`, optional
         Expression that selects tasks.
+    opened : `OpenedFiles`, optional
+        Where to record the files that are read.
 
     Returns
     -------
@@ -97,9 +108,7 @@ def export_pipeline(uri: str, actions: Sequence[Action], select_tasks: str = "")
     WorkerError
         Raised if anything in the pipeline is wrong.
     """
-    from .sources import OpenedFiles, package_versions
-
-    opened = OpenedFiles()
+    opened = opened or OpenedFiles()
     with opened.recording():
         from .pipelines import load_pipeline_graph
 
@@ -194,8 +203,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = _parser().parse_args(argv)
         stdout = _silence()
+        opened = OpenedFiles()
+        watch = Watch() if args.conditions else None
         try:
-            document = export_pipeline(args.pipeline, args.actions, args.select_tasks)
+            document = export_pipeline(args.pipeline, args.actions, args.select_tasks, opened)
         except WorkerError:
             raise
         except ImportError as exc:
@@ -206,6 +217,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             ) from exc
         except Exception as exc:
             raise WorkerError("pipeline", f"{type(exc).__name__}: {exc}") from exc
+        if watch is not None:
+            _write(json.dumps(watch.describe(opened.paths())), args.conditions, stdout)
         _write(json.dumps(document, allow_nan=False), args.output, stdout)
     except WorkerError as error:
         print(json.dumps({"error": error.to_json()}), file=sys.stderr)

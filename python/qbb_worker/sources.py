@@ -54,6 +54,10 @@ class OpenedFiles:
         finally:
             self._active = False
 
+    def paths(self) -> list[str]:
+        """Return the absolute paths of all files recorded."""
+        return list(self._paths)
+
     def digests(self) -> list[dict[str, str]]:
         """Return the files recorded, without Python modules.
 

@@ -12,10 +12,11 @@ macro_rules! embedded {
 }
 
 /// Name and text of each file of the package.
-const FILES: [(&str, &str); 14] = embedded![
+const FILES: [(&str, &str); 15] = embedded![
     "__init__.py",
     "butler.py",
     "channel.py",
+    "conditions.py",
     "errors.py",
     "execute.py",
     "export.py",
@@ -59,8 +60,13 @@ impl WorkerPackage {
     /// # Errors
     /// If the folder cannot be written.
     pub fn unpack() -> Result<Self, PackageError> {
-        let cache = cache_folder(env::var("XDG_CACHE_HOME").ok(), env::var("HOME").ok());
-        Self::unpack_below(&cache)
+        Self::unpack_below(&Self::cache_folder())
+    }
+
+    /// The user's folder for files that this program can make again.
+    #[must_use]
+    pub fn cache_folder() -> Utf8PathBuf {
+        cache_folder(env::var("XDG_CACHE_HOME").ok(), env::var("HOME").ok())
     }
 
     fn unpack_below(cache: &Utf8Path) -> Result<Self, PackageError> {
