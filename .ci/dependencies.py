@@ -18,6 +18,7 @@ DATABASE_DRIVERS = {"rusqlite", "libsqlite3-sys", "postgres", "tokio-postgres", 
 # Crate: what may not be in its dependency tree.
 FORBIDDEN = {
     "qbb-executor": DATABASE_DRIVERS | {"qbb-registry", "qbb-builder", "qbb-transfer"},
+    "qbb-exports": DATABASE_DRIVERS | {"qbb-registry", "qbb-builder", "qbb-transfer"},
     "qbb": DATABASE_DRIVERS | {"qbb-registry", "qbb-builder", "qbb-executor"},
     "qbb-submit-dirs": DATABASE_DRIVERS,
     "qbb-graph": DATABASE_DRIVERS | {"qbb-registry", "qbb", "qbb-executor"},

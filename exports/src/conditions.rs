@@ -85,16 +85,18 @@ impl Conditions {
                 let name = entry.file_name();
                 let stem = name.to_str().and_then(|name| name.split('.').next());
                 if let Some(stem) = stem
-                    && let Ok(at) = self.modules.binary_search_by(|module| module.as_str().cmp(stem))
+                    && let Ok(at) =
+                        self.modules.binary_search_by(|module| module.as_str().cmp(stem))
                 {
                     found.insert(at);
                 }
             }
         }
         found.len() == folder.holds.len()
-            && folder.holds.iter().all(|name| {
-                self.modules.binary_search(name).is_ok_and(|at| found.contains(&at))
-            })
+            && folder
+                .holds
+                .iter()
+                .all(|name| self.modules.binary_search(name).is_ok_and(|at| found.contains(&at)))
     }
 }
 

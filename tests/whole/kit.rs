@@ -70,6 +70,7 @@ pub fn command() -> Command {
     command
         .env("QBB_PYTHON", python())
         .env("PYTHONPATH", kit())
+        .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
         .env("NO_COLOR", "1")
         .env_remove("DAF_BUTLER_REPOSITORY_INDEX")
         .env_remove("DAF_BUTLER_REPOSITORIES");

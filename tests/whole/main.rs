@@ -7,6 +7,7 @@ mod book;
 mod building;
 mod demo;
 mod execution;
+mod exports;
 mod kit;
 mod programs;
 mod python;

@@ -49,6 +49,9 @@ pub struct PythonArguments {
     /// Python interpreter with the middleware installed.
     #[arg(long, value_name = "PROGRAM", env = "QBB_PYTHON", hide_env_values = true)]
     pub python: Option<Utf8PathBuf>,
+    /// Have Python look at the pipeline though an earlier look at it still holds.
+    #[arg(long)]
+    pub fresh_export: bool,
 }
 
 /// Arguments of `qbb prepare`.

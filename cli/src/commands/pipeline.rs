@@ -1,11 +1,9 @@
 //! `qbb pipeline`, and pipelines named on the command line of other commands.
 
-use std::process::Stdio;
-
 use camino::{Utf8Path, Utf8PathBuf};
-use qbb_executor::python::{Interpreter, WorkerPackage};
+use qbb_exports::{Export, ExportRequest};
 use qbb_pipeline::{LoadedPipeline, PipelineDefinition};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::arguments::{PipelineCommand, PythonArguments};
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
@@ -16,8 +14,8 @@ pub fn execute(command: PipelineCommand, terminal: Terminal) -> Result<ExitCode,
     let bars = ProgressBars::new(terminal);
     bars.stage("exporting the pipeline with Python");
     let export = export(&pipeline, &python)?;
-    let definition = PipelineDefinition::from_export(&export)?;
-    write_whole(&output, export.as_bytes())?;
+    let definition = PipelineDefinition::from_export(&export.text)?;
+    write_whole(&output, export.text.as_bytes())?;
     drop(bars);
     let exported = Exported { pipeline: &pipeline, output: &output, tasks: definition.tasks.len() };
     terminal.result(&exported, |exported| {
@@ -51,7 +49,7 @@ pub fn load(pipeline: &str, python: &PythonArguments) -> Result<PipelineText, Fa
     };
     let loaded = PipelineDefinition::load(path)?;
     if let LoadedPipeline::Python = loaded {
-        let text = export(pipeline, python)?;
+        let text = export(pipeline, python)?.text;
         let definition = PipelineDefinition::from_export(&text)?;
         return Ok(PipelineText { definition, text, name: "pipeline.json" });
     }
@@ -73,56 +71,18 @@ pub fn load(pipeline: &str, python: &PythonArguments) -> Result<PipelineText, Fa
     Ok(PipelineText { definition, text, name })
 }
 
-/// The exporter's one line on standard error when it fails.
-#[derive(Deserialize)]
-struct ExportFault {
-    error: FaultBody,
-}
-
-#[derive(Deserialize)]
-struct FaultBody {
-    message: String,
-    task: Option<String>,
-    hint: Option<String>,
-}
-
-/// Has Python look at a pipeline; returns the export's text.
-fn export(pipeline: &str, python: &PythonArguments) -> Result<String, Failure> {
-    let interpreter = Interpreter::find(python.python.as_deref())?;
-    let package = WorkerPackage::unpack()?;
-    let mut command = interpreter.module(&package, "qbb_worker.export");
-    command.arg(pipeline).args(["-o", "-"]).stdin(Stdio::null());
-    for value in &python.config {
-        command.args(["-c", value]);
-    }
-    for value in &python.config_file {
-        command.args(["-C", value]);
-    }
-    let output = command
-        .output()
-        .map_err(|error| Failure::system("the Python interpreter could not be started", error))?;
-    if output.status.success() {
-        return String::from_utf8(output.stdout).map_err(Failure::internal);
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    // Task modules may print while they are imported; the exporter speaks last.
-    let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    Err(match serde_json::from_str::<ExportFault>(last) {
-        Ok(ExportFault { error }) => {
-            let message = match error.task {
-                Some(task) => format!("pipeline {pipeline}, task `{task}`: {}", error.message),
-                None => format!("pipeline {pipeline}: {}", error.message),
-            };
-            let failure = Failure::input(message);
-            match error.hint {
-                Some(hint) => failure.with_hint(hint),
-                None => failure,
-            }
+/// An export of a pipeline, made earlier if nothing has changed since, else now by Python.
+fn export(pipeline: &str, python: &PythonArguments) -> Result<Export, Failure> {
+    let mut changes = Vec::new();
+    for (option, values) in [("-c", &python.config), ("-C", &python.config_file)] {
+        for value in values {
+            changes.extend([option.to_owned(), value.clone()]);
         }
-        Err(_) => Failure::input(format!("pipeline {pipeline} could not be exported: {last}"))
-            .with_code(ExitCode::System)
-            .with_hint("is the middleware installed in that Python? choose another with --python"),
-    })
+    }
+    let request =
+        ExportRequest { pipeline: pipeline.to_owned(), changes, python: python.python.clone() };
+    let cache = ExportRequest::default_cache();
+    Ok(request.export((!python.fresh_export).then_some(&cache))?)
 }
 
 /// Writes a file that appears whole or not at all.

@@ -176,8 +176,6 @@ failures!(
     qbb_builder::BuildError,
     qbb_datastore::RepositoryError,
     qbb_demo::DemoError,
-    qbb_executor::python::InterpreterError,
-    qbb_executor::python::PackageError,
     qbb_graph::GraphError,
     qbb_pipeline::PipelineReadError,
     qbb_pipeline::UnknownLabelError,
@@ -202,6 +200,22 @@ impl From<qbb_executor::RunError> for Failure {
         failure.code = code.unwrap_or(failure.code);
         failure.hint = hint;
         failure
+    }
+}
+
+impl From<qbb_exports::ExportError> for Failure {
+    fn from(error: qbb_exports::ExportError) -> Self {
+        use qbb_exports::ExportError as E;
+        match &error {
+            E::Pipeline { hint: Some(hint), .. } => {
+                let hint = hint.clone();
+                Self::from_error(error).with_hint(hint)
+            }
+            E::Exporter { .. } => Self::from_error(error).with_code(ExitCode::System).with_hint(
+                "is the middleware installed in that Python? choose another with --python",
+            ),
+            _ => Self::from_error(error),
+        }
     }
 }
 
