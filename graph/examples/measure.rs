@@ -1,7 +1,7 @@
 //! Measures the file formats on a synthetic graph:
 //! `cargo run --release --example measure -p qbb-graph -- VISITS DETECTORS [FOLDER]` makes a graph
 //! of `VISITS × (2 × DETECTORS + 1)` quanta and tells the time of each operation, file sizes and
-//! the peak memory so far.
+//! the peak memory so far. `measure one FILE QUANTUM` opens one quantum of a file, ten times.
 
 #[path = "../tests/support/synthetic.rs"]
 mod synthetic;
@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use camino::Utf8PathBuf;
 use qbb_graph::{
-    Check, QgOptions, QuantumIx, RecordPaths, open_native, read_qg, summary, verify, write_native,
-    write_qg,
+    Check, QgOptions, QuantumIx, QuantumName, RecordPaths, open_native, open_quanta, read_qg,
+    summary, verify, write_native, write_qg,
 };
 
 fn timed<T>(what: &str, action: impl FnOnce() -> T) -> Result<T, Box<dyn Error>> {
@@ -31,8 +31,23 @@ fn timed<T>(what: &str, action: impl FnOnce() -> T) -> Result<T, Box<dyn Error>>
     Ok(result)
 }
 
+fn one(file: &str, name: &str) -> Result<(), Box<dyn Error>> {
+    let (file, name) = (Utf8PathBuf::from(file), [name.parse::<QuantumName>()?]);
+    for _ in 0..10 {
+        let part = timed(&format!("one quantum of {file}"), || open_quanta(&file, &name))??;
+        part.graph.quantum_json(part.quanta[0], RecordPaths::AsRecorded)?;
+    }
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, file, name] = given.as_slice()
+        && command == "one"
+    {
+        return one(file, name);
+    }
+    let mut arguments = given.into_iter();
     let mut number = || arguments.next().ok_or("usage: measure VISITS DETECTORS [FOLDER]");
     let (visits, detectors) = (number()?.parse()?, number()?.parse()?);
     let folder = match arguments.next() {
@@ -40,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => Utf8PathBuf::try_from(std::env::temp_dir())?,
     };
     let (native, exchange) = (folder.join("measure.qbb"), folder.join("measure.qg"));
-    let graph = timed("make", || synthetic::survey(visits, detectors))?;
+    let graph = timed("make", || synthetic::survey_with_regions(visits, detectors))?;
     let edges = graph.inputs.len() + graph.outputs.len();
     let (quanta, datasets) = (graph.quanta.len(), graph.datasets.len());
     writeln!(std::io::stdout(), "{quanta} quanta, {datasets} datasets, {edges} edges")?;
@@ -64,6 +79,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     timed("write .qg", || write_qg(&graph, &exchange, &QgOptions::default()))??;
     drop(graph);
     timed("read .qg", || read_qg(&exchange))??;
+    let name = [QuantumName::Id(middle)];
+    for path in [&native, &exchange] {
+        timed(&format!("one quantum of {path}"), || open_quanta(path, &name))??;
+    }
+    writeln!(std::io::stdout(), "the quantum was {middle}")?;
     for path in [native, exchange] {
         let length = fs_err::metadata(&path)?.len();
         writeln!(std::io::stdout(), "{path}: {length} bytes")?;

@@ -119,6 +119,14 @@ pub enum GraphError {
         /// Which limit it exceeds.
         reason: String,
     },
+    /// A quantum that is not there, or not the only one.
+    #[error("no quantum `{name}`: {reason}")]
+    NoQuantum {
+        /// As it was asked for.
+        name: String,
+        /// Why it cannot be told which one.
+        reason: String,
+    },
     /// A picture with too many nodes to be looked at.
     #[error(
         "the picture would have {nodes} nodes, more than {limit}: choose tasks instead of \

@@ -3,8 +3,8 @@
 use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::HashTable;
-use qbb_dimensions::{ElementIx, RecordTable};
-use rustc_hash::{FxBuildHasher, FxHashSet};
+use qbb_dimensions::{DimensionGroup, ElementIx, RecordTable, Universe};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use crate::model::{DataIdGroupIx, QuantumGraph, QuantumIx};
 
@@ -13,6 +13,28 @@ use crate::model::{DataIdGroupIx, QuantumGraph, QuantumIx};
 pub struct RecordSelection {
     /// Position in [`QuantumGraph::dimension_records`] and rows of that table, ascending.
     pub tables: Vec<(usize, Vec<u32>)>,
+}
+
+/// For each element, the keys of its records that expand data IDs, which are given as columns of
+/// cells for each group.
+pub(crate) fn wanted_keys<C: AsRef<[i64]>>(
+    universe: &Universe,
+    groups: &[DimensionGroup],
+    data_ids: &[Vec<C>],
+) -> FxHashMap<ElementIx, FxHashSet<Vec<i64>>> {
+    let mut wanted: FxHashMap<ElementIx, FxHashSet<Vec<i64>>> = FxHashMap::default();
+    for (group, columns) in groups.iter().zip(data_ids) {
+        let rows = columns.first().map_or(0, |column| column.as_ref().len());
+        for &ix in group.elements() {
+            let positions =
+                universe.element(ix).required.iter().map(|&key| group.key_position(key));
+            let Some(positions) = positions.collect::<Option<Vec<usize>>>() else { continue };
+            let cell = |row: usize, at: usize| columns[at].as_ref()[row];
+            let key = |row: usize| positions.iter().map(|&at| cell(row, at)).collect();
+            wanted.entry(ix).or_default().extend((0..rows).map(key));
+        }
+    }
+    wanted
 }
 
 /// Record tables indexed by their keys.

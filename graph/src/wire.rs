@@ -38,6 +38,18 @@ pub(crate) struct SymbolText {
     pub ends: Vec<u32>,
 }
 
+impl SymbolText {
+    /// The text of a symbol; `None` if there is none, or its bounds are impossible.
+    pub(crate) fn get(&self, symbol: u32) -> Option<&str> {
+        let at = symbol as usize;
+        let begin = match at.checked_sub(1) {
+            None => 0,
+            Some(before) => *self.ends.get(before)? as usize,
+        };
+        self.text.get(begin..*self.ends.get(at)? as usize)
+    }
+}
+
 /// Kind 4.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(crate) struct Records {
@@ -87,6 +99,15 @@ impl Field {
     }
 }
 
+/// An item of kind 8: what is in a section of kind 4.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub(crate) struct RecordRange {
+    pub element: String,
+    pub rows: u64,
+    /// Smallest and largest cell of each key; empty if there are no rows.
+    pub keys: Vec<(i64, i64)>,
+}
+
 /// A column of [`Records`].
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(crate) enum Field {
@@ -127,9 +148,10 @@ pub(crate) trait Packed: Encode + Decode<()> {}
 
 impl<T: Encode + Decode<()>> Packed for T {}
 
-/// No item of a packed value takes more memory than this many times its shortest encoding, so a
-/// decoder that may claim no more than this cannot be made to allocate out of proportion.
-const MEMORY_PER_BYTE: usize = 64;
+/// No item of a packed value takes more memory than this many times its shortest encoding (that of
+/// a string or a list is one byte), so a decoder that may claim no more than this cannot be made to
+/// allocate out of proportion.
+const MEMORY_PER_BYTE: usize = 32;
 
 /// The encoding of a value.
 pub(crate) fn encode<T: Packed>(value: &T) -> Result<Vec<u8>, String> {
@@ -142,21 +164,19 @@ pub(crate) fn encode<T: Packed>(value: &T) -> Result<Vec<u8>, String> {
 /// Memory claimed while decoding is limited in proportion to the number of bytes, whatever
 /// lengths they pretend.
 pub(crate) fn decode<T: Packed>(bytes: &[u8]) -> Result<T, String> {
-    const KIB64: usize = 1 << 16;
-    const MIB4: usize = 1 << 22;
-    const MIB256: usize = 1 << 28;
-    const GIB64: usize = 1 << 36;
-    let base = config::standard();
     let needed = bytes.len().saturating_mul(MEMORY_PER_BYTE);
-    let decoded = if needed <= KIB64 {
-        bincode::decode_from_slice(bytes, base.with_limit::<KIB64>())
-    } else if needed <= MIB4 {
-        bincode::decode_from_slice(bytes, base.with_limit::<MIB4>())
-    } else if needed <= MIB256 {
-        bincode::decode_from_slice(bytes, base.with_limit::<MIB256>())
-    } else {
-        bincode::decode_from_slice(bytes, base.with_limit::<GIB64>())
-    };
+    // The limit is part of the decoder's type, so there is one for each power of four.
+    macro_rules! with_least_limit {
+        ($($exponent:literal)*) => {
+            $(if needed <= 1 << $exponent {
+                let config = config::standard().with_limit::<{ 1 << $exponent }>();
+                bincode::decode_from_slice(bytes, config)
+            } else)* {
+                return Err(format!("{} bytes are too many", bytes.len()));
+            }
+        };
+    }
+    let decoded = with_least_limit!(14 16 18 20 22 24 26 28 30 32 34 36);
     let (value, used) = decoded.map_err(|error| error.to_string())?;
     if used != bytes.len() {
         return Err(format!("{} bytes follow the value", bytes.len() - used));

@@ -102,6 +102,23 @@ pub(super) fn pack_records(
     }
 }
 
+/// The keys of some rows of a table.
+pub(super) fn record_range(
+    table: &RecordTable,
+    rows: Range<usize>,
+    universe: &Universe,
+) -> wire::RecordRange {
+    let bounds = |column: &Vec<i64>| {
+        let cells = &column[rows.clone()];
+        Some((*cells.iter().min()?, *cells.iter().max()?))
+    };
+    wire::RecordRange {
+        element: universe.element(table.element).name.clone(),
+        rows: rows.len() as u64,
+        keys: table.keys.iter().filter_map(bounds).collect(),
+    }
+}
+
 fn pack_field(column: &FieldColumn, rows: Range<usize>) -> wire::Field {
     match column {
         FieldColumn::Int(values) => wire::Field::Int(values[rows].to_vec()),

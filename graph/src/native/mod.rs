@@ -3,8 +3,12 @@
 mod blocks;
 mod layout;
 mod open;
+mod part;
+mod renumbering;
+mod touched;
 mod write;
 
 pub use layout::{MAGIC, MAJOR, MINOR};
 pub use open::{Check, open_native};
+pub(crate) use part::open_native_quanta;
 pub use write::write_native;

@@ -35,7 +35,7 @@ pub enum Check {
 pub fn open_native(path: &Utf8Path, check: Check) -> Result<QuantumGraph> {
     let file = MappedFile::open(path)?;
     let sections = layout::decode(file.as_ref(), path)?;
-    let reader = Reader { path, bytes: file.shared(), sections: index(&sections) };
+    let reader = Reader::new(path, &file, &sections);
     if check == Check::Full {
         reader.verify_bytes(&sections)?;
     }
@@ -46,22 +46,32 @@ pub fn open_native(path: &Utf8Path, check: Check) -> Result<QuantumGraph> {
             section: format!("table `{}`", flaw.table),
             reason: format!("row {}: {}", flaw.row, flaw.reason),
         })?;
+        reader.verify_order(&graph.quanta.id)?;
     }
     Ok(graph)
 }
 
-fn index(sections: &[Section]) -> FxHashMap<(u16, u16), &Section> {
-    sections.iter().map(|section| ((section.kind, section.index), section)).collect()
-}
-
-struct Reader<'a> {
+/// A mapped file with its sections.
+pub(super) struct Reader<'a> {
     path: &'a Utf8Path,
     bytes: SharedBytes,
     sections: FxHashMap<(u16, u16), &'a Section>,
 }
 
-impl Reader<'_> {
-    fn damaged(&self, kind: Kind, index: u16, reason: impl Into<String>) -> GraphError {
+impl<'a> Reader<'a> {
+    pub(super) fn new(path: &'a Utf8Path, file: &MappedFile, sections: &'a [Section]) -> Self {
+        let index = sections.iter().map(|section| ((section.kind, section.index), section));
+        Self { path, bytes: file.shared(), sections: index.collect() }
+    }
+
+    /// An error in a section.
+    pub(super) fn damage(&self, section: &Section, reason: impl Into<String>) -> GraphError {
+        let section = section.name();
+        GraphError::Damaged { path: self.path.into(), section, reason: reason.into() }
+    }
+
+    /// The same by kind.
+    pub(super) fn damaged(&self, kind: Kind, index: u16, reason: impl Into<String>) -> GraphError {
         let section = match self.sections.get(&(kind as u16, index)) {
             Some(section) => section.name(),
             None => format!("section `{}`", kind.name()),
@@ -73,7 +83,17 @@ impl Reader<'_> {
         (*self.bytes).as_ref()
     }
 
-    fn section(&self, kind: Kind, index: u16, encoding: Encoding) -> Result<&Section> {
+    /// The bytes of a section, which [`layout::decode`] found inside the file.
+    pub(super) fn bytes_of(&self, section: &Section) -> &[u8] {
+        &self.all()[section.offset as usize..section.end() as usize]
+    }
+
+    pub(super) fn section(
+        &self,
+        kind: Kind,
+        index: u16,
+        encoding: Encoding,
+    ) -> Result<&'a Section> {
         let section = (self.sections.get(&(kind as u16, index)))
             .ok_or_else(|| self.damaged(kind, index, "it is missing"))?;
         if section.encoding != encoding {
@@ -88,34 +108,32 @@ impl Reader<'_> {
         let ends = std::iter::once(begin).chain(sections.iter().map(Section::end));
         for (section, end) in sections.iter().zip(ends) {
             if self.all()[end as usize..section.offset as usize].iter().any(|&byte| byte != 0) {
-                return Err(GraphError::Damaged {
-                    path: self.path.into(),
-                    section: section.name(),
-                    reason: "the bytes before it are not zero".to_owned(),
-                });
+                return Err(self.damage(section, "the bytes before it are not zero"));
             }
         }
         sections.par_iter().try_for_each(|section| self.verify_checksum(section))
     }
 
-    fn verify_checksum(&self, section: &Section) -> Result<()> {
-        let bytes = &self.all()[section.offset as usize..section.end() as usize];
+    /// That the bytes of a section are as they were written.
+    pub(super) fn verify_checksum(&self, section: &Section) -> Result<()> {
+        let bytes = self.bytes_of(section);
         let mut hasher = blake3::Hasher::new();
-        if hasher.update_rayon(bytes).finalize() == section.checksum {
+        // Below this, handing the work to other threads takes longer than doing it.
+        let hasher = match bytes.len() {
+            ..0x2_0000 => hasher.update(bytes),
+            _ => hasher.update_rayon(bytes),
+        };
+        if hasher.finalize() == section.checksum {
             return Ok(());
         }
-        Err(GraphError::Damaged {
-            path: self.path.into(),
-            section: section.name(),
-            reason: "the checksum does not match".to_owned(),
-        })
+        Err(self.damage(section, "the checksum does not match"))
     }
 
     /// The bytes of a packed section.
     fn unpack(&self, kind: Kind, index: u16) -> Result<Vec<u8>> {
         let section = self.section(kind, index, Encoding::Packed)?;
         self.verify_checksum(section)?;
-        let frame = &self.all()[section.offset as usize..section.end() as usize];
+        let frame = self.bytes_of(section);
         let fail = |reason: String| self.damaged(kind, index, reason);
         match zstd::zstd_safe::get_frame_content_size(frame) {
             Ok(Some(size)) if size == section.unpacked => {}
@@ -129,7 +147,7 @@ impl Reader<'_> {
         Ok(bytes)
     }
 
-    fn packed<T: wire::Packed>(&self, kind: Kind, index: u16) -> Result<T> {
+    pub(super) fn packed<T: wire::Packed>(&self, kind: Kind, index: u16) -> Result<T> {
         let bytes = self.unpack(kind, index)?;
         wire::decode(&bytes)
             .map_err(|reason| self.damaged(kind, index, format!("it cannot be decoded: {reason}")))
@@ -168,10 +186,7 @@ impl Reader<'_> {
         let universe = pipeline.universe.clone();
         let symbols = blocks::unpack_symbols(&symbols)
             .map_err(|reason| self.damaged(Kind::Symbols, 0, reason))?;
-        let n_sections = (0..=u16::MAX)
-            .take_while(|&index| self.sections.contains_key(&(Kind::Records as u16, index)))
-            .count();
-        let sections = (0..n_sections as u16)
+        let sections = (0..self.record_sections())
             .into_par_iter()
             .map(|index| self.packed(Kind::Records, index))
             .collect::<Result<Vec<wire::Records>>>()?;
@@ -241,7 +256,30 @@ impl Reader<'_> {
         Ok(graph)
     }
 
-    fn count(&self, count: u64, what: &str) -> Result<usize> {
+    /// How many sections of dimension records there are.
+    pub(super) fn record_sections(&self) -> u16 {
+        let exists = |&index: &u16| self.sections.contains_key(&(Kind::Records as u16, index));
+        (0..u16::MAX).take_while(exists).count() as u16
+    }
+
+    /// That the list of quanta by UUID, where there is one, is such a list.
+    fn verify_order(&self, ids: &[[u8; 16]]) -> Result<()> {
+        let Ok(section) = self.section(Kind::QuantumOrder, 0, Encoding::InPlace) else {
+            return Ok(());
+        };
+        let order: Column<u32> = self.column_of(Kind::QuantumOrder, ids.len())?;
+        let in_table = order.par_iter().all(|&quantum| (quantum as usize) < ids.len());
+        let ascends = |pair: &[u32]| {
+            let [a, b] = [pair[0] as usize, pair[1] as usize];
+            (ids[a], a) < (ids[b], b)
+        };
+        if in_table && order.par_windows(2).all(ascends) {
+            return Ok(());
+        }
+        Err(self.damage(section, "it is not the list of all quanta in the order of their UUIDs"))
+    }
+
+    pub(super) fn count(&self, count: u64, what: &str) -> Result<usize> {
         u32::try_from(count)
             .ok()
             .filter(|&count| count < u32::MAX)

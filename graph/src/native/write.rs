@@ -1,14 +1,15 @@
 //! Writing native graph files.
 
 use std::io::Write as _;
+use std::ops::Range;
 
 use bytemuck::{AnyBitPattern, NoUninit};
 use camino::Utf8Path;
-use qbb_dimensions::Column;
+use qbb_dimensions::{Column, RecordTable};
 use rayon::prelude::*;
 
 use super::blocks;
-use super::layout::{self, ALIGNMENT, ENTRY, Encoding, Kind, Section};
+use super::layout::{self, ALIGNMENT, BLOCK, ENTRY, Encoding, Kind, Section};
 use crate::error::{GraphError, Result};
 use crate::model::QuantumGraph;
 use crate::publish::publish;
@@ -20,8 +21,11 @@ const _: () = assert!(cfg!(target_endian = "little"), "native graphs need a litt
 /// Level of zstd for packed sections; higher ones gain little on regions, which are most of it.
 const LEVEL: i32 = 6;
 
-/// Dimension records of one section.
-const RECORDS_PER_SECTION: usize = 1 << 17;
+/// Fewest dimension records of a section that is not the last of its element: few enough that a
+/// single record is unpacked quickly, enough that they are packed well.
+const RECORDS_PER_SECTION: usize = 512;
+/// About how many sections of dimension records there are at most.
+const RECORD_SECTIONS: usize = 2048;
 
 /// A section to be written.
 struct Draft<'a> {
@@ -52,6 +56,14 @@ impl<'a> Draft<'a> {
             Body::InPlace(_) => &[],
             Body::Packed { frame, .. } => frame,
         }
+    }
+
+    /// Checksums of the blocks of a section in place.
+    fn blocks(&self) -> Vec<u64> {
+        if let [bytes] = self.chunks() {
+            return bytes.par_chunks(BLOCK).map(layout::block_checksum).collect();
+        }
+        self.chunks().concat().par_chunks(BLOCK).map(layout::block_checksum).collect()
     }
 
     fn section(&self, offset: u64) -> Section {
@@ -87,7 +99,12 @@ pub fn write_native(graph: &QuantumGraph, path: &Utf8Path) -> Result<()> {
         section: format!("section `{}`", kind.name()),
         reason,
     })?;
+    let order = quantum_order(graph);
     drafts.extend(in_place(graph));
+    drafts.push(Draft::in_place(Kind::QuantumOrder, &order));
+    let block_checksums: Vec<u64> = drafts.par_iter().flat_map_iter(Draft::blocks).collect();
+    let block_checksums = Column::from(block_checksums);
+    drafts.push(Draft::in_place(Kind::BlockChecksums, &block_checksums));
     if drafts.len() > layout::MAX_SECTIONS as usize {
         return Err(GraphError::TooBig {
             path: path.into(),
@@ -117,6 +134,14 @@ pub fn write_native(graph: &QuantumGraph, path: &Utf8Path) -> Result<()> {
     })
 }
 
+/// Quanta in the order of their UUIDs.
+fn quantum_order(graph: &QuantumGraph) -> Column<u32> {
+    let ids = &*graph.quanta.id;
+    let mut order: Vec<u32> = (0..ids.len() as u32).collect();
+    order.par_sort_unstable_by_key(|&quantum| (ids[quantum as usize], quantum));
+    order.into()
+}
+
 /// Gives the unpacked bytes of a section.
 type Encoder<'a> = Box<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync + 'a>;
 
@@ -138,12 +163,20 @@ fn packed(graph: &QuantumGraph) -> Result<Vec<Draft<'_>>, (Kind, String)> {
         ),
     ];
     let universe = graph.universe();
-    let pieces = graph.dimension_records.iter().flat_map(|table| {
-        // A table without rows is a section, too.
-        let begins = (0..table.len().max(1)).step_by(RECORDS_PER_SECTION);
-        begins.map(move |begin| (table, begin..table.len().min(begin + RECORDS_PER_SECTION)))
-    });
-    for (index, (table, rows)) in pieces.enumerate() {
+    let total: usize = graph.dimension_records.iter().map(RecordTable::len).sum();
+    let step = total.div_ceil(RECORD_SECTIONS).max(RECORDS_PER_SECTION);
+    let pieces: Vec<(&RecordTable, Range<usize>)> = (graph.dimension_records.iter())
+        .flat_map(|table| {
+            // A table without rows is a section, too.
+            let begins = (0..table.len().max(1)).step_by(step);
+            begins.map(move |begin| (table, begin..table.len().min(begin + step)))
+        })
+        .collect();
+    let ranges: Vec<wire::RecordRange> = (pieces.iter())
+        .map(|(table, rows)| blocks::record_range(table, rows.clone(), universe))
+        .collect();
+    parts.push((Kind::RecordRanges, 0, Box::new(move || wire::encode(&ranges))));
+    for (index, (table, rows)) in pieces.into_iter().enumerate() {
         let encode = move || wire::encode(&blocks::pack_records(table, rows.clone(), universe));
         parts.push((Kind::Records, index, Box::new(encode)));
     }

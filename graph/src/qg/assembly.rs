@@ -2,7 +2,10 @@
 
 use std::hash::Hash;
 
-use qbb_dimensions::{DataIdIndex, DataIdTable, DimensionGroup, KeyType, RecordTable, Symbols};
+use qbb_dimensions::{
+    DataIdIndex, DataIdTable, DimensionElement, DimensionGroup, ElementIx, KeyType, RecordTable,
+    Symbols,
+};
 use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -13,6 +16,7 @@ use super::ordering::{
     EdgeLists, RecordRow, adjacency, inverse, ranks, records, sorted_by_key, sorted_table,
 };
 use super::{RECORD_CLASS, RECORD_TABLE, WHOLE_DATASET};
+use crate::expansion::wanted_keys;
 use crate::model::{
     CollectionStructure, DataIdGroupIx, DatasetTable, Datastore, GraphHeader, InitQuantum,
     InputRecords, QuantumGraph, QuantumTable,
@@ -153,6 +157,47 @@ impl Assembly {
         }
         self.dimension_records.sort_unstable_by_key(|table| table.element);
         Ok(())
+    }
+
+    /// Adds one dimension record, given as JSON.
+    pub(super) fn add_dimension_record(
+        &mut self,
+        element: &DimensionElement,
+        row: &[u8],
+    ) -> Result<(), String> {
+        let tables = &mut self.dimension_records;
+        let position = match tables.binary_search_by_key(&element.ix, |table| table.element) {
+            Ok(position) => position,
+            Err(position) => {
+                tables.insert(position, RecordTable::new(element));
+                position
+            }
+        };
+        let values: Vec<serde_json::Value> =
+            serde_json::from_slice(row).map_err(|error| error.to_string())?;
+        tables[position]
+            .push_json(&values, &self.pipeline.universe, &mut self.symbols)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    /// For each element, the keys of the records that expand the data IDs so far.
+    pub(super) fn wanted_records(&self) -> FxHashMap<ElementIx, FxHashSet<Vec<i64>>> {
+        let groups: Vec<_> = self.groups.iter().map(|index| index.group().clone()).collect();
+        let cells: Vec<Vec<&[i64]>> = (self.groups.iter())
+            .map(|index| (0..index.group().keys().len()).map(|key| index.column(key)).collect())
+            .collect();
+        wanted_keys(&self.pipeline.universe, &groups, &cells)
+    }
+
+    /// The pipeline.
+    pub(super) fn pipeline(&self) -> &PipelineGraph {
+        &self.pipeline
+    }
+
+    /// Text so far.
+    pub(super) fn symbols(&self) -> &Symbols {
+        &self.symbols
     }
 
     pub(super) fn add_quantum(&mut self, quantum: Quantum<'_>) -> Result<(), String> {

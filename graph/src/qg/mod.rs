@@ -1,18 +1,22 @@
 //! `.qg`, the quantum graph files of the Python middleware, version 1: a zip of zstd-compressed
 //! JSON.
 
+mod addresses;
 mod assembly;
 mod blocks;
 mod container;
 mod datastore_records;
 mod dimension_data;
+mod items;
 mod json;
 mod models;
 mod ordering;
+mod part;
 mod read;
 mod write;
 
 pub use blocks::RecordPaths;
+pub(crate) use part::read_qg_quanta;
 pub use read::read_qg;
 pub use write::{QgOptions, write_qg};
 
@@ -31,3 +35,15 @@ const DIMENSION_DATA: &str = "dimension_data.json.zst";
 const INIT_QUANTA: &str = "init_quanta.json.zst";
 const QUANTUM_DATASETS: &str = "quantum_datasets.mb";
 const ADDRESSES: &str = "quanta.addr";
+
+/// The members that are read or written, for messages that say where they stand.
+const MEMBERS: [&str; 8] = [
+    HEADER,
+    DICTIONARY,
+    PIPELINE_GRAPH,
+    THIN_GRAPH,
+    DIMENSION_DATA,
+    INIT_QUANTA,
+    QUANTUM_DATASETS,
+    ADDRESSES,
+];

@@ -196,6 +196,20 @@ impl Edges {
 
 /// A graph of `visits × (2 × detectors + 1)` quanta.
 pub fn survey(visits: u32, detectors: u32) -> QuantumGraph {
+    make(visits, detectors, &ELEMENTS)
+}
+
+/// The same with a region for each detector of each visit, as releases have them: the biggest of
+/// the tables of dimension records.
+pub fn survey_with_regions(visits: u32, detectors: u32) -> QuantumGraph {
+    make(visits, detectors, &[&ELEMENTS[..], &["visit_detector_region"]].concat())
+}
+
+/// Elements with records.
+const ELEMENTS: [&str; 6] =
+    ["instrument", "band", "day_obs", "detector", "physical_filter", "visit"];
+
+fn make(visits: u32, detectors: u32, elements: &[&str]) -> QuantumGraph {
     let mut survey = Survey::new(visits, detectors);
     let data_ids = survey.data_ids();
     let mut ids = Ids(1);
@@ -203,7 +217,7 @@ pub fn survey(visits: u32, detectors: u32) -> QuantumGraph {
     let (quanta, inputs, outputs) = survey.quanta(&datasets, &data_ids, &mut ids);
     let init_quanta = survey.init_quanta(&datasets, &mut ids);
     let records = survey.records(&datasets);
-    let dimension_records = survey.dimension_records();
+    let dimension_records = survey.dimension_records(elements);
     let groups = |group: &DimensionGroup| survey.group(group);
     QuantumGraph {
         header: GraphHeader {
@@ -424,12 +438,10 @@ impl Survey {
         }
     }
 
-    fn dimension_records(&mut self) -> Vec<RecordTable> {
+    fn dimension_records(&mut self, elements: &[&str]) -> Vec<RecordTable> {
         let universe = self.pipeline.universe.clone();
         let mut elements: Vec<ElementIx> =
-            ["instrument", "band", "day_obs", "detector", "physical_filter", "visit"]
-                .map(|name| universe.find(name).unwrap().ix)
-                .into();
+            elements.iter().map(|name| universe.find(name).unwrap().ix).collect();
         elements.sort_unstable();
         elements.into_iter().map(|element| self.records_of(element)).collect()
     }

@@ -1,0 +1,116 @@
+//! The address file of a `.qg`: where the block of each quantum stands.
+
+use uuid::Uuid;
+
+/// An address file with one address in each row.
+pub(super) struct Addresses<'a> {
+    int_size: usize,
+    rows: &'a [u8],
+}
+
+/// Where a block stands in the multi-block file: offset of its length, and size with that length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Address {
+    pub offset: u64,
+    pub size: u64,
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |value, &byte| (value << 8) | u64::from(byte))
+}
+
+impl<'a> Addresses<'a> {
+    /// Checks the header of the file.
+    ///
+    /// # Errors
+    /// If it does not fit the graph's header, or the file has another length than it says.
+    pub(super) fn new(bytes: &'a [u8], int_size: usize) -> Result<Self, String> {
+        let header = 1 + 2 * int_size;
+        let Some((head, rows)) = bytes.split_at_checked(header) else {
+            return Err(format!("it ends after {} bytes", bytes.len()));
+        };
+        if usize::from(head[0]) != int_size {
+            return Err(format!("int_size is {} at offset 0, not {int_size}", head[0]));
+        }
+        let (count, addresses) = (number(&head[1..1 + int_size]), number(&head[1 + int_size..]));
+        if addresses != 1 {
+            return Err(format!("{addresses} addresses in a row at offset {}", 1 + int_size));
+        }
+        let addresses = Self { int_size, rows };
+        if count.checked_mul(addresses.row_size() as u64) != Some(rows.len() as u64) {
+            return Err(format!("{count} rows at offset 1, but {} bytes of them", rows.len()));
+        }
+        Ok(addresses)
+    }
+
+    fn row_size(&self) -> usize {
+        16 + 3 * self.int_size
+    }
+
+    fn row(&self, row: usize) -> &[u8] {
+        &self.rows[row * self.row_size()..(row + 1) * self.row_size()]
+    }
+
+    /// The address of a quantum.
+    pub(super) fn find(&self, id: Uuid) -> Option<Address> {
+        let (wanted, rows) = (id.as_bytes().as_slice(), self.rows.len() / self.row_size());
+        let (mut begin, mut end) = (0, rows);
+        while begin < end {
+            let middle = begin + (end - begin) / 2;
+            if &self.row(middle)[..16] < wanted {
+                begin = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        let is_it = |&row: &usize| &self.row(row)[..16] == wanted;
+        // The middleware accepts files that are not sorted as long as they are small.
+        let row = Some(begin).filter(|row| *row < rows).filter(is_it);
+        let row = row.or_else(|| (0..rows).find(is_it))?;
+        let numbers = &self.row(row)[16 + self.int_size..];
+        let (offset, size) = numbers.split_at(self.int_size);
+        Some(Address { offset: number(offset), size: number(size) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(int_size: usize, rows: &[(u8, u64, u64)]) -> Vec<u8> {
+        let int = |value: u64| value.to_be_bytes()[8 - int_size..].to_vec();
+        let mut bytes = vec![int_size as u8];
+        bytes.extend([int(rows.len() as u64), int(1)].concat());
+        for (position, &(id, offset, size)) in rows.iter().enumerate() {
+            bytes.extend([id; 16]);
+            bytes.extend([int(position as u64), int(offset), int(size)].concat());
+        }
+        bytes
+    }
+
+    #[test]
+    fn rows_are_found_sorted_or_not() {
+        let find = |bytes: &[u8], int_size, id| {
+            let addresses = Addresses::new(bytes, int_size).unwrap();
+            addresses.find(Uuid::from_bytes([id; 16])).map(|a| (a.offset, a.size))
+        };
+        for int_size in [2, 8] {
+            let bytes = file(int_size, &[(1, 0, 9), (5, 9, 300), (9, 309, 4)]);
+            assert_eq!(find(&bytes, int_size, 5), Some((9, 300)));
+            assert_eq!(find(&bytes, int_size, 9), Some((309, 4)));
+            assert_eq!(find(&bytes, int_size, 2), None);
+        }
+        let unsorted = file(4, &[(9, 0, 9), (5, 9, 7), (1, 16, 5)]);
+        assert_eq!(find(&unsorted, 4, 1), Some((16, 5)));
+        assert_eq!(find(&file(8, &[]), 8, 1), None);
+    }
+
+    #[test]
+    fn headers_that_do_not_fit_are_refused() {
+        let bytes = file(8, &[(1, 0, 9)]);
+        let error = |bytes: &[u8], int_size| Addresses::new(bytes, int_size).err().unwrap();
+        assert_eq!(error(&bytes, 4), "int_size is 8 at offset 0, not 4");
+        assert_eq!(error(&bytes[..40], 8), "1 rows at offset 1, but 23 bytes of them");
+        assert_eq!(error(&bytes[..3], 8), "it ends after 3 bytes");
+    }
+}
