@@ -1,19 +1,20 @@
 //! Spatial and temporal bounds of quanta, for prerequisites that need them one by one.
 
+use qbb_dimensions::expression::RowSource;
 use qbb_dimensions::sphere::{RangeSet, Region};
 use qbb_dimensions::{DimensionGroup, ElementIx, Timespan};
 use qbb_pipeline::{Connection, PipelineGraph, Task, TaskIx};
 
-use crate::dictionary::Dictionary;
+use crate::contents::Contents;
 use crate::error::BuildError;
+use crate::generation::pixelization;
 use crate::relation::Relation;
 use crate::skeleton::{Edges, Skeleton};
-use crate::spatial::decode;
 
 /// Bounds of the quanta of a task: their own, and those of the datasets of the connections that
 /// the task names.
 pub(crate) struct QuantumBounds<'a> {
-    dictionary: &'a Dictionary,
+    contents: &'a Contents,
     task: &'a Task,
     rows: &'a Relation,
     spatial: Vec<(&'a Edges, &'a Relation)>,
@@ -23,7 +24,7 @@ pub(crate) struct QuantumBounds<'a> {
 impl<'a> QuantumBounds<'a> {
     pub(crate) fn new(
         pipeline: &'a PipelineGraph,
-        dictionary: &'a Dictionary,
+        contents: &'a Contents,
         skeleton: &'a Skeleton,
         task: TaskIx,
     ) -> Self {
@@ -38,7 +39,7 @@ impl<'a> QuantumBounds<'a> {
             inputs.chain(task.quantum_outputs().zip(&quanta.outputs)).filter_map(named).collect()
         };
         Self {
-            dictionary,
+            contents,
             task,
             rows: &quanta.rows,
             spatial: datasets(&task.hooks.spatial_bounds),
@@ -68,8 +69,9 @@ impl<'a> QuantumBounds<'a> {
 
     fn timespan_of(&self, group: &DimensionGroup, rows: &Relation, row: usize) -> Option<Timespan> {
         let element = group.temporal().first().copied()?;
-        let record = rows.rows(self.dictionary).record_row(element, row as u32)?;
-        self.dictionary.records(element)?.timespan(record)
+        let dictionary = &self.contents.dictionary;
+        let record = rows.rows(dictionary).record_row(element, row as u32)?;
+        dictionary.records(element)?.timespan(record)
     }
 
     /// Pixels of a skypix dimension that the quantum or the named datasets may touch; `None` if
@@ -83,14 +85,10 @@ impl<'a> QuantumBounds<'a> {
         if !has_region && self.spatial.is_empty() {
             return Ok(None);
         }
-        let element = self.dictionary.universe().element(skypix);
-        let Some(level) = element.skypix() else { return Ok(None) };
-        let pixelization = level
-            .pixelization()
-            .map_err(|source| BuildError::SkyPix { dimension: element.name.clone(), source })?;
+        let element = self.contents.dictionary.universe().element(skypix);
+        let Some(pixelization) = pixelization(element)? else { return Ok(None) };
         let mut pixels = RangeSet::new();
-        let mut add = |region: Option<Region>| {
-            let Some(region) = region else { return Ok(()) };
+        let mut add = |region: Region| {
             if let Some(source) = pixelization.refusal(&region) {
                 return Err(BuildError::SkyPix { dimension: element.name.clone(), source });
             }
@@ -114,26 +112,37 @@ impl<'a> QuantumBounds<'a> {
         group: &DimensionGroup,
         rows: &Relation,
         row: usize,
-    ) -> Result<Option<Region>, BuildError> {
+    ) -> Result<Region, BuildError> {
+        let dictionary = &self.contents.dictionary;
+        let universe = dictionary.universe();
+        let data_id = || rows.describe(dictionary, row);
         let mut regions = Vec::new();
-        for element in group.spatial() {
-            let record = rows.rows(self.dictionary).record_row(element, row as u32);
-            let (Some(record), Some(table)) = (record, self.dictionary.records(element)) else {
-                return Ok(None);
+        for ix in group.spatial() {
+            let element = universe.element(ix);
+            let region = match (pixelization(element)?, rows.rows(dictionary)) {
+                (Some(pixels), view) => {
+                    let pixel = view.key(ix, row as u32).unwrap_or_default() as u64;
+                    let outline = pixels.pixel(pixel).map_err(|source| BuildError::SkyPix {
+                        dimension: element.name.clone(),
+                        source,
+                    })?;
+                    Some(Region::ConvexPolygon(outline))
+                }
+                (None, view) => match view.record_row(ix, row as u32) {
+                    Some(record) => {
+                        self.contents.regions.get(dictionary, ix, record, data_id)?.cloned()
+                    }
+                    None => None,
+                },
             };
-            let name = || {
-                let universe = self.dictionary.universe();
-                (universe.element(element).name.clone(), rows.describe(self.dictionary, row))
-            };
-            match decode(table, record, name)? {
-                Some(region) => regions.push(region),
-                None => return Ok(None),
-            }
+            let missing =
+                || BuildError::NoRegion { element: element.name.clone(), data_id: data_id() };
+            regions.push(region.ok_or_else(missing)?);
         }
-        Ok(match regions.len() {
-            0 => None,
-            1 => regions.pop(),
-            _ => Some(Region::intersection(regions)),
-        })
+        match regions.len() {
+            0 => Err(BuildError::NoRegion { element: group.to_string(), data_id: data_id() }),
+            1 => Ok(regions.swap_remove(0)),
+            _ => Ok(Region::intersection(regions)),
+        }
     }
 }

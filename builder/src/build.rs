@@ -10,13 +10,14 @@ use crate::contents::{Contents, Sources};
 use crate::diagnosis::{diagnose, of_outcomes};
 use crate::dimension_records::NeededRecords;
 use crate::error::BuildError;
+use crate::generation::component_rows;
 use crate::plan::Plan;
 use crate::prerequisites::look_up;
 use crate::query::join;
 use crate::records::{attach, memberships};
 use crate::request::{Build, BuildRequest, Progress, TaskOutcome};
 use crate::resolve::{adjust, check_init_inputs, check_outputs, find_inputs};
-use crate::skeleton::{ComponentRows, Skeleton};
+use crate::skeleton::Skeleton;
 
 /// Overridden methods whose results are exported with the pipeline.
 const EXPORTED_HOOKS: [&str; 2] = ["getSpatialBoundsConnections", "getTemporalBoundsConnections"];
@@ -52,17 +53,17 @@ pub fn build(
     check_constraints(&pipeline, &plan, &sources)?;
     let mut contents = Contents::read(snapshot, &pipeline, &plan, &sources, progress)?;
 
-    let (mut skeleton, mut needed) = data_ids(&pipeline, &contents, &plan, progress)?;
+    let (mut skeleton, mut needed) = data_ids(&pipeline, &mut contents, &plan, progress)?;
     if skeleton.quanta.iter().all(|quanta| quanta.rows.len == 0) {
         let diagnosis = diagnose(snapshot, &pipeline, plan, &sources)?;
         return Err(BuildError::Empty(Box::new(diagnosis)));
     }
-    find_inputs(&pipeline, &contents, &mut skeleton)?;
-    check_outputs(&pipeline, &contents, &skeleton, &output_run)?;
     let name = |rank: u32| {
         let ix = collections.flat.get(rank as usize);
         ix.map_or_else(String::new, |&ix| collections.catalog.get(ix).name.clone())
     };
+    find_inputs(&pipeline, &contents, &mut skeleton, &name)?;
+    check_outputs(&pipeline, &contents, &skeleton, &output_run)?;
     look_up(&pipeline, &contents, &mut skeleton, &name)?;
     needed.add_prerequisites(&pipeline, &contents.dictionary, &skeleton);
     let outcomes =
@@ -95,23 +96,30 @@ pub fn build(
 /// Data IDs of all components, and the records that they need.
 fn data_ids(
     pipeline: &PipelineGraph,
-    contents: &Contents,
+    contents: &mut Contents,
     plan: &Plan,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(Skeleton, NeededRecords), BuildError> {
+    let mut rows = Vec::with_capacity(plan.components.len());
+    for component in &plan.components {
+        let query = join(contents, component)?;
+        rows.push(match query.is_empty() {
+            true => None,
+            false => Some(component_rows(contents, &query, &component.tree)?),
+        });
+    }
+    // Generating data IDs adds values to dimensions.
+    contents.index_again();
     let dictionary = &contents.dictionary;
     let mut skeleton = Skeleton::new(dictionary, pipeline);
     let mut needed = NeededRecords::new(dictionary);
-    for component in &plan.components {
-        let tree = join(contents, component)?;
-        let tasks = component.component.tasks.len();
-        if tree.is_empty() {
+    for (component, rows) in plan.components.iter().zip(rows) {
+        let component = &component.component;
+        let tasks = component.tasks.len();
+        let Some(rows) = rows else {
             progress(Progress::DataIds { tasks, quanta: 0 });
             continue;
-        }
-        let groups = component.component.target_groups(pipeline);
-        let rows = ComponentRows::new(dictionary, &tree, &groups)?;
-        let component = &component.component;
+        };
         let quanta = skeleton.add_component(pipeline, dictionary, component, &rows)?;
         needed.add_component(pipeline, dictionary, component, &rows);
         progress(Progress::DataIds { tasks, quanta });

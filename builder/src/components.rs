@@ -112,7 +112,7 @@ impl Component {
             }
         }
         let all = self.dimensions(pipeline);
-        for element in all.iter_elements().filter(|element| element.skypix().is_none()) {
+        for element in all.iter_elements() {
             add(DimensionGroup::of_elements(&pipeline.universe, [element.ix]));
         }
         groups.sort_by_key(|group| std::cmp::Reverse(group.names().len()));

@@ -13,6 +13,7 @@ use crate::dictionary::Dictionary;
 use crate::error::BuildError;
 use crate::narrowing::{NarrowingReader, Restrictions};
 use crate::plan::Plan;
+use crate::regions::Regions;
 use crate::request::Progress;
 use crate::spatial::Footprints;
 
@@ -21,6 +22,7 @@ use crate::spatial::Footprints;
 pub(crate) struct Contents {
     pub(crate) dictionary: Dictionary,
     pub(crate) footprints: Vec<Footprints>,
+    pub(crate) regions: Regions,
     /// Datasets in the input collections, for each dataset type that is an overall input.
     pub(crate) inputs: FxHashMap<DatasetTypeIx, DatasetSearch>,
     /// Datasets in the output run, for each dataset type that is produced, if the run exists.
@@ -114,7 +116,15 @@ impl Contents {
         let footprints = (overlaps.iter())
             .map(|(element, rows)| Footprints::new(&dictionary, *element, rows))
             .collect::<Result<_, _>>()?;
-        Ok(Self { dictionary, footprints, inputs, in_the_way, restrictions })
+        let regions = Regions::new(&dictionary);
+        Ok(Self { dictionary, footprints, regions, inputs, in_the_way, restrictions })
+    }
+
+    /// Makes the searches for datasets ready for all values that dimensions have now.
+    pub(crate) fn index_again(&mut self) {
+        for search in self.inputs.values_mut().chain(self.in_the_way.values_mut()) {
+            search.index(&self.dictionary);
+        }
     }
 
     /// Where the records of an element are.

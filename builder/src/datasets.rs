@@ -4,6 +4,7 @@ use qbb_dimensions::{DimensionGroup, Timespan};
 use qbb_registry::{CalibrationRows, CollectionIx, DatasetRows};
 
 use crate::dictionary::Dictionary;
+use crate::error::BuildError;
 use crate::key_index::KeyGroups;
 use crate::layout::Layout;
 use crate::relation::Relation;
@@ -26,6 +27,9 @@ pub(crate) struct DatasetSearch {
     layout: Layout,
     groups: KeyGroups,
 }
+
+/// How many datasets a message lists.
+const EXAMPLES: usize = 4;
 
 /// What a look-up gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +93,16 @@ impl DatasetSearch {
         Self { relation, id, rank, run, validity, is_calibration, layout, groups }
     }
 
+    /// Makes keys anew, after values were added to dimensions.
+    pub(crate) fn index(&mut self, dictionary: &Dictionary) {
+        let layout = Layout::new(dictionary, &self.relation.group);
+        if layout != self.layout {
+            let keys = self.relation.keys(dictionary, &layout);
+            self.groups = KeyGroups::new(&keys, layout.total_bits());
+            self.layout = layout;
+        }
+    }
+
     /// A search that finds nothing.
     pub(crate) fn nothing(dictionary: &Dictionary, group: &DimensionGroup) -> Self {
         Self::new(dictionary, group, (DatasetRows::default(), &[]), None)
@@ -120,6 +134,30 @@ impl DatasetSearch {
             Found::Row(first)
         } else {
             Found::Ambiguous([vec![first], more].concat())
+        }
+    }
+
+    /// The error that several validity ranges match a data ID of a dataset type.
+    pub(crate) fn ambiguous(
+        &self,
+        (dataset_type, data_id): (&str, String),
+        candidates: &[u32],
+        collection_name: &dyn Fn(u32) -> String,
+    ) -> BuildError {
+        let first = candidates.first().copied().unwrap_or_default() as usize;
+        let datasets: Vec<String> = (candidates.iter().take(EXAMPLES))
+            .map(|&row| {
+                let id = uuid::Uuid::from_bytes(self.id[row as usize]);
+                let Some(validity) = self.validity[row as usize] else { return id.to_string() };
+                format!("{id} valid from {} to {}", validity.begin, validity.end)
+            })
+            .collect();
+        BuildError::AmbiguousCalibration {
+            dataset_type: dataset_type.to_owned(),
+            collection: collection_name(self.rank[first]),
+            data_id,
+            count: candidates.len(),
+            datasets: datasets.join("; "),
         }
     }
 

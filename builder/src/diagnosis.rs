@@ -10,11 +10,13 @@ use qbb_registry::Snapshot;
 use crate::contents::{Contents, Sources};
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
+use crate::families::Endpoint;
 use crate::join::JoinTree;
 use crate::plan::{ComponentPlan, Plan, value_text};
-use crate::query::{StepSource, independent_steps, satisfying, spatial_step};
+use crate::query::{StepSource, independent_steps, satisfying, spatial_steps};
 use crate::relation::Relation;
 use crate::request::TaskOutcome;
+use crate::validity::temporal_steps;
 
 /// How many values a message lists.
 const EXAMPLES: usize = 6;
@@ -70,8 +72,12 @@ pub(crate) fn diagnose(
     let contents = Contents::read(snapshot, pipeline, &plan, sources, &mut |_| {})?;
     let mut diagnosis = Diagnosis::default();
     for component in &plan.components {
-        Diagnoser { pipeline, contents: &contents, sources, plan: component }
-            .run(&mut diagnosis.steps)?;
+        let diagnoser = Diagnoser { pipeline, contents: &contents, sources, plan: component };
+        match diagnoser.run(&mut diagnosis.steps) {
+            // Without restrictions a join can become too large; what is known by then has to do.
+            Err(BuildError::TooManyRows { .. }) => {}
+            other => other?,
+        }
     }
     Ok(diagnosis)
 }
@@ -137,8 +143,26 @@ impl Diagnoser<'_> {
                 return Ok(());
             }
         }
-        if let Some(step) = spatial_step(self.contents, self.plan, &relations)? {
-            let StepSource::Overlap(a, b) = step.source else { return Ok(()) };
+        for step in temporal_steps(self.contents, self.plan, &relations)? {
+            let StepSource::Validity(endpoints) = &step.source else { continue };
+            let names: Vec<String> = (endpoints.iter())
+                .map(|endpoint| match endpoint {
+                    Endpoint::Element(ix) => format!("`{}`", self.name(*ix)),
+                    Endpoint::Validity(ix) => format!("`{}`", self.plan.dataset_type_name(*ix)),
+                })
+                .collect();
+            let constraint = format!(
+                "times of {} that overlap: {} rows",
+                names.join(" and "),
+                step.relation.len
+            );
+            relations.push(step.relation);
+            if self.left(&relations, constraint, steps)? == 0 {
+                return Ok(());
+            }
+        }
+        for step in spatial_steps(self.contents, self.plan, &relations)? {
+            let StepSource::Overlap(a, b) = step.source else { continue };
             let constraint = format!(
                 "regions of `{}` and `{}` that overlap: {} pairs",
                 self.name(a),

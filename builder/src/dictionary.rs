@@ -173,6 +173,11 @@ impl Dictionary {
         }
     }
 
+    /// The code of a value of such a dimension, which is added if it is new.
+    pub(crate) fn add_value(&mut self, dimension: ElementIx, cell: i64) -> u32 {
+        self.codes_mut(dimension).index.insert(&[cell])
+    }
+
     fn codes_mut(&mut self, dimension: ElementIx) -> &mut DimensionCodes {
         let group = self.closures[dimension.index()].clone();
         self.dimensions[dimension.index()].get_or_insert_with(|| DimensionCodes {

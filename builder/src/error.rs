@@ -72,13 +72,67 @@ pub enum BuildError {
         /// The dataset type.
         dataset_type: String,
     },
-    /// There is no unique way to join spatial dimensions.
+    /// Families of regions or timespans are apart, and there is no telling how to join them.
     #[error(
-        "the spatial join among {elements} is ambiguous: restrict the pipeline to fewer of them"
+        "no automatic {kind} join: {apart} have to be joined, and it is ambiguous how; say so in the \
+         data query, for example `{example}`"
     )]
-    SpatialJoin {
-        /// Finest elements of the disconnected families.
-        elements: String,
+    AmbiguousJoin {
+        /// Spatial or temporal.
+        kind: &'static str,
+        /// The families that nothing connects, by their finest elements.
+        apart: String,
+        /// A condition that joins two of them.
+        example: String,
+    },
+    /// A condition joins what its family joins already.
+    #[error("{a} and {b} are of one family: data IDs with both of them need no join; leave it out")]
+    JoinWithinFamily {
+        /// One side.
+        a: String,
+        /// The other.
+        b: String,
+    },
+    /// A spatial join that no table supports.
+    #[error(
+        "a spatial join of `{a}` and `{b}` is not possible in a query: regions of records can be \
+         joined with each other and with the pixels of `{common}`"
+    )]
+    UnsupportedJoin {
+        /// One side.
+        a: String,
+        /// The other.
+        b: String,
+        /// The common skypix dimension.
+        common: String,
+    },
+    /// A skypix dimension of a query that nothing gives values.
+    #[error(
+        "no values for `{dimension}`, whose pixels are in no table: the query needs a dataset type \
+         with that dimension among its constraints{hint}"
+    )]
+    NoPixels {
+        /// The dimension.
+        dimension: String,
+        /// What else would give values.
+        hint: String,
+    },
+    /// Groups of dimensions that can neither be queried nor generated.
+    #[error(
+        "no way to find data IDs of {groups}: they have skypix dimensions and no region to take \
+         pixels from; add a connection whose dimensions have one region"
+    )]
+    NoDataIds {
+        /// The groups.
+        groups: String,
+    },
+    /// Pixels are needed of a record that has no region.
+    #[error("{element} {data_id} has no region to take pixels from")]
+    NoRegion {
+        /// The dimension element.
+        element: String,
+        /// The record.
+        data_id: String,
     },
     /// A join has more rows than it may.
     #[error(
@@ -95,24 +149,37 @@ pub enum BuildError {
         /// Dimensions whose values multiply each other.
         free: String,
     },
-    /// Several validity ranges match one quantum.
+    /// Several validity ranges match one data ID.
     #[error(
         "ambiguous calibration: {count} validity ranges of `{dataset_type}` in `{collection}` match \
-         {data_id} of task `{task}` (datasets {datasets})"
+         {data_id}: {datasets}"
     )]
     AmbiguousCalibration {
-        /// Label of the task.
-        task: String,
         /// The dataset type.
         dataset_type: String,
         /// The CALIBRATION collection.
         collection: String,
-        /// The quantum's data ID.
+        /// The data ID, and the task whose quantum has it.
         data_id: String,
         /// Number of matches.
         count: usize,
-        /// UUIDs of the datasets.
+        /// UUIDs of the datasets, and their validity ranges.
         datasets: String,
+    },
+    /// A prerequisite that no rule of the middleware's covers.
+    #[error(
+        "prerequisite `{connection}` of task `{task}`, of dimensions {dimensions}, cannot be looked \
+         up: {why}; give the connection a look-up function"
+    )]
+    PrerequisiteBounds {
+        /// Label of the task.
+        task: String,
+        /// The connection.
+        connection: String,
+        /// Dimensions of its dataset type.
+        dimensions: String,
+        /// The rule.
+        why: String,
     },
     /// More datasets than a connection takes.
     #[error(

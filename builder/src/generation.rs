@@ -1,6 +1,6 @@
 //! Data IDs that no query gives: pixels computed from regions and from other pixels.
 
-use qbb_dimensions::sphere::{RangeSet, Region, SkyPixelization};
+use qbb_dimensions::sphere::{RangeSet, SkyPixelization};
 use qbb_dimensions::{DimensionElement, DimensionGroup, ElementIx};
 use rayon::prelude::*;
 
@@ -45,7 +45,8 @@ pub(crate) fn pixelization(
     element: &DimensionElement,
 ) -> Result<Option<SkyPixelization>, BuildError> {
     let Some(level) = element.skypix() else { return Ok(None) };
-    SkyPixelization::new(&level.system, level.level)
+    level
+        .pixelization()
         .map(Some)
         .map_err(|source| BuildError::SkyPix { dimension: element.name.clone(), source })
 }
@@ -64,13 +65,14 @@ fn add_pixels(
     };
     let pixels = match pixelization(from)? {
         Some(pixels) => pixels_of_pixels(contents, source, element, pixels, target),
-        None => pixels_of_regions(contents, source, element, target),
+        None => pixels_of_regions(contents, source, element, (skypix, target)),
     }?;
     let total: u64 = (pixels.iter())
         .flat_map(|set| set.as_slice())
         .fold(0, |total, range| total.saturating_add(range.end - range.begin));
     contents.dictionary.row_limit.check(usize::try_from(total).unwrap_or(usize::MAX), || {
-        let what = format!("{} regions of `{}` with pixels of `{}`", source.len, from.name, to.name);
+        let what =
+            format!("{} regions of `{}` with pixels of `{}`", source.len, from.name, to.name);
         let pixel = DimensionGroup::of_elements(&universe, [skypix]);
         JoinSides::overlap(what, &source.group, &pixel)
     })?;
@@ -93,7 +95,7 @@ fn pixels_of_regions(
     contents: &Contents,
     source: &Relation,
     element: ElementIx,
-    target: SkyPixelization,
+    (skypix, target): (ElementIx, SkyPixelization),
 ) -> Result<Vec<RangeSet>, BuildError> {
     let dictionary = &contents.dictionary;
     let view = source.rows(dictionary);
@@ -109,7 +111,13 @@ fn pixels_of_regions(
                 element: dictionary.universe().element(element).name.clone(),
                 data_id: source.describe(dictionary, row),
             })?;
-            Ok(target.envelope(region, None))
+            match target.refusal(region) {
+                Some(source) => {
+                    let dimension = dictionary.universe().element(skypix).name.clone();
+                    Err(BuildError::SkyPix { dimension, source })
+                }
+                None => Ok(target.envelope(region, None)),
+            }
         })
         .collect()
 }
@@ -127,20 +135,8 @@ fn pixels_of_pixels(
     let cells = source.cells(dictionary, element);
     (cells.par_iter())
         .map(|&cell| {
-            let pixel = cell as u64;
-            let mut set = RangeSet::new();
-            if from.system() != target.system() {
-                let outline = from
-                    .pixel(pixel)
-                    .map_err(|source| BuildError::SkyPix { dimension: name(), source })?;
-                return Ok(target.envelope(&Region::ConvexPolygon(outline), None));
-            }
-            if let Some(ancestor) = from.ancestor(pixel, target.level()) {
-                set.insert(ancestor, ancestor + 1);
-            } else if let Some(range) = from.descendants(pixel, target.level()) {
-                set.insert(range.begin, range.end);
-            }
-            Ok(set)
+            from.pixels_in(cell as u64, &target)
+                .map_err(|source| BuildError::SkyPix { dimension: name(), source })
         })
         .collect()
 }

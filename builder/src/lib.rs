@@ -25,6 +25,8 @@ mod diagnosis;
 mod dictionary;
 mod dimension_records;
 mod error;
+mod families;
+mod generation;
 mod identifiers;
 mod join;
 mod key_index;
@@ -34,6 +36,7 @@ mod plan;
 mod prerequisites;
 mod query;
 mod records;
+mod regions;
 mod relation;
 mod request;
 mod resolve;
@@ -42,6 +45,8 @@ mod skeleton;
 mod spatial;
 #[cfg(test)]
 mod testing;
+mod tree;
+mod validity;
 
 pub use build::build;
 pub use diagnosis::{Diagnosis, DiagnosisStep};

@@ -122,18 +122,29 @@ impl<'a> NarrowingReader<'a> {
                 .all(has_others)
     }
 
-    /// If all queries have one spatial join, and conditions restrict one side of it, the other side
-    /// is restricted to what shares a pixel with it.
+    /// If all queries have a spatial join, and conditions restrict one side of it, the other side is
+    /// restricted to what shares a pixel with it.
     fn narrow_by_pixels(
         &mut self,
         snapshot: &mut dyn Snapshot,
         symbols: &mut Symbols,
     ) -> Result<(), BuildError> {
-        let mut joins = self.plan.components.iter().map(|component| component.spatial);
-        let Some(Some((a, b))) = joins.next() else { return Ok(()) };
-        if !joins.all(|join| join == Some((a, b))) {
-            return Ok(());
+        let Some((first, others)) = self.plan.components.split_first() else { return Ok(()) };
+        for &(a, b) in &first.spatial {
+            if others.iter().all(|component| component.spatial.contains(&(a, b))) {
+                self.narrow_by_join(snapshot, symbols, a, b)?;
+            }
         }
+        Ok(())
+    }
+
+    fn narrow_by_join(
+        &mut self,
+        snapshot: &mut dyn Snapshot,
+        symbols: &mut Symbols,
+        a: ElementIx,
+        b: ElementIx,
+    ) -> Result<(), BuildError> {
         let narrow = |element: ElementIx| {
             let required = &self.universe.element(element).required;
             required.iter().filter(|&&ix| self.is_narrow(ix)).count()

@@ -6,28 +6,46 @@ use qbb_dimensions::expression::{
     Column, Comparison, Condition, Conjunct, Context, Restriction, Span, Value, ValueType, bind,
     parse,
 };
-use qbb_dimensions::{DataValue, DimensionGroup, ElementIx, KeyType, Storage, Universe};
+use qbb_dimensions::{DataValue, DimensionGroup, ElementIx, KeyType, Storage};
 use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
 use qbb_registry::{CellRange, CellSet};
 
 use crate::components::{Component, split};
 use crate::error::BuildError;
+use crate::families::{Endpoint, Families, spatial_join};
 use crate::narrowing::Restrictions;
 use crate::request::BuildRequest;
 use crate::row_limit::RowLimit;
+use crate::spatial::unsupported_join;
+use crate::tree::DimensionTree;
 
 /// A component with what its common data ID query needs.
 #[derive(Debug)]
 pub(crate) struct ComponentPlan {
     pub(crate) component: Component,
-    /// Dimensions of the query: those of tasks and dataset types, and those that conditions name.
+    /// Dimensions of the query: those of tasks and dataset types as far as they can be queried,
+    /// and those that conditions name.
     pub(crate) dimensions: DimensionGroup,
+    /// Where the data IDs of all groups come from.
+    pub(crate) tree: DimensionTree,
     /// Dataset types that must exist.
     pub(crate) constraints: Vec<DatasetTypeIx>,
-    /// Conditions joined by AND.
+    /// Their names.
+    pub(crate) constraint_names: Vec<String>,
+    /// Dimensions of tables that bring joins of their own along.
+    pub(crate) operands: Vec<DimensionGroup>,
+    /// Conditions joined by AND, without those that only join by region.
     pub(crate) conditions: Vec<Conjunct>,
-    /// Finest elements of the two spatial families that are joined automatically.
-    pub(crate) spatial: Option<(ElementIx, ElementIx)>,
+    /// Elements that are joined by region, as conditions say or automatically.
+    pub(crate) spatial: Vec<(ElementIx, ElementIx)>,
+}
+
+impl ComponentPlan {
+    /// Name of one of the dataset types that must exist.
+    pub(crate) fn dataset_type_name(&self, dataset_type: DatasetTypeIx) -> String {
+        let at = self.constraints.iter().position(|&ix| ix == dataset_type);
+        at.map_or_else(String::new, |at| self.constraint_names[at].clone())
+    }
 }
 
 /// What is read, and with which restrictions.
@@ -59,25 +77,34 @@ impl Plan {
             fixed.iter().flat_map(|conjunct| conjunct.dimensions(universe)).collect();
         let mut components = Vec::new();
         for component in split(pipeline) {
-            let own = component.dimensions(pipeline);
+            let constraints = component.constraints(pipeline, &request.constraint);
+            let definition = |&ix: &DatasetTypeIx| &pipeline.dataset_type(ix).dataset_type;
+            let operands: Vec<DimensionGroup> =
+                constraints.iter().map(|ix| definition(ix).dimensions.clone()).collect();
+            let queryable = queryable(&component.dimensions(pipeline), &operands);
+            let groups = component.target_groups(pipeline);
+            let tree = DimensionTree::new(universe, &groups, &queryable)?;
             let context = Context {
-                dimensions: &own,
+                dimensions: &queryable,
                 bindings: &request.bindings,
                 constrained: &fixed_dimensions,
             };
             let mut conditions = fixed.clone();
             conditions.extend(bind(&expression, &context)?);
             let named = conditions.iter().flat_map(|conjunct| conjunct.dimensions(universe));
-            let dimensions = own.union(&DimensionGroup::of_elements(universe, named));
-            let constraints = component.constraints(pipeline, &request.constraint);
-            let operands: Vec<&DimensionGroup> = (constraints.iter())
-                .map(|&ix| &pipeline.dataset_type(ix).dataset_type.dimensions)
-                .collect();
-            let spatial = automatic_spatial_join(&dimensions, &operands)?;
+            let dimensions = queryable.union(&DimensionGroup::of_elements(universe, named));
+            let spatial = take_spatial_joins(&dimensions, &operands, &mut conditions)?;
+            check_pixels(&dimensions, &operands, &spatial)?;
             components.push(ComponentPlan {
                 component,
                 dimensions,
+                tree,
+                constraint_names: constraints
+                    .iter()
+                    .map(|ix| definition(ix).name.clone())
+                    .collect(),
                 constraints,
+                operands,
                 conditions,
                 spatial,
             });
@@ -149,36 +176,75 @@ fn pipeline_data_id(pipeline: &PipelineGraph) -> Result<Vec<Conjunct>, BuildErro
     Ok(conditions)
 }
 
-/// The spatial join that a query needs besides those that its operands bring along.
-///
-/// Each spatial family of the query is represented by its finest element; an operand that has the
-/// elements of two families connects them. If that leaves exactly two families apart, they are
-/// joined; with more there is no telling which are meant.
-pub(crate) fn automatic_spatial_join(
-    dimensions: &DimensionGroup,
-    operands: &[&DimensionGroup],
-) -> Result<Option<(ElementIx, ElementIx)>, BuildError> {
-    let elements = dimensions.spatial();
-    let mut part: Vec<usize> = (0..elements.len()).collect();
-    for operand in operands {
-        let inside: Vec<usize> =
-            (0..elements.len()).filter(|&at| operand.elements().contains(&elements[at])).collect();
-        for pair in inside.windows(2) {
-            let (keep, replace) = (part[pair[0]], part[pair[1]]);
-            part.iter_mut().filter(|p| **p == replace).for_each(|p| *p = keep);
-        }
-    }
-    let parts: BTreeSet<usize> = part.iter().copied().collect();
-    match (parts.len(), elements.as_slice()) {
-        (0 | 1, _) => Ok(None),
-        (2, &[a, b]) => Ok(Some((a, b))),
-        _ => Err(BuildError::SpatialJoin { elements: names(dimensions.universe(), &elements) }),
-    }
+/// The dimensions that a query can give: all but skypix dimensions other than the common one, unless
+/// a constraint has them.
+fn queryable(own: &DimensionGroup, constraints: &[DimensionGroup]) -> DimensionGroup {
+    let universe = own.universe();
+    let common = universe.common_skypix().ix;
+    let kept = (own.names().iter().copied())
+        .filter(|&ix| ix == common || universe.element(ix).skypix().is_none());
+    constraints.iter().fold(DimensionGroup::of_elements(universe, kept), |all, g| all.union(g))
 }
 
-fn names(universe: &Universe, elements: &[ElementIx]) -> String {
-    let names: Vec<&str> = elements.iter().map(|&ix| universe.element(ix).name.as_str()).collect();
-    names.join(", ")
+/// The spatial joins of a query: what conditions join, which are taken out, and what is joined
+/// automatically.
+fn take_spatial_joins(
+    dimensions: &DimensionGroup,
+    operands: &[DimensionGroup],
+    conditions: &mut Vec<Conjunct>,
+) -> Result<Vec<(ElementIx, ElementIx)>, BuildError> {
+    let universe = dimensions.universe();
+    let mut joins: Vec<(ElementIx, ElementIx)> =
+        conditions.iter().filter_map(|conjunct| spatial_join(&conjunct.condition)).collect();
+    conditions.retain(|conjunct| spatial_join(&conjunct.condition).is_none());
+    joins.extend(missing_spatial_join(dimensions, operands, &joins)?);
+    for &(a, b) in &joins {
+        let common = universe.common_skypix().ix;
+        let stored = |ix: ElementIx| universe.element(ix).skypix().is_none();
+        if !(stored(a) || a == common) || !(stored(b) || b == common) || a == b {
+            return Err(unsupported_join(universe, a, b));
+        }
+    }
+    Ok(joins)
+}
+
+/// The spatial join that a query needs besides those of its operands and those that are given.
+pub(crate) fn missing_spatial_join(
+    dimensions: &DimensionGroup,
+    operands: &[DimensionGroup],
+    given: &[(ElementIx, ElementIx)],
+) -> Result<Option<(ElementIx, ElementIx)>, BuildError> {
+    let universe = dimensions.universe();
+    let mut families = Families::spatial(dimensions);
+    for &(a, b) in given {
+        families.connect(universe, Endpoint::Element(a), Endpoint::Element(b))?;
+    }
+    operands.iter().for_each(|operand| families.connect_table(operand));
+    Ok(match families.automatic_join(universe, &|_| String::new())? {
+        Some((Endpoint::Element(a), Endpoint::Element(b))) => Some((a, b)),
+        _ => None,
+    })
+}
+
+/// Pixels are in no table of their own: something else must give their values.
+fn check_pixels(
+    dimensions: &DimensionGroup,
+    operands: &[DimensionGroup],
+    spatial: &[(ElementIx, ElementIx)],
+) -> Result<(), BuildError> {
+    let common = dimensions.universe().common_skypix().ix;
+    for pixel in dimensions.skypix() {
+        let of_dataset = operands.iter().any(|operand| operand.contains(pixel.ix));
+        if !of_dataset && (pixel.ix != common || spatial.is_empty()) {
+            let hint = match pixel.ix == common {
+                true => ", or a dimension with regions",
+                false => "",
+            };
+            let dimension = pixel.name.clone();
+            return Err(BuildError::NoPixels { dimension, hint: hint.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// Groups of a task's dimensions together with those of one of its prerequisites.
@@ -219,7 +285,7 @@ fn elements(pipeline: &PipelineGraph, components: &[ComponentPlan]) -> Vec<Eleme
 fn overlap_elements(pipeline: &PipelineGraph, components: &[ComponentPlan]) -> Vec<ElementIx> {
     let universe = &pipeline.universe;
     let mut elements = BTreeSet::new();
-    for (a, b) in components.iter().filter_map(|plan| plan.spatial) {
+    for &(a, b) in components.iter().flat_map(|plan| &plan.spatial) {
         elements.extend([a, b]);
     }
     for (task, dataset) in prerequisite_groups(pipeline) {

@@ -5,7 +5,7 @@
 //! reference catalogs through the pixels that its region touches. A task may name connections
 //! whose datasets enlarge the quantum's bounds; then each quantum has bounds of its own.
 
-use qbb_dimensions::{DimensionGroup, ElementIx, Timespan};
+use qbb_dimensions::{DimensionElement, DimensionGroup, ElementIx, Timespan};
 use qbb_pipeline::{Connection, PipelineGraph, Task, TaskIx};
 use rayon::prelude::*;
 
@@ -17,10 +17,11 @@ use crate::error::BuildError;
 use crate::join::JoinTree;
 use crate::key_index::{KeyGroups, KeyIndex};
 use crate::layout::Layout;
-use crate::plan::automatic_spatial_join;
-use crate::query::spatial_relation;
+use crate::plan::missing_spatial_join;
 use crate::relation::Relation;
 use crate::skeleton::{Edges, Skeleton};
+use crate::spatial::spatial_relations;
+use crate::validity::timespans;
 
 /// Looks up the prerequisites of all tasks and adds them to the graph.
 pub(crate) fn look_up(
@@ -45,18 +46,10 @@ pub(crate) fn look_up(
                     Found::Nothing => {}
                     Found::Row(row) => pairs.push((quantum, row)),
                     Found::Ambiguous(candidates) => {
-                        let first = candidates.first().copied().unwrap_or_default() as usize;
-                        let ids: Vec<String> = (candidates.iter().take(4))
-                            .map(|&row| uuid::Uuid::from_bytes(search.id[row as usize]).to_string())
-                            .collect();
-                        return Err(BuildError::AmbiguousCalibration {
-                            task: task.label.clone(),
-                            dataset_type: dataset.name.clone(),
-                            collection: collection_name(search.rank[first]),
-                            data_id: rows.describe(&contents.dictionary, quantum as usize),
-                            count: candidates.len(),
-                            datasets: ids.join(", "),
-                        });
+                        let data_id = rows.describe(&contents.dictionary, quantum as usize);
+                        let quantum = format!("{data_id} of task `{}`", task.label);
+                        let of = (dataset.name.as_str(), quantum);
+                        return Err(search.ambiguous(of, &candidates, collection_name));
                     }
                 }
             }
@@ -93,48 +86,76 @@ impl Lookup<'_> {
         &self.skeleton.quanta[self.at].rows
     }
 
-    /// Spatial elements of the datasets whose families the task does not have.
-    fn foreign_spatial(&self, dataset: &DimensionGroup) -> Vec<ElementIx> {
+    /// Elements of those families of the datasets' dimensions that the task does not have.
+    fn foreign(
+        &self,
+        elements: impl Fn(&DimensionGroup) -> Vec<ElementIx>,
+        family: impl Fn(&DimensionElement) -> Option<u16>,
+        [of, but_not]: [&DimensionGroup; 2],
+    ) -> Vec<ElementIx> {
         let universe = self.dictionary().universe();
-        let family = |ix: &ElementIx| universe.element(*ix).spatial;
-        let own: Vec<_> = self.task.dimensions.spatial().iter().map(family).collect();
-        dataset.spatial().into_iter().filter(|ix| !own.contains(&family(ix))).collect()
+        let family = |ix: &ElementIx| family(universe.element(*ix));
+        let own: Vec<_> = elements(but_not).iter().map(family).collect();
+        elements(of).into_iter().filter(|ix| !own.contains(&family(ix))).collect()
+    }
+
+    /// Whether look-ups one by one depend on the quantum's timespan.
+    fn has_timespan(&self, dataset: &DimensionGroup) -> bool {
+        let task = &self.task.dimensions;
+        let foreign = |groups| {
+            !self.foreign(DimensionGroup::temporal, |element| element.temporal, groups).is_empty()
+        };
+        let node = self.pipeline.dataset_type(self.connection.dataset_type);
+        foreign([task, dataset]) && (node.dataset_type.is_calibration || foreign([dataset, task]))
     }
 
     /// Pairs of quantum and what was found for it; a quantum may occur several times.
+    ///
+    /// Datasets are looked up for all quanta together unless that takes bounds which the task
+    /// declares to come from other connections (those of space defer look-ups in time too, as in
+    /// the middleware), or datasets are on the sky and the task is not.
     fn find(&self, dataset: &DimensionGroup) -> Result<Vec<(u32, Found)>, BuildError> {
         let universe = self.dictionary().universe();
-        let hooks = &self.task.hooks;
-        let foreign = self.foreign_spatial(dataset);
-        let has_timespan = !self.task.dimensions.temporal().is_empty()
-            && dataset.temporal().is_empty()
-            && self.pipeline.dataset_type(self.connection.dataset_type).dataset_type.is_calibration;
-        let spatial_bounds = !hooks.spatial_bounds.is_empty();
-        let is_skypix = |ix: &ElementIx| universe.element(*ix).skypix().is_some();
-        let uncommon = foreign.iter().any(|ix| is_skypix(ix) && *ix != universe.common_skypix().ix);
-        let unbounded = !foreign.is_empty() && self.task.dimensions.spatial().is_empty();
-        let deferred = uncommon
-            || unbounded && foreign.iter().all(is_skypix)
-            || spatial_bounds && (!foreign.is_empty() || has_timespan);
+        let (task, hooks) = (&self.task.dimensions, &self.task.hooks);
+        let foreign =
+            self.foreign(DimensionGroup::spatial, |element| element.spatial, [dataset, task]);
+        let has_timespan = self.has_timespan(dataset);
+        let bounded = !hooks.spatial_bounds.is_empty();
+        let deferred = bounded && (!foreign.is_empty() || has_timespan)
+            || !foreign.is_empty() && task.spatial().is_empty();
         if !deferred {
-            return if dataset.is_subset(&self.task.dimensions) {
+            return if dataset.is_subset(task) {
                 self.find_directly(dataset)
             } else {
                 self.find_by_join(dataset)
             };
         }
         let constraint = self.constraint_dimensions(dataset);
+        let is_skypix = |ix: &&ElementIx| universe.element(**ix).skypix().is_some();
+        let n_skypix = foreign.iter().filter(is_skypix).count();
+        let refused = |why: &str| {
+            Err(BuildError::PrerequisiteBounds {
+                task: self.task.label.clone(),
+                connection: self.connection.name.clone(),
+                dimensions: dataset.to_string(),
+                why: why.to_owned(),
+            })
+        };
         if dataset.is_subset(&constraint) {
-            return self.find_one_each(dataset, has_timespan);
+            self.find_one_each(dataset, has_timespan)
+        } else if has_timespan {
+            refused(
+                "validity ranges are looked up one by one only for data IDs that the task fixes",
+            )
+        } else if n_skypix == 1 && foreign.len() == 1 {
+            self.find_by_bounds(dataset, foreign[0], &constraint)
+        } else if n_skypix > 0 {
+            refused("pixels cannot be combined with other bounds")
+        } else if bounded || !hooks.temporal_bounds.is_empty() {
+            refused("bounds from other connections are known only for pixels and validity ranges")
+        } else {
+            self.find_by_join(dataset)
         }
-        if has_timespan || !foreign.iter().all(is_skypix) || foreign.len() != 1 {
-            return Err(BuildError::NotSupported(format!(
-                "prerequisite `{}` of task `{}`, whose dimensions {dataset} need bounds from other \
-                 connections,",
-                self.connection.name, self.task.label
-            )));
-        }
-        self.find_by_bounds(dataset, foreign[0], &constraint)
     }
 
     /// Dimensions of the task that still apply when its region and timespan are replaced by bounds.
@@ -153,10 +174,7 @@ impl Lookup<'_> {
         if !self.search.is_calibration {
             return None;
         }
-        let table = self.dictionary().records(element)?;
-        let view = rows.rows(self.dictionary());
-        let timespan = |row: u32| table.timespan(view.record_row(element, row)?);
-        Some((0..rows.len as u32).map(timespan).collect())
+        Some(timespans(self.contents, element, rows))
     }
 
     /// The quanta determine the datasets' data IDs.
@@ -194,9 +212,9 @@ impl Lookup<'_> {
         let all = quanta.group.union(dataset);
         let mut relations = vec![quanta.clone(), self.search.data_ids(dictionary)];
         relations.extend(all.elements().iter().filter_map(|&ix| dictionary.relationship(ix)));
-        let operands = [&self.task.dimensions, dataset];
-        if let Some((a, b)) = automatic_spatial_join(&all, &operands)? {
-            relations.push(spatial_relation(self.contents, a, b, &relations)?);
+        let operands = [self.task.dimensions.clone(), dataset.clone()];
+        if let Some(join) = missing_spatial_join(&all, &operands, &[])? {
+            relations.extend(spatial_relations(self.contents, join, &all, &relations)?);
         }
         let rows = JoinTree::new(dictionary, relations)?.project(dictionary, &all)?;
         let layout = Layout::new(dictionary, &quanta.group);
@@ -209,7 +227,7 @@ impl Lookup<'_> {
     }
 
     fn bounds(&self) -> QuantumBounds<'_> {
-        QuantumBounds::new(self.pipeline, self.dictionary(), self.skeleton, TaskIx(self.at as u32))
+        QuantumBounds::new(self.pipeline, self.contents, self.skeleton, TaskIx(self.at as u32))
     }
 
     /// One dataset for each quantum, in validity ranges that overlap its temporal bounds.

@@ -5,16 +5,14 @@ use qbb_dimensions::{DimensionGroup, ElementIx};
 use qbb_pipeline::DatasetTypeIx;
 
 use crate::contents::Contents;
-use crate::datasets::DatasetSearch;
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
+use crate::families::Endpoint;
 use crate::join::JoinTree;
-use crate::key_index::KeyGroups;
-use crate::layout::Layout;
 use crate::plan::ComponentPlan;
 use crate::relation::Relation;
-use crate::row_limit::JoinSides;
-use crate::spatial::{overlapping, pixel_relation};
+use crate::spatial::spatial_relations;
+use crate::validity::temporal_steps;
 
 /// A relation that all data IDs must be consistent with, and where it came from.
 #[derive(Debug)]
@@ -34,6 +32,8 @@ pub(crate) enum StepSource {
     Relationship(ElementIx),
     /// Overlapping regions.
     Overlap(ElementIx, ElementIx),
+    /// Overlapping validity ranges and timespans.
+    Validity(Vec<Endpoint>),
     /// A condition.
     Condition,
 }
@@ -45,7 +45,10 @@ pub(crate) fn join(contents: &Contents, plan: &ComponentPlan) -> Result<JoinTree
     for step in independent_steps(contents, plan)? {
         relations.push(step.relation);
     }
-    if let Some(step) = spatial_step(contents, plan, &relations)? {
+    for step in temporal_steps(contents, plan, &relations)? {
+        relations.push(step.relation);
+    }
+    for step in spatial_steps(contents, plan, &relations)? {
         relations.push(step.relation);
     }
     let mut tree = JoinTree::new(dictionary, relations)?;
@@ -72,11 +75,7 @@ pub(crate) fn independent_steps(
     for &constraint in &plan.constraints {
         let Some(search) = contents.inputs.get(&constraint) else { continue };
         let source = StepSource::Datasets(constraint);
-        let relation = match plan.dimensions.temporal().first() {
-            Some(&element) if search.is_calibration => valid_data_ids(dictionary, search, element)?,
-            _ => search.data_ids(dictionary),
-        };
-        steps.push(Step { source, relation });
+        steps.push(Step { source, relation: search.data_ids(dictionary) });
     }
     for &dimension in &dictionary.generators(&plan.dimensions) {
         if !dictionary.has(dimension) {
@@ -103,79 +102,19 @@ pub(crate) fn independent_steps(
     Ok(steps)
 }
 
-/// Data IDs of datasets together with those of the temporal element whose timespans overlap their
-/// validity ranges; datasets of RUN and TAGGED collections are always valid.
-fn valid_data_ids(
-    dictionary: &Dictionary,
-    search: &DatasetSearch,
-    element: ElementIx,
-) -> Result<Relation, BuildError> {
-    let times = Relation::all(dictionary, element);
-    let Some(table) = dictionary.records(element) else {
-        return Ok(search.data_ids(dictionary));
-    };
-    let shared = search.relation.group.intersection(&times.group);
-    let layout = Layout::new(dictionary, &shared);
-    let groups = KeyGroups::new(&times.keys(dictionary, &layout), layout.total_bits());
-    let (mut rows, mut matches) = (Vec::new(), Vec::new());
-    for (row, &key) in search.relation.keys(dictionary, &layout).iter().enumerate() {
-        for &time in groups.rows(key) {
-            let record = dictionary.record_of_code(element, time);
-            let Some(timespan) = record.and_then(|record| table.timespan(record)) else { continue };
-            if search.validity[row].is_none_or(|validity| validity.overlaps(timespan)) {
-                rows.push(row as u32);
-                matches.push(time);
-            }
-        }
-        dictionary.row_limit.check(rows.len(), || {
-            let what = format!(
-                "validity ranges of {} data IDs {} with the timespans of `{}`",
-                search.relation.len,
-                search.relation.group,
-                dictionary.universe().element(element).name
-            );
-            JoinSides::overlap(what, &search.relation.group, &times.group)
-        })?;
-    }
-    let mut relation =
-        Relation::of_pairs(dictionary, [&search.relation, &times], [&rows, &matches]);
-    if let Some(keep) = relation.consistent_rows(dictionary) {
-        relation.retain(&keep);
-    }
-    Ok(relation.project(dictionary, &relation.group))
-}
-
-/// The automatic spatial join, looking only at records that `others` can use.
-pub(crate) fn spatial_step(
+/// The spatial joins of a component's query, looking only at records that `others` can use.
+pub(crate) fn spatial_steps(
     contents: &Contents,
     plan: &ComponentPlan,
     others: &[Relation],
-) -> Result<Option<Step>, BuildError> {
-    let Some((a, b)) = plan.spatial else { return Ok(None) };
-    let relation = spatial_relation(contents, a, b, others)?;
-    Ok(Some(Step { source: StepSource::Overlap(a, b), relation }))
-}
-
-/// Pairs of data IDs of two spatial elements that overlap.
-pub(crate) fn spatial_relation(
-    contents: &Contents,
-    a: ElementIx,
-    b: ElementIx,
-    others: &[Relation],
-) -> Result<Relation, BuildError> {
-    let dictionary = &contents.dictionary;
-    let universe = dictionary.universe();
-    let common = universe.common_skypix().ix;
-    match (contents.footprints(a), contents.footprints(b)) {
-        (Some(a), Some(b)) => overlapping(dictionary, a, b, others),
-        (Some(footprints), None) if b == common => Ok(pixel_relation(dictionary, footprints)),
-        (None, Some(footprints)) if a == common => Ok(pixel_relation(dictionary, footprints)),
-        _ => Err(BuildError::NotSupported(format!(
-            "a spatial join of `{}` and `{}`",
-            universe.element(a).name,
-            universe.element(b).name
-        ))),
+) -> Result<Vec<Step>, BuildError> {
+    let mut steps = Vec::new();
+    for &(a, b) in &plan.spatial {
+        for relation in spatial_relations(contents, (a, b), &plan.dimensions, others)? {
+            steps.push(Step { source: StepSource::Overlap(a, b), relation });
+        }
     }
+    Ok(steps)
 }
 
 /// The dimension that a condition is about, if it and what follows from it are all.

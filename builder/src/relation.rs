@@ -170,6 +170,32 @@ impl Relation {
         Self::new(dictionary, group.clone(), columns, keys.len())
     }
 
+    /// Which rows agree with all relations that share dimensions with this one.
+    pub(crate) fn agrees(&self, dictionary: &Dictionary, others: &[Self]) -> Vec<bool> {
+        let mut keep = vec![true; self.len];
+        for other in others {
+            let shared = self.group.intersection(&other.group);
+            if shared.is_empty() {
+                continue;
+            }
+            let layout = Layout::new(dictionary, &shared);
+            let present = KeyIndex::new(&other.keys(dictionary, &layout), layout.total_bits());
+            let keys = self.keys(dictionary, &layout);
+            (keep.par_iter_mut().zip(&keys).with_min_len(PARALLEL_ROWS))
+                .for_each(|(keep, &key)| *keep = *keep && present.find(key).is_some());
+        }
+        keep
+    }
+
+    /// The rows of both, each data ID once.
+    pub(crate) fn merged(mut self, dictionary: &Dictionary, other: &Self) -> Self {
+        for (column, more) in self.columns.iter_mut().zip(&other.columns) {
+            column.extend_from_slice(more);
+        }
+        self.len += other.len;
+        self.project(dictionary, &self.group)
+    }
+
     /// Keeps the rows whose shared dimensions occur in `other`.
     pub(crate) fn semijoin(&mut self, dictionary: &Dictionary, other: &Self) {
         let layout = Layout::new(dictionary, &self.group.intersection(&other.group));

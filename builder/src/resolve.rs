@@ -18,6 +18,7 @@ pub(crate) fn find_inputs(
     pipeline: &PipelineGraph,
     contents: &Contents,
     skeleton: &mut Skeleton,
+    collection_name: &dyn Fn(u32) -> String,
 ) -> Result<(), BuildError> {
     let dictionary = &contents.dictionary;
     for (&ix, search) in &contents.inputs {
@@ -42,14 +43,8 @@ pub(crate) fn find_inputs(
                 Found::Row(row) => nodes.found[at] = row,
                 Found::Nothing => nodes.alive[at] = false,
                 Found::Ambiguous(rows) => {
-                    return Err(BuildError::AmbiguousCalibration {
-                        task: "(input of several tasks)".to_owned(),
-                        dataset_type: node.dataset_type.name.clone(),
-                        collection: String::new(),
-                        data_id: nodes.rows.describe(dictionary, at),
-                        count: rows.len(),
-                        datasets: String::new(),
-                    });
+                    let of = (node.dataset_type.name.as_str(), nodes.rows.describe(dictionary, at));
+                    return Err(search.ambiguous(of, &rows, collection_name));
                 }
             }
         }

@@ -44,6 +44,16 @@ impl ComponentRows {
     pub(crate) fn get(&self, group: &DimensionGroup) -> Option<&Relation> {
         self.rows.get(group)
     }
+
+    /// Adds data IDs of a group to those that are there.
+    pub(crate) fn add(&mut self, dictionary: &Dictionary, relation: Relation) {
+        let group = relation.group.clone();
+        let relation = match self.rows.remove(&group) {
+            Some(there) => there.merged(dictionary, &relation),
+            None => relation,
+        };
+        self.rows.insert(group, relation);
+    }
 }
 
 /// For each quantum of a task, numbers of datasets of one connection.

@@ -1,16 +1,19 @@
 //! Pairs of records whose regions overlap.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use qbb_dimensions::sphere::Region;
-use qbb_dimensions::{ElementIx, RecordTable};
+use qbb_dimensions::{DimensionGroup, ElementIx, Universe};
 use qbb_registry::OverlapRows;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
+use crate::contents::Contents;
 use crate::dictionary::{Dictionary, NONE};
 use crate::error::BuildError;
-use crate::key_index::KeyIndex;
 use crate::layout::Layout;
 use crate::relation::Relation;
+use crate::row_limit::JoinSides;
 
 /// Records in one task of the parallel search.
 const CHUNK: usize = 64;
@@ -89,49 +92,21 @@ impl Footprints {
             .flat_map(|row| self.pixels(row).iter().map(move |&pixel| (row as u32, pixel)))
     }
 
-    /// Which rows agree with all relations that share dimensions with this one.
-    fn wanted(
+    /// Regions of the wanted rows. Rows without a region have none.
+    fn regions<'a>(
         &self,
-        dictionary: &Dictionary,
-        relations: &[Relation],
-    ) -> Result<Vec<bool>, BuildError> {
-        let mut keep = vec![true; self.relation.len];
-        for relation in relations {
-            let shared = self.relation.group.intersection(&relation.group);
-            if shared.is_empty() {
-                continue;
-            }
-            let layout = Layout::new(dictionary, &shared);
-            let keys = relation.keys(dictionary, &layout);
-            let present = KeyIndex::new(&keys, layout.total_bits());
-            for (keep, key) in keep.iter_mut().zip(self.relation.keys(dictionary, &layout)) {
-                *keep &= present.find(key).is_some();
-            }
-        }
-        Ok(keep)
-    }
-
-    /// Decodes the regions of the wanted rows, each once. Rows without a region have none.
-    fn regions(
-        &self,
-        dictionary: &Dictionary,
+        contents: &'a Contents,
         wanted: &[bool],
-    ) -> Result<Vec<Option<Region>>, BuildError> {
-        let Some(table) = dictionary.records(self.element) else {
-            return Ok(vec![None; self.relation.len]);
-        };
+    ) -> Result<Vec<Option<&'a Region>>, BuildError> {
+        let dictionary = &contents.dictionary;
         (0..self.relation.len)
             .into_par_iter()
             .map(|row| {
                 if !wanted[row] || self.record[row] == NONE {
                     return Ok(None);
                 }
-                decode(table, self.record[row], || {
-                    (
-                        dictionary.universe().element(self.element).name.clone(),
-                        self.relation.describe(dictionary, row),
-                    )
-                })
+                let data_id = || self.relation.describe(dictionary, row);
+                contents.regions.get(dictionary, self.element, self.record[row], data_id)
             })
             .collect()
     }
@@ -150,35 +125,24 @@ fn overlap_keys(
         .collect()
 }
 
-/// The region of a record.
-pub(crate) fn decode(
-    table: &RecordTable,
-    record: u32,
-    name: impl FnOnce() -> (String, String),
-) -> Result<Option<Region>, BuildError> {
-    let Some(bytes) = table.region(record) else { return Ok(None) };
-    Region::decode(bytes).map(Some).map_err(|source| {
-        let (element, data_id) = name();
-        BuildError::Region { element, data_id, source }
-    })
-}
-
 /// Data IDs of the dimensions of two spatial elements whose regions share a common pixel and are
 /// not certainly disjoint. Rows that no relation in `others` can use are not looked at.
-pub(crate) fn overlapping(
-    dictionary: &Dictionary,
+fn overlapping(
+    contents: &Contents,
     a: &Footprints,
     b: &Footprints,
     others: &[Relation],
 ) -> Result<Relation, BuildError> {
-    let wanted = (a.wanted(dictionary, others)?, b.wanted(dictionary, others)?);
-    let regions = (a.regions(dictionary, &wanted.0)?, b.regions(dictionary, &wanted.1)?);
+    let dictionary = &contents.dictionary;
+    let wanted = (a.relation.agrees(dictionary, others), b.relation.agrees(dictionary, others));
+    let regions = (a.regions(contents, &wanted.0)?, b.regions(contents, &wanted.1)?);
     let mut by_pixel: FxHashMap<i64, Vec<u32>> = FxHashMap::default();
     for (row, pixel) in b.row_pixels().filter(|&(row, _)| wanted.1[row as usize]) {
         by_pixel.entry(pixel).or_default().push(row);
     }
     let rows: Vec<u32> = (0..a.relation.len as u32).filter(|&row| wanted.0[row as usize]).collect();
-    let pairs: Vec<Vec<(u32, u32)>> = rows
+    let found = AtomicUsize::new(0);
+    let pairs: Result<Vec<Vec<(u32, u32)>>, BuildError> = rows
         .par_chunks(CHUNK)
         .map_init(
             // For each row of `b`, the row of `a` that saw it last, so that a pair with several
@@ -187,41 +151,39 @@ pub(crate) fn overlapping(
             |seen, chunk| {
                 let mut pairs = Vec::new();
                 for &row_a in chunk {
-                    let Some(region_a) = &regions.0[row_a as usize] else { continue };
+                    let Some(region_a) = regions.0[row_a as usize] else { continue };
                     for pixel in a.pixels(row_a as usize) {
                         for &row_b in by_pixel.get(pixel).map_or(&[][..], Vec::as_slice) {
                             if std::mem::replace(&mut seen[row_b as usize], row_a) == row_a {
                                 continue;
                             }
-                            let Some(region_b) = &regions.1[row_b as usize] else { continue };
+                            let Some(region_b) = regions.1[row_b as usize] else { continue };
                             if region_a.overlaps(region_b) != Some(false) {
                                 pairs.push((row_a, row_b));
                             }
                         }
                     }
                 }
-                pairs
+                let total = found.fetch_add(pairs.len(), Ordering::Relaxed) + pairs.len();
+                dictionary.row_limit.check(total, || {
+                    let universe = dictionary.universe();
+                    let name = |ix: ElementIx| &universe.element(ix).name;
+                    let what = format!(
+                        "{} regions of `{}` with {} regions of `{}`",
+                        a.relation.len,
+                        name(a.element),
+                        b.relation.len,
+                        name(b.element)
+                    );
+                    JoinSides::overlap(what, &a.relation.group, &b.relation.group)
+                })?;
+                Ok(pairs)
             },
         )
         .collect();
-    let group = a.relation.group.union(&b.relation.group);
-    let generators = dictionary.generators(&group);
-    let mut columns: Vec<Vec<u32>> = Vec::with_capacity(generators.len());
-    for &generator in &generators {
-        let of_a = a.relation.code_column(dictionary, generator);
-        let of_b = b.relation.code_column(dictionary, generator);
-        columns.push(
-            (pairs.iter().flatten())
-                .map(|&(row_a, row_b)| match (of_a, of_b) {
-                    (Some(column), _) => column.get(row_a as usize),
-                    (None, Some(column)) => column.get(row_b as usize),
-                    (None, None) => NONE,
-                })
-                .collect(),
-        );
-    }
-    let len = pairs.iter().map(Vec::len).sum();
-    let mut relation = Relation::new(dictionary, group, columns, len);
+    let (rows_a, rows_b): (Vec<u32>, Vec<u32>) = pairs?.into_iter().flatten().unzip();
+    let mut relation =
+        Relation::of_pairs(dictionary, [&a.relation, &b.relation], [&rows_a, &rows_b]);
     if let Some(keep) = relation.consistent_rows(dictionary) {
         relation.retain(&keep);
     }
@@ -229,20 +191,46 @@ pub(crate) fn overlapping(
 }
 
 /// Data IDs of a spatial element's dimensions together with the common pixels that it may touch.
-pub(crate) fn pixel_relation(dictionary: &Dictionary, footprints: &Footprints) -> Relation {
+fn pixel_relation(dictionary: &Dictionary, footprints: &Footprints) -> Relation {
     let skypix = dictionary.universe().common_skypix().ix;
-    let group = footprints.relation.group.union(dictionary.closure(skypix));
-    let rows: Vec<(u32, u32)> = footprints
+    let (rows, codes): (Vec<u32>, Vec<u32>) = footprints
         .row_pixels()
         .filter_map(|(row, pixel)| Some((row, dictionary.code(skypix, &[pixel])?)))
-        .collect();
-    let generators = dictionary.generators(&group);
-    let columns = (generators.iter())
-        .map(|&generator| match footprints.relation.code_column(dictionary, generator) {
-            Some(column) => rows.iter().map(|&(row, _)| column.get(row as usize)).collect(),
-            None => rows.iter().map(|&(_, code)| code).collect(),
-        })
-        .collect();
-    let len = rows.len();
-    Relation { group, generators, columns, len }
+        .unzip();
+    let pixels = Relation::all(dictionary, skypix);
+    Relation::of_pairs(dictionary, [&footprints.relation, &pixels], [&rows, &codes])
+}
+
+/// A join by region as relations: pairs of data IDs that overlap, and, where the common skypix
+/// dimension is part of the query, the pixels that each of them touches.
+pub(crate) fn spatial_relations(
+    contents: &Contents,
+    (a, b): (ElementIx, ElementIx),
+    dimensions: &DimensionGroup,
+    others: &[Relation],
+) -> Result<Vec<Relation>, BuildError> {
+    let dictionary = &contents.dictionary;
+    let universe = dictionary.universe();
+    let common = universe.common_skypix().ix;
+    match (contents.footprints(a), contents.footprints(b)) {
+        (Some(a), Some(b)) => {
+            let mut relations = vec![overlapping(contents, a, b, others)?];
+            if dimensions.contains(common) {
+                relations.extend([a, b].map(|element| pixel_relation(dictionary, element)));
+            }
+            Ok(relations)
+        }
+        (Some(element), None) if b == common => Ok(vec![pixel_relation(dictionary, element)]),
+        (None, Some(element)) if a == common => Ok(vec![pixel_relation(dictionary, element)]),
+        _ => Err(unsupported_join(universe, a, b)),
+    }
+}
+
+/// Regions can be joined only with each other and with the common pixels.
+pub(crate) fn unsupported_join(universe: &Universe, a: ElementIx, b: ElementIx) -> BuildError {
+    BuildError::UnsupportedJoin {
+        a: universe.element(a).name.clone(),
+        b: universe.element(b).name.clone(),
+        common: universe.common_skypix().name.clone(),
+    }
 }

@@ -146,11 +146,7 @@ impl TimedRows {
             let places = groups.rows(key);
             let earliest = begin.saturating_sub(longest.unwrap_or(0));
             let from = places.partition_point(|&place| span(place).begin.0 < earliest);
-            let to = if joins.len() == 1 {
-                places.partition_point(|&place| span(place).begin.0 < end)
-            } else {
-                places.len()
-            };
+            let to = places.partition_point(|&place| span(place).begin.0 < end);
             for &place in &places[from.min(to)..to] {
                 if times.clone().all(|time| time.overlaps(span(place))) {
                     rows.push(row as u32);
