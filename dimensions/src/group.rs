@@ -50,14 +50,18 @@ impl DimensionGroup {
         Self::conform(universe, Vec::new())
     }
 
-    /// Closes a set of elements: their required dimensions and all that follows from them.
+    /// Closes a set of elements: the dimensions they require and imply, and all that follows from
+    /// them.
     pub fn of_elements(
         universe: &Arc<Universe>,
         elements: impl IntoIterator<Item = ElementIx>,
     ) -> Self {
         let members = elements
             .into_iter()
-            .flat_map(|ix| universe.element(ix).required.iter().copied())
+            .flat_map(|ix| {
+                let element = universe.element(ix);
+                element.required.iter().chain(&element.implied).copied()
+            })
             .collect();
         Self::conform(universe, members)
     }
@@ -187,22 +191,38 @@ impl DimensionGroup {
             .collect()
     }
 
-    /// Elements in the order in which records can be looked up when a data ID is expanded:
-    /// required dimensions, implied ones after those that define them, combinations last.
+    /// Elements in the order in which records can be looked up when a data ID is expanded: each
+    /// after the dimensions it requires and directly after the one that implies it, what no
+    /// dimension leads to last.
     pub fn lookup_order(&self) -> Vec<ElementIx> {
-        let universe = &self.0.universe;
-        let mut order = self.required().to_vec();
-        let mut next = 0;
-        while next < order.len() {
-            for &implied in &universe.element(order[next]).implied {
-                if !order.contains(&implied) {
-                    order.push(implied);
-                }
+        let mut order = Vec::with_capacity(self.elements().len());
+        loop {
+            let before = order.len();
+            for &dimension in self.required() {
+                self.look_up(dimension, &mut order);
             }
-            next += 1;
+            // A dimension may require one that a later dimension implies.
+            if order.len() == before || self.required().iter().all(|ix| order.contains(ix)) {
+                break;
+            }
         }
-        order.extend(self.elements().iter().filter(|&&ix| !universe.element(ix).is_dimension()));
+        for &element in self.elements() {
+            if !order.contains(&element) {
+                order.push(element);
+            }
+        }
         order
+    }
+
+    fn look_up(&self, dimension: ElementIx, order: &mut Vec<ElementIx>) {
+        let element = self.0.universe.element(dimension);
+        let is_ready = |ix: &ElementIx| *ix == dimension || order.contains(ix);
+        if !order.contains(&dimension) && element.required.iter().all(is_ready) {
+            order.push(dimension);
+            for &implied in &element.implied {
+                self.look_up(implied, order);
+            }
+        }
     }
 }
 

@@ -13,4 +13,6 @@ mod programs;
 mod python;
 mod repository;
 mod resuming;
+mod sky;
+mod universes;
 mod wrong_input;
