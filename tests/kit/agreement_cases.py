@@ -7,8 +7,10 @@ one.  Cases are expanded here, so that what remains is a flat list.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from kit_support import DEFAULTS, KIT, PIPELINES, WHERE, KitError
 
 TOPICS = KIT.parent / "agreement"
 """The directory of the topics, their tables, and pipelines that only they use."""
+WRITTEN = KIT.parents[1] / "target/tmp/pipelines"
+"""The directory of the pipelines that are part of cases."""
 LIST_FIELDS = ("input", "config", "config_file", "arguments", "real_arguments", "our_arguments")
 """Fields that are lists of texts."""
 
@@ -35,8 +39,9 @@ class Case:
     """One thing that both builders build."""
 
     name: str
-    pipeline: str
-    """File name, with an optional ``#subset,label`` that the exporter handles too."""
+    pipeline: str | dict[str, Any]
+    """File name, with an optional ``#subset,label`` that the exporter handles too; or the
+    content of such a file."""
     release: str = "plain"
     """Name of a shape or of a state."""
     select: str = ""
@@ -65,7 +70,7 @@ class Case:
     python: bool = False
     """Whether ours may use Python, for hooks and look-up functions."""
     expect: str | dict[str, str] = "same"
-    """``same``, ``empty``, an ``error`` or ``differs`` with its reason."""
+    """``same``, ``agree``, ``empty``, an ``error`` or ``differs`` with its reason."""
     quanta: int | None = None
     """Number of quanta that the graph must have, where it is the point of the case."""
 
@@ -74,9 +79,10 @@ class Case:
             value = getattr(self, name)
             if isinstance(value, str):
                 setattr(self, name, [value])
-        if self.expect != "same" and self.expect != "empty":
-            if not isinstance(self.expect, dict) or not {"error", "differs"} & set(self.expect):
-                raise KitError(f"{self.name}: expect must be same, empty, error or differs")
+        if self.expect in ("same", "agree", "empty"):
+            return
+        if not isinstance(self.expect, dict) or not {"error", "differs"} & set(self.expect):
+            raise KitError(f"{self.name}: expect must be same, agree, empty, error or differs")
 
     @property
     def refusal(self) -> Refusal | None:
@@ -95,6 +101,8 @@ class Case:
     @property
     def pipeline_uri(self) -> str:
         """The pipeline's absolute path, with what was selected."""
+        if isinstance(self.pipeline, dict):
+            return str(write_pipeline(self.pipeline))
         path, hash_sign, labels = self.pipeline.partition("#")
         for folder in (TOPICS / "pipelines", PIPELINES):
             if (folder / path).is_file():
@@ -144,6 +152,18 @@ class Case:
     @staticmethod
     def _placed(words: list[str]) -> list[str]:
         return [word.replace("{topics}", str(TOPICS)) for word in words]
+
+
+def write_pipeline(content: dict[str, Any]) -> Path:
+    """Write the file of a pipeline that is part of a case; JSON is YAML."""
+    text = json.dumps(content, indent=1)
+    WRITTEN.mkdir(parents=True, exist_ok=True)
+    path = WRITTEN / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"
+    if not path.exists():
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(text, encoding="utf-8")
+        part.rename(path)
+    return path
 
 
 @dataclasses.dataclass

@@ -18,6 +18,7 @@ macro_rules! topics {
 topics! {
     joins,
     pipelines,
+    random_pipelines,
     sphere,
     where_language,
 }
