@@ -29,6 +29,20 @@ impl Timespan {
         if begin < end { Self { begin, end } } else { Self::EMPTY }
     }
 
+    /// The interval that a pair of instants stands for in an expression; `None` is unbounded.
+    ///
+    /// An interval that would begin and end at the same instant gets a nanosecond, as in
+    /// `daf_butler`. `None` if that instant is a bound of what can be stored.
+    pub fn literal(begin: Option<TaiNanos>, end: Option<TaiNanos>) -> Option<Self> {
+        let begin = begin.unwrap_or(TaiNanos::MIN).clamp(TaiNanos::MIN, TaiNanos::MAX);
+        let end = end.unwrap_or(TaiNanos::MAX).clamp(TaiNanos::MIN, TaiNanos::MAX);
+        if begin != end {
+            return Some(Self::new(begin, end));
+        }
+        let padded = TaiNanos(end.0 + 1);
+        (begin > TaiNanos::MIN && padded < TaiNanos::MAX).then_some(Self { begin, end: padded })
+    }
+
     /// Whether it contains nothing.
     pub fn is_empty(self) -> bool {
         self.begin >= self.end

@@ -116,7 +116,11 @@ fn bound(universe: &Arc<Universe>, text: &str) -> Result<Vec<Conjunct>, String> 
         ("wanted".to_owned(), Literal::Text("D1".to_owned())),
     ]);
     let dimensions = universe.conform(["visit", "detector"]).unwrap();
-    let context = Context { dimensions: &dimensions, bindings: &bindings, constrained: &[] };
+    let context = Context { dimensions: &dimensions,
+        datasets: &[],
+        bindings: &bindings,
+        constrained: &[],
+    };
     let expression = parse(text).map_err(|error| error.to_string())?;
     bind(&expression, &context).map_err(|error| error.to_string())
 }
@@ -142,7 +146,7 @@ fn conditions_keep_the_rows_that_the_middleware_keeps() {
         ("instrument='Dog' OR visit=1002", "1002:0 1002:1"),
         ("instrument='Cam' AND GLOB(physical_filter, 'g*')", "1001:0 1001:1"),
         ("instrument='Cam' AND -visit < -1001", "1002:0 1002:1"),
-        ("instrument='Cam' AND visit.timespan.begin < T'1970-01-02/tai'", "1001:0 1001:1"),
+        ("instrument='Cam' AND visit.timespan.begin < T'1970-01-02/tai'", "1001:0 1001:1 1002:0 1002:1"),
         ("instrument='Cam' AND visit.timespan OVERLAPS (T'1970-01-01/tai', NULL)", "1001:0 1001:1"),
     ] {
         assert_eq!(rows.kept(text).join(" "), expected, "{text}");

@@ -1,146 +1,11 @@
 //! Typed conditions: expressions whose names mean columns of a universe.
 
-use crate::time::TaiNanos;
-use crate::timespan::Timespan;
-use crate::universe::{ElementIx, Universe};
+use crate::sphere::SkyPixelization;
+use crate::universe::Universe;
 
-use super::error::Span;
-use super::syntax::BinaryOperator;
-
-/// A column that a condition looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Column {
-    /// The primary key of a dimension.
-    Key(ElementIx),
-    /// An alternate key or metadata field, by its position among alternate keys and then metadata.
-    Field(ElementIx, u16),
-    /// The timespan of a temporal element.
-    Timespan(ElementIx),
-    /// The region of a spatial element.
-    Region(ElementIx),
-}
-
-impl Column {
-    /// The element whose key or record it is.
-    #[must_use]
-    pub fn element(self) -> ElementIx {
-        match self {
-            Self::Key(ix) | Self::Field(ix, _) | Self::Timespan(ix) | Self::Region(ix) => ix,
-        }
-    }
-}
-
-/// Type of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValueType {
-    /// Integer.
-    Int,
-    /// Floating point number.
-    Float,
-    /// Text.
-    Text,
-    /// Truth value.
-    Bool,
-    /// Bytes.
-    Hash,
-    /// Instant.
-    Time,
-    /// Interval of time.
-    Timespan,
-    /// Region of the sky.
-    Region,
-}
-
-impl ValueType {
-    /// The type in a message.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Int => "an integer",
-            Self::Float => "a number",
-            Self::Text => "text",
-            Self::Bool => "a truth value",
-            Self::Hash => "a hash",
-            Self::Time => "a time",
-            Self::Timespan => "a timespan",
-            Self::Region => "a region",
-        }
-    }
-}
-
-/// A value computed for each row; null if any part of it is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// A column.
-    Column(Column, ValueType),
-    /// An integer.
-    Int(i64),
-    /// A number.
-    Float(f64),
-    /// Text.
-    Text(String),
-    /// An instant.
-    Time(TaiNanos),
-    /// An interval of time.
-    Timespan(Timespan),
-    /// A number with the other sign.
-    Negative(Box<Value>),
-    /// Arithmetic of two numbers of one type.
-    Arithmetic(BinaryOperator, Box<Value>, Box<Value>),
-    /// Begin of a timespan.
-    Begin(Box<Value>),
-    /// End of a timespan.
-    End(Box<Value>),
-}
-
-impl Value {
-    /// Its type. Division of integers counts as an integer, as in `daf_butler`, though its value
-    /// need not be whole.
-    #[must_use]
-    pub fn value_type(&self) -> ValueType {
-        match self {
-            Self::Column(_, value_type) => *value_type,
-            Self::Int(_) => ValueType::Int,
-            Self::Float(_) => ValueType::Float,
-            Self::Text(_) => ValueType::Text,
-            Self::Time(_) | Self::Begin(_) | Self::End(_) => ValueType::Time,
-            Self::Timespan(_) => ValueType::Timespan,
-            Self::Negative(operand) => operand.value_type(),
-            Self::Arithmetic(_, left, _) => left.value_type(),
-        }
-    }
-
-    fn visit(&self, visit: &mut dyn FnMut(Column)) {
-        match self {
-            Self::Column(column, _) => visit(*column),
-            Self::Negative(operand) | Self::Begin(operand) | Self::End(operand) => {
-                operand.visit(visit);
-            }
-            Self::Arithmetic(_, left, right) => {
-                left.visit(visit);
-                right.visit(visit);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The six comparisons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comparison {
-    /// Equal.
-    Equal,
-    /// Not equal.
-    NotEqual,
-    /// Less.
-    Less,
-    /// Less or equal.
-    LessEqual,
-    /// Greater.
-    Greater,
-    /// Greater or equal.
-    GreaterEqual,
-}
+use super::glob::Glob;
+use super::operator::Comparison;
+use super::value::{Column, Value};
 
 /// Something that holds, does not hold, or is unknown for a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,6 +22,8 @@ pub enum Condition {
     IsNull(Value),
     /// Comparison of two values.
     Compare(Value, Comparison, Value),
+    /// The value is one of these, which were given together for a bind name.
+    OneOf(Value, Vec<Value>),
     /// The value is one of these integers, which ascend.
     OneOfInts(Value, Vec<i64>),
     /// The value is one of these texts, which ascend.
@@ -172,70 +39,156 @@ pub enum Condition {
         /// Distance, at least 1.
         stride: u64,
     },
-    /// Two timespans have an instant in common.
-    Overlap(Value, Value),
-    /// The timespan contains the instant.
-    Contains(Value, Value),
-    /// Text matches a shell pattern of `*` and `?`.
-    Glob(Value, String),
+    /// The integer lies in one of these ranges, which ascend; ends are included.
+    InRanges(Value, Vec<(i64, i64)>),
+    /// Text matches a shell pattern.
+    Glob(Value, Glob),
 }
 
 impl Condition {
+    /// Calls `visit` for this condition and all in it.
+    pub fn visit_conditions<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
+        visit(self);
+        match self {
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().for_each(|part| part.visit_conditions(visit));
+            }
+            Self::Not(part) => part.visit_conditions(visit),
+            _ => {}
+        }
+    }
+
     /// Calls `visit` for every column that is looked at.
     pub fn visit(&self, visit: &mut dyn FnMut(Column)) {
-        match self {
-            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.visit(visit)),
-            Self::Not(part) => part.visit(visit),
+        self.visit_conditions(&mut |condition| match condition {
+            Self::All(_) | Self::Any(_) | Self::Not(_) => {}
             Self::Truth(column) => visit(*column),
             Self::IsNull(value)
             | Self::OneOfInts(value, _)
             | Self::OneOfTexts(value, _)
             | Self::InRange { value, .. }
+            | Self::InRanges(value, _)
             | Self::Glob(value, _) => value.visit(visit),
-            Self::Compare(left, _, right)
-            | Self::Overlap(left, right)
-            | Self::Contains(left, right) => {
+            Self::Compare(left, _, right) => {
                 left.visit(visit);
                 right.visit(visit);
             }
+            Self::OneOf(value, items) => {
+                value.visit(visit);
+                items.iter().for_each(|item| item.visit(visit));
+            }
+        });
+    }
+
+    /// The same condition in the form that is evaluated and pushed down best: signs are worked out,
+    /// equalities with many literals become one membership, and regions of pixels become ranges of
+    /// their indices.
+    pub(super) fn simplified(self, universe: &Universe) -> Self {
+        match self {
+            Self::All(parts) => {
+                let mut flat = Vec::with_capacity(parts.len());
+                for part in parts {
+                    match part.simplified(universe) {
+                        Self::All(inner) => flat.extend(inner),
+                        part => flat.push(part),
+                    }
+                }
+                Self::All(flat)
+            }
+            Self::Any(parts) => {
+                let mut flat = Vec::with_capacity(parts.len());
+                for part in parts {
+                    match part.simplified(universe) {
+                        Self::Any(inner) => flat.extend(inner),
+                        part => flat.push(part),
+                    }
+                }
+                any_of_memberships(flat)
+            }
+            Self::Not(part) => match part.simplified(universe) {
+                Self::Not(inner) => *inner,
+                part => Self::Not(Box::new(part)),
+            },
+            Self::IsNull(value) => Self::IsNull(value.folded()),
+            Self::Compare(left, comparison, right) => {
+                compare(left.folded(), comparison, right.folded(), universe)
+            }
+            Self::OneOf(value, items) => {
+                let parts = items.into_iter().map(|item| {
+                    compare(value.clone().folded(), Comparison::Equal, item, universe)
+                });
+                any_of_memberships(parts.collect())
+            }
+            Self::InRange { value, first, last, stride } => {
+                Self::InRange { value: value.folded(), first, last, stride }
+            }
+            other => other,
         }
     }
 }
 
-/// One of the conditions that a `where` expression joins with AND at its top.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Conjunct {
-    /// The condition.
-    pub condition: Condition,
-    /// Its text.
-    pub text: String,
-    /// Its place in the expression.
-    pub span: Span,
+fn compare(left: Value, comparison: Comparison, right: Value, universe: &Universe) -> Condition {
+    if comparison == Comparison::Overlaps
+        && let (Value::Column(Column::Region(element), _), Value::Region(literal))
+        | (Value::Region(literal), Value::Column(Column::Region(element), _)) = (&left, &right)
+        && let Some(level) = universe.element(*element).skypix()
+        && let Ok(pixelization) = SkyPixelization::new(&level.system, level.level)
+    {
+        // The middleware asks only whether the pixel is in the region's envelope.
+        let ranges = pixelization.envelope(literal.region(), None);
+        let ranges = ranges.as_slice().iter().map(|range| (range.begin as i64, range.end as i64 - 1));
+        let key = Value::Column(Column::Key(*element), super::value::ValueType::Int);
+        return Condition::InRanges(key, ranges.collect());
+    }
+    Condition::Compare(left, comparison, right)
 }
 
-impl Conjunct {
-    /// All columns looked at, each once.
-    #[must_use]
-    pub fn columns(&self) -> Vec<Column> {
-        let mut columns = Vec::new();
-        self.condition.visit(&mut |column| columns.push(column));
-        columns.sort_unstable();
-        columns.dedup();
-        columns
+/// Any of some conditions, where equalities of one value with literals are joined.
+fn any_of_memberships(parts: Vec<Condition>) -> Condition {
+    let mut joined: Vec<Condition> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let (value, literal) = match part {
+            Condition::Compare(value, Comparison::Equal, literal)
+                if matches!(literal, Value::Int(_) | Value::Text(_)) =>
+            {
+                (value, literal)
+            }
+            other => {
+                joined.push(other);
+                continue;
+            }
+        };
+        let same = joined.iter_mut().rev().take(2).find_map(|other| match (other, &literal) {
+            (Condition::OneOfInts(v, items), Value::Int(item)) if *v == value => {
+                items.push(*item);
+                Some(())
+            }
+            (Condition::OneOfTexts(v, items), Value::Text(item)) if *v == value => {
+                items.push(item.clone());
+                Some(())
+            }
+            _ => None,
+        });
+        if same.is_none() {
+            joined.push(match literal {
+                Value::Int(item) => Condition::OneOfInts(value, vec![item]),
+                Value::Text(item) => Condition::OneOfTexts(value, vec![item]),
+                literal => Condition::Compare(value, Comparison::Equal, literal),
+            });
+        }
     }
-
-    /// Dimensions that a row must have for the condition to be evaluated: each column's own, and
-    /// for records those that identify the record.
-    #[must_use]
-    pub fn dimensions(&self, universe: &Universe) -> Vec<ElementIx> {
-        let mut dimensions: Vec<ElementIx> = (self.columns().into_iter())
-            .flat_map(|column| match column {
-                Column::Key(dimension) => vec![dimension],
-                _ => universe.element(column.element()).required.clone(),
-            })
-            .collect();
-        dimensions.sort_unstable();
-        dimensions.dedup();
-        dimensions
+    for part in &mut joined {
+        match part {
+            Condition::OneOfInts(_, items) => {
+                items.sort_unstable();
+                items.dedup();
+            }
+            Condition::OneOfTexts(_, items) => {
+                items.sort_unstable();
+                items.dedup();
+            }
+            _ => {}
+        }
     }
+    if joined.len() == 1 { joined.remove(0) } else { Condition::Any(joined) }
 }

@@ -70,6 +70,9 @@ pub enum ExpressionErrorKind {
     /// Parentheses nested beyond any sense.
     #[error("nested too deeply")]
     TooDeep,
+    /// A predicate that would grow beyond any sense.
+    #[error("too many conditions once AND inside OR is multiplied out")]
+    TooManyConditions,
     /// A time literal that is none.
     #[error("{0}")]
     Time(TimeError),
@@ -99,6 +102,45 @@ pub enum ExpressionErrorKind {
         /// The qualified names it may stand for.
         candidates: Vec<String>,
     },
+    /// A field of datasets of a type that the query does not join.
+    #[error(
+        "`{name}`: `{dataset_type}` is neither a dimension element nor a dataset type whose \
+             existence the query asks for{}", DidYouMean(.similar.as_deref())
+    )]
+    UnknownDataset {
+        /// The whole name.
+        name: String,
+        /// Its first part.
+        dataset_type: String,
+        /// The nearest name that there is.
+        similar: Option<String>,
+    },
+    /// A function that there is not.
+    #[error("unknown function `{name}`{}", DidYouMean(.similar.as_deref()))]
+    UnknownFunction {
+        /// The name.
+        name: String,
+        /// The nearest name that there is.
+        similar: Option<String>,
+    },
+    /// Arguments that a function does not take.
+    #[error("wrong arguments, or values that are not possible; write {usage}")]
+    Arguments {
+        /// How the function is called.
+        usage: &'static str,
+    },
+    /// A function that gives no member of an IN list.
+    #[error("this cannot be an item of IN")]
+    NotAnItem,
+    /// Values for one bind name that differ in type.
+    #[error("the values given for `:{0}` are not of one type")]
+    MixedList(String),
+    /// A timespan that begins where it ends, at the beginning or the end of time.
+    #[error("the timespan is empty: it begins and ends at the end of what can be stored")]
+    InstantaneousTimespan,
+    /// A join of two elements that are joined already.
+    #[error("`{0}` and `{1}` need no OVERLAPS: their {2} nest")]
+    NeedlessJoin(String, String, &'static str),
     /// A `:name` without a value.
     #[error("no value was given for `:{0}`")]
     Unbound(String),
@@ -137,8 +179,8 @@ pub enum ExpressionErrorKind {
         /// The governor dimension.
         governor: String,
     },
-    /// Part of the language that this program does not evaluate yet.
-    #[error("{0} is not supported yet")]
+    /// What neither the middleware nor this program can evaluate.
+    #[error("{0} is not supported")]
     NotSupported(String),
 }
 

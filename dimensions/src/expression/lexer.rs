@@ -122,10 +122,18 @@ impl Lexer<'_> {
         self.text.as_bytes().get(self.at + ahead).copied()
     }
 
+    /// Between tokens stand blanks, tabs and line feeds; nothing else.
     fn skip_spaces(&mut self) {
-        while matches!(self.peek(0), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        while matches!(self.peek(0), Some(b' ' | b'\t' | b'\n')) {
             self.at += 1;
         }
+    }
+
+    /// Inside a range stands whatever a Python regular expression takes for a space.
+    fn skip_range_spaces(&mut self) {
+        let is_space = |c: &char| c.is_whitespace() || ('\x1c'..='\x1f').contains(c);
+        let spaces = self.text[self.at..].chars().take_while(is_space);
+        self.at += spaces.map(char::len_utf8).sum::<usize>();
     }
 
     fn error(&self, begin: usize, kind: ExpressionErrorKind) -> ExpressionError {
@@ -200,7 +208,7 @@ impl Lexer<'_> {
         if !self.digits() {
             return Ok(None);
         }
-        self.skip_spaces();
+        self.skip_range_spaces();
         if self.peek(0) != Some(b'.') || self.peek(1) != Some(b'.') {
             return Ok(None);
         }
@@ -208,20 +216,21 @@ impl Lexer<'_> {
         self.at = begin;
         let Some(first) = self.integer()? else { return Ok(None) };
         self.at = after;
-        self.skip_spaces();
+        self.skip_range_spaces();
         let Some(last) = self.integer()? else { return Ok(None) };
         let end = self.at;
-        self.skip_spaces();
+        self.skip_range_spaces();
         let mut stride = 1;
         if self.peek(0) == Some(b':') {
             self.at += 1;
-            self.skip_spaces();
+            self.skip_range_spaces();
             let digits = self.at;
             if self.peek(0) != Some(b'0') && self.digits() {
                 let text = &self.text[digits..self.at];
-                stride = text.parse().map_err(|_| {
+                let number: i64 = text.parse().map_err(|_| {
                     self.error(digits, ExpressionErrorKind::Number(text.to_owned()))
                 })?;
+                stride = number.unsigned_abs();
                 return Ok(Some(Token::Range { first, last, stride }));
             }
         }

@@ -3,7 +3,9 @@
 use crate::universe::ElementIx;
 use crate::value::DataValue;
 
-use super::condition::{Column, Comparison, Condition, Value};
+use super::condition::Condition;
+use super::operator::Comparison;
+use super::value::{Column, Value};
 
 /// Integers from `first` to `last`, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +34,7 @@ impl Condition {
                 Some((*dimension, restrict(*comparison, value)?))
             }
             Self::Compare(value, comparison, Value::Column(Column::Key(dimension), _)) => {
-                Some((*dimension, restrict(mirrored(*comparison), value)?))
+                Some((*dimension, restrict(comparison.mirrored(), value)?))
             }
             Self::OneOfInts(Value::Column(Column::Key(dimension), _), items) => Some((
                 *dimension,
@@ -47,6 +49,10 @@ impl Condition {
             } => {
                 let interval = Interval { first: *first, last: *last };
                 Some((*dimension, Restriction::Intervals(vec![interval])))
+            }
+            Self::InRanges(Value::Column(Column::Key(dimension), _), ranges) => {
+                let ranges = ranges.iter().map(|&(first, last)| Interval { first, last });
+                Some((*dimension, Restriction::Intervals(ranges.collect())))
             }
             Self::Any(parts) => {
                 let mut parts = parts.iter().map(Self::restriction);
@@ -75,23 +81,13 @@ fn restrict(comparison: Comparison, value: &Value) -> Option<Restriction> {
     };
     let (first, last) = match comparison {
         Comparison::Equal => return Some(Restriction::Values(vec![DataValue::Int(value)])),
-        Comparison::NotEqual => return None,
+        Comparison::NotEqual | Comparison::Overlaps => return None,
         Comparison::Less => (i64::MIN, value.checked_sub(1)?),
         Comparison::LessEqual => (i64::MIN, value),
         Comparison::Greater => (value.checked_add(1)?, i64::MAX),
         Comparison::GreaterEqual => (value, i64::MAX),
     };
     Some(Restriction::Intervals(vec![Interval { first, last }]))
-}
-
-fn mirrored(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessEqual => Comparison::GreaterEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterEqual => Comparison::LessEqual,
-        same => same,
-    }
 }
 
 /// Either restriction; `None` if one is of texts and the other of intervals.

@@ -1,8 +1,9 @@
-//! The syntax tree of an expression.
+//! The syntax tree of an expression, and its text.
 
 use std::fmt;
 
 use super::error::Span;
+use super::operator::{ArithmeticOperator, Comparison, Sign};
 
 /// A parsed expression; empty text is the condition that always holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +17,7 @@ pub struct Expression {
 /// One construct and its place in the text.
 #[derive(Debug, Clone)]
 pub enum Node {
-    /// A number as written.
+    /// A number as written; with its sign only as an item of an IN list.
     Number(String, Span),
     /// Quoted text.
     Text(String, Span),
@@ -30,27 +31,38 @@ pub enum Node {
     Call(String, Vec<Node>, Span),
     /// A timespan: two instants in parentheses.
     Pair(Box<Node>, Box<Node>, Span),
-    /// An operator before its operand.
-    Unary(UnaryOperator, Box<Node>, Span),
-    /// An operator between its operands.
-    Binary(BinaryOperator, Box<Node>, Box<Node>, Span),
+    /// Any of at least two conditions joined by OR.
+    Any(Vec<Node>),
+    /// All of at least two conditions joined by AND.
+    All(Vec<Node>),
+    /// The negation of a condition.
+    Not(Box<Node>, Span),
+    /// A comparison.
+    Compare(Comparison, Box<Node>, Box<Node>),
     /// `value [NOT] IN (items)`.
     In {
         /// The value looked for.
         value: Box<Node>,
-        /// What it is looked for in.
+        /// What it is looked for in; not empty.
         items: Vec<Item>,
         /// Whether it must be absent.
         negated: bool,
         /// Place in the text.
         span: Span,
     },
+    /// Arithmetic.
+    Arithmetic(ArithmeticOperator, Box<Node>, Box<Node>),
+    /// A sign and its operand.
+    Signed(Sign, Box<Node>, Span),
+    /// An expression in parentheses, with their place. They matter to a few functions, which take
+    /// expressions but not parentheses.
+    Parentheses(Box<Node>, Span),
 }
 
 /// A member of an IN list.
 #[derive(Debug, Clone)]
 pub enum Item {
-    /// A value.
+    /// A literal, a simple name or a function call.
     Value(Node),
     /// Integers from `first` to `last`, both included, `stride` apart.
     Range {
@@ -65,93 +77,18 @@ pub enum Item {
     },
 }
 
-/// Operators with one operand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnaryOperator {
-    /// Negation of a condition.
+/// How strongly constructs bind: each level may stand as an operand of those below it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Any,
+    All,
     Not,
-    /// No change.
-    Plus,
-    /// Change of sign.
-    Minus,
+    Compare,
+    In,
+    Sum,
+    Product,
+    Simple,
 }
-
-/// Operators with two operands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BinaryOperator {
-    /// Either condition.
-    Or,
-    /// Both conditions.
-    And,
-    /// Regions or timespans with something in common.
-    Overlaps,
-    /// Equal.
-    Equal,
-    /// Not equal.
-    NotEqual,
-    /// Less.
-    Less,
-    /// Less or equal.
-    LessEqual,
-    /// Greater.
-    Greater,
-    /// Greater or equal.
-    GreaterEqual,
-    /// Sum.
-    Add,
-    /// Difference.
-    Subtract,
-    /// Product.
-    Multiply,
-    /// True division, of integers too.
-    Divide,
-    /// Remainder.
-    Remainder,
-}
-
-impl BinaryOperator {
-    /// How strongly it binds; higher binds first.
-    #[must_use]
-    pub const fn precedence(self) -> u8 {
-        match self {
-            Self::Or => 1,
-            Self::And => 2,
-            Self::Overlaps => 4,
-            Self::Equal | Self::NotEqual => 5,
-            Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual => 6,
-            Self::Add | Self::Subtract => 8,
-            Self::Multiply | Self::Divide | Self::Remainder => 9,
-        }
-    }
-
-    /// The operator as written.
-    #[must_use]
-    pub const fn symbol(self) -> &'static str {
-        match self {
-            Self::Or => "OR",
-            Self::And => "AND",
-            Self::Overlaps => "OVERLAPS",
-            Self::Equal => "=",
-            Self::NotEqual => "!=",
-            Self::Less => "<",
-            Self::LessEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterEqual => ">=",
-            Self::Add => "+",
-            Self::Subtract => "-",
-            Self::Multiply => "*",
-            Self::Divide => "/",
-            Self::Remainder => "%",
-        }
-    }
-}
-
-/// Precedence of NOT: it takes a whole comparison, but not a conjunction.
-pub(super) const NOT: u8 = 3;
-/// Precedence of IN: above comparisons, below arithmetic.
-pub(super) const IN: u8 = 7;
-/// Precedence of signs.
-pub(super) const SIGN: u8 = 10;
 
 impl Node {
     /// Place in the text.
@@ -165,34 +102,51 @@ impl Node {
             | Self::Bind(_, span)
             | Self::Call(_, _, span)
             | Self::Pair(_, _, span)
-            | Self::Unary(_, _, span)
-            | Self::Binary(_, _, _, span)
+            | Self::Not(_, span)
+            | Self::Signed(_, _, span)
+            | Self::Parentheses(_, span)
             | Self::In { span, .. } => *span,
+            Self::Any(parts) | Self::All(parts) => match (parts.first(), parts.last()) {
+                (Some(first), Some(last)) => first.span().to(last.span()),
+                _ => Span::default(),
+            },
+            Self::Compare(_, left, right) | Self::Arithmetic(_, left, right) => {
+                left.span().to(right.span())
+            }
         }
     }
 
-    fn precedence(&self) -> u8 {
+    /// The expression inside any parentheses.
+    #[must_use]
+    pub fn inside(&self) -> &Self {
         match self {
-            Self::Binary(operator, ..) => operator.precedence(),
-            Self::Unary(UnaryOperator::Not, ..) => NOT,
-            Self::Unary(..) => SIGN,
-            Self::In { .. } => IN,
-            _ => u8::MAX,
+            Self::Parentheses(inner, _) => inner.inside(),
+            other => other,
         }
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>, at_least: u8) -> fmt::Result {
-        if self.precedence() < at_least {
-            return write!(f, "({self})");
+    fn level(&self) -> Level {
+        match self {
+            Self::Any(_) => Level::Any,
+            Self::All(_) => Level::All,
+            Self::Not(..) => Level::Not,
+            Self::Compare(..) => Level::Compare,
+            Self::In { .. } => Level::In,
+            Self::Arithmetic(operator, ..) if operator.is_product() => Level::Product,
+            Self::Arithmetic(..) => Level::Sum,
+            _ => Level::Simple,
         }
-        write!(f, "{self}")
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, at_least: Level) -> fmt::Result {
+        if self.level() < at_least { write!(f, "({self})") } else { write!(f, "{self}") }
     }
 }
 
-/// Trees are equal if they mean the same; places do not count.
+/// Trees are equal if they mean the same: places and superfluous parentheses do not count.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
+        match (self.inside(), other.inside()) {
             (Self::Number(a, _), Self::Number(b, _))
             | (Self::Text(a, _), Self::Text(b, _))
             | (Self::Time(a, _), Self::Time(b, _))
@@ -200,8 +154,11 @@ impl PartialEq for Node {
             | (Self::Bind(a, _), Self::Bind(b, _)) => a == b,
             (Self::Call(a, x, _), Self::Call(b, y, _)) => a == b && x == y,
             (Self::Pair(a, x, _), Self::Pair(b, y, _)) => a == b && x == y,
-            (Self::Unary(a, x, _), Self::Unary(b, y, _)) => a == b && x == y,
-            (Self::Binary(a, x, u, _), Self::Binary(b, y, v, _)) => a == b && x == y && u == v,
+            (Self::Any(a), Self::Any(b)) | (Self::All(a), Self::All(b)) => a == b,
+            (Self::Not(a, _), Self::Not(b, _)) => a == b,
+            (Self::Compare(a, x, u), Self::Compare(b, y, v)) => a == b && x == y && u == v,
+            (Self::Arithmetic(a, x, u), Self::Arithmetic(b, y, v)) => a == b && x == y && u == v,
+            (Self::Signed(a, x, _), Self::Signed(b, y, _)) => a == b && x == y,
             (
                 Self::In { value, items, negated, .. },
                 Self::In { value: value_b, items: items_b, negated: negated_b, .. },
@@ -246,26 +203,38 @@ impl fmt::Display for Node {
                 f.write_str(")")
             }
             Self::Pair(begin, end, _) => write!(f, "({begin}, {end})"),
-            Self::Unary(operator, operand, _) => {
-                let (text, precedence) = match operator {
-                    UnaryOperator::Not => ("NOT ", NOT),
-                    UnaryOperator::Plus => ("+ ", SIGN),
-                    UnaryOperator::Minus => ("- ", SIGN),
-                };
-                f.write_str(text)?;
-                operand.write(f, precedence)
+            Self::Any(parts) => write_joined(f, parts, " OR ", Level::All),
+            Self::All(parts) => write_joined(f, parts, " AND ", Level::Not),
+            Self::Not(operand, _) => {
+                f.write_str("NOT ")?;
+                operand.write(f, Level::Not)
             }
-            Self::Binary(operator, left, right, _) => {
-                left.write(f, operator.precedence())?;
+            Self::Compare(operator, left, right) => {
+                left.write(f, Level::Compare)?;
                 write!(f, " {} ", operator.symbol())?;
-                right.write(f, operator.precedence() + 1)
+                right.write(f, Level::In)
             }
             Self::In { value, items, negated, .. } => {
-                value.write(f, IN + 1)?;
+                value.write(f, Level::Sum)?;
                 f.write_str(if *negated { " NOT IN (" } else { " IN (" })?;
                 write_list(f, items)?;
                 f.write_str(")")
             }
+            Self::Arithmetic(operator, left, right) => {
+                let (own, above) = if operator.is_product() {
+                    (Level::Product, Level::Simple)
+                } else {
+                    (Level::Sum, Level::Product)
+                };
+                left.write(f, own)?;
+                write!(f, " {} ", operator.symbol())?;
+                right.write(f, above)
+            }
+            Self::Signed(sign, operand, _) => {
+                write!(f, "{} ", sign.symbol())?;
+                operand.write(f, Level::Simple)
+            }
+            Self::Parentheses(inner, _) => write!(f, "({inner})"),
         }
     }
 }
@@ -286,6 +255,21 @@ fn write_list(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::R
             f.write_str(", ")?;
         }
         item.fmt(f)?;
+    }
+    Ok(())
+}
+
+fn write_joined(
+    f: &mut fmt::Formatter<'_>,
+    parts: &[Node],
+    operator: &str,
+    at_least: Level,
+) -> fmt::Result {
+    for (i, part) in parts.iter().enumerate() {
+        if i != 0 {
+            f.write_str(operator)?;
+        }
+        part.write(f, at_least)?;
     }
     Ok(())
 }

@@ -45,9 +45,18 @@ impl LonLatBox {
     }
 
     /// The box that reaches `width` and `height` radians to each side of a point.
-    pub(super) fn around(center: LonLat, width: f64, height: f64) -> Self {
+    #[must_use]
+    pub fn around(center: LonLat, width: f64, height: f64) -> Self {
         let lon = LonInterval { a: center.lon(), b: center.lon() };
         Self::of(lon.dilated(width), LatInterval::point(center.lat()).dilated(height))
+    }
+
+    /// The box from one corner eastwards and northwards to another; empty if the second is south
+    /// of the first.
+    #[must_use]
+    pub fn between(low: LonLat, high: LonLat) -> Self {
+        let lon = LonInterval { a: low.lon(), b: high.lon() };
+        Self::of(lon, LatInterval { a: low.lat(), b: high.lat() })
     }
 
     /// Bounds of longitude, radians: from the first eastwards to the second.

@@ -22,6 +22,7 @@ mod healpix;
 mod healpix_cell;
 mod healpix_search;
 mod htm;
+mod hull;
 mod interval;
 mod lon_lat_box;
 mod orientation;
