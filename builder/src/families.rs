@@ -6,7 +6,6 @@
 //! several of them, through conditions, or, if exactly two families are left apart, through a join
 //! that is added automatically. Anything else is ambiguous.
 
-use qbb_dimensions::expression::{Column, Condition, Value};
 use qbb_dimensions::{DimensionGroup, ElementIx, Universe};
 use qbb_pipeline::DatasetTypeIx;
 
@@ -151,31 +150,5 @@ fn name(
     match endpoint {
         Endpoint::Element(ix) => format!("`{}`", universe.element(ix).name),
         Endpoint::Validity(ix) => format!("`{}`", dataset_type(ix)),
-    }
-}
-
-/// The spatial elements of a condition that says no more than that their regions overlap.
-pub(crate) fn spatial_join(condition: &Condition) -> Option<(ElementIx, ElementIx)> {
-    match condition {
-        Condition::Overlap(
-            Value::Column(Column::Region(a), _),
-            Value::Column(Column::Region(b), _),
-        ) => Some((*a, *b)),
-        _ => None,
-    }
-}
-
-/// Pairs of temporal elements whose timespans a condition compares, however deep inside.
-pub(crate) fn temporal_overlaps(condition: &Condition, found: &mut Vec<(ElementIx, ElementIx)>) {
-    match condition {
-        Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().for_each(|part| temporal_overlaps(part, found));
-        }
-        Condition::Not(part) => temporal_overlaps(part, found),
-        Condition::Overlap(
-            Value::Column(Column::Timespan(a), _),
-            Value::Column(Column::Timespan(b), _),
-        ) => found.push((*a, *b)),
-        _ => {}
     }
 }

@@ -12,7 +12,7 @@ use qbb_registry::{CellRange, CellSet};
 
 use crate::components::{Component, split};
 use crate::error::BuildError;
-use crate::families::{Endpoint, Families, spatial_join};
+use crate::families::{Endpoint, Families};
 use crate::narrowing::Restrictions;
 use crate::request::BuildRequest;
 use crate::row_limit::RowLimit;
@@ -84,8 +84,11 @@ impl Plan {
             let queryable = queryable(&component.dimensions(pipeline), &operands);
             let groups = component.target_groups(pipeline);
             let tree = DimensionTree::new(universe, &groups, &queryable)?;
+            let constraint_names: Vec<String> =
+                constraints.iter().map(|ix| definition(ix).name.clone()).collect();
             let context = Context {
                 dimensions: &queryable,
+                datasets: &constraint_names,
                 bindings: &request.bindings,
                 constrained: &fixed_dimensions,
             };
@@ -99,10 +102,7 @@ impl Plan {
                 component,
                 dimensions,
                 tree,
-                constraint_names: constraints
-                    .iter()
-                    .map(|ix| definition(ix).name.clone())
-                    .collect(),
+                constraint_names,
                 constraints,
                 operands,
                 conditions,
@@ -171,6 +171,7 @@ fn pipeline_data_id(pipeline: &PipelineGraph) -> Result<Vec<Conjunct>, BuildErro
             condition: Condition::Compare(column, Comparison::Equal, literal),
             text: format!("{name} = {value} (data ID of the pipeline)"),
             span: Span::default(),
+            governors: dimension.is_governor().then_some(dimension.ix).into_iter().collect(),
         });
     }
     Ok(conditions)
@@ -195,8 +196,8 @@ fn take_spatial_joins(
 ) -> Result<Vec<(ElementIx, ElementIx)>, BuildError> {
     let universe = dimensions.universe();
     let mut joins: Vec<(ElementIx, ElementIx)> =
-        conditions.iter().filter_map(|conjunct| spatial_join(&conjunct.condition)).collect();
-    conditions.retain(|conjunct| spatial_join(&conjunct.condition).is_none());
+        conditions.iter().filter_map(Conjunct::spatial_join).collect();
+    conditions.retain(|conjunct| conjunct.spatial_join().is_none());
     joins.extend(missing_spatial_join(dimensions, operands, &joins)?);
     for &(a, b) in &joins {
         let common = universe.common_skypix().ix;

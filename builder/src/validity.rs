@@ -1,10 +1,11 @@
 //! Joins by time: validity ranges of calibrations and timespans of records that overlap.
 
+use qbb_dimensions::expression::TemporalOperand;
 use qbb_dimensions::{ElementIx, Timespan};
 
 use crate::contents::Contents;
 use crate::error::BuildError;
-use crate::families::{Endpoint, Families, temporal_overlaps};
+use crate::families::{Endpoint, Families};
 use crate::key_index::KeyGroups;
 use crate::layout::Layout;
 use crate::plan::ComponentPlan;
@@ -62,12 +63,12 @@ fn temporal_joins(
     let calibrations = (plan.constraints.iter().copied())
         .filter(|ix| contents.inputs.get(ix).is_some_and(|search| search.is_calibration));
     let mut families = Families::temporal(&plan.dimensions, calibrations);
-    let mut overlaps = Vec::new();
-    for conjunct in &plan.conditions {
-        temporal_overlaps(&conjunct.condition, &mut overlaps);
-    }
-    for (a, b) in overlaps {
-        families.connect(universe, Endpoint::Element(a), Endpoint::Element(b))?;
+    let endpoint = |operand: TemporalOperand| match operand {
+        TemporalOperand::Element(ix) => Endpoint::Element(ix),
+        TemporalOperand::Dataset(at) => Endpoint::Validity(plan.constraints[usize::from(at)]),
+    };
+    for (a, b) in plan.conditions.iter().flat_map(|conjunct| conjunct.temporal_joins()) {
+        families.connect(universe, endpoint(a), endpoint(b))?;
     }
     for operand in &plan.operands {
         families.connect_table(operand);

@@ -114,10 +114,13 @@ fn bound(universe: &Arc<Universe>, text: &str) -> Result<Vec<Conjunct>, String> 
     let bindings = Bindings::from([
         ("ids".to_owned(), Literal::List(vec![Literal::Int(1002), Literal::Int(5)])),
         ("wanted".to_owned(), Literal::Text("D1".to_owned())),
+        ("mixed".to_owned(), Literal::List(vec![Literal::Int(1), Literal::Float(1.0)])),
+        ("cameras".to_owned(), Literal::List(vec![Literal::Text("Cam".to_owned())])),
     ]);
     let dimensions = universe.conform(["visit", "detector"]).unwrap();
-    let context = Context { dimensions: &dimensions,
-        datasets: &[],
+    let context = Context {
+        dimensions: &dimensions,
+        datasets: &["raw".to_owned(), "flat".to_owned()],
         bindings: &bindings,
         constrained: &[],
     };
@@ -146,7 +149,10 @@ fn conditions_keep_the_rows_that_the_middleware_keeps() {
         ("instrument='Dog' OR visit=1002", "1002:0 1002:1"),
         ("instrument='Cam' AND GLOB(physical_filter, 'g*')", "1001:0 1001:1"),
         ("instrument='Cam' AND -visit < -1001", "1002:0 1002:1"),
-        ("instrument='Cam' AND visit.timespan.begin < T'1970-01-02/tai'", "1001:0 1001:1 1002:0 1002:1"),
+        (
+            "instrument='Cam' AND visit.timespan.begin < T'1970-01-02/tai'",
+            "1001:0 1001:1 1002:0 1002:1",
+        ),
         ("instrument='Cam' AND visit.timespan OVERLAPS (T'1970-01-01/tai', NULL)", "1001:0 1001:1"),
     ] {
         assert_eq!(rows.kept(text).join(" "), expected, "{text}");
@@ -186,14 +192,30 @@ fn errors_name_the_place_and_the_nearest_name() {
         "instrument='Cam' AND visit=1=1",
         "instrument='Cam' AND visit IN (:nothing)",
         "instrument='Cam' AND visit.timespan OVERLAPS ('x', NULL)",
-        "instrument='Cam' AND POINT(10,0) OVERLAPS visit.region",
-        "instrument='Cam' AND visit.region OVERLAPS patch.region",
-        "instrument='Cam' AND raw.run='x'",
+        "instrument='Cam' AND POINT(10) OVERLAPS visit.region",
+        "instrument='Cam' AND POINTS(10,0) OVERLAPS visit.region",
+        "NOT visit.region OVERLAPS patch.region",
+        "visit.region OVERLAPS visit_detector_region.region",
+        "visit.timespan OVERLAPS exposure.timespan",
+        "visit.timespan = (NULL, NULL)",
+        "visit.timespan OVERLAPS (NULL, T'1970-01-01/tai')",
+        "visit.region OVERLAPS CIRCLE(1, 2, 'x')",
+        "raw.sizes = 3",
+        "flot.run = 'x'",
+        "physical_filter = 'g' AND visit.seq_num IN (9..1)",
+        "visit.seq_num IN (POINT(1, 2))",
+        "instrument IN (:mixed) AND visit = 1",
+        "instrument IN (:cameras) AND visit = 1",
+        "instrument='Cam' AND rew.run='x'",
         "instrument='Cam' AND visit.timespan.begin > T'never'",
     ]
     .iter()
     .map(|text| bound(&universe, text).unwrap_err())
     .collect();
+    if std::env::var_os("QBB_UPDATE").is_some() {
+        std::fs::write("tests/data/expression_errors.txt", errors.join("\n") + "\n").unwrap();
+        return;
+    }
     assert_eq!(errors.join("\n"), include_str!("data/expression_errors.txt").trim_end());
 }
 
@@ -209,7 +231,7 @@ fn single_dimensions_are_restricted_before_reading() {
     let cases = [
         ("instrument='Cam'", "instrument", Restriction::Values(vec![DataValue::from("Cam")])),
         ("instrument='Cam' AND visit = 7", "visit", int(&[7])),
-        ("instrument='Cam' AND (visit=7 OR visit IN (5,6))", "visit", int(&[7, 5, 6])),
+        ("instrument='Cam' AND (visit=7 OR visit IN (5,6))", "visit", int(&[5, 6, 7])),
     ];
     for (text, dimension, expected) in cases {
         assert_eq!(restriction(text), Some((dimension.to_owned(), expected)), "{text}");
@@ -219,8 +241,9 @@ fn single_dimensions_are_restricted_before_reading() {
     else {
         panic!("intervals expected")
     };
-    let bounds: Vec<(i64, i64)> = intervals.iter().map(|i| (i.first, i.last)).collect();
-    assert_eq!(bounds, [(4, i64::MAX), (-4, -2), (1, 1)]);
+    let mut bounds: Vec<(i64, i64)> = intervals.iter().map(|i| (i.first, i.last)).collect();
+    bounds.sort_unstable();
+    assert_eq!(bounds, [(-4, -2), (1, 1), (4, i64::MAX)]);
     for text in [
         "instrument='Cam' AND (visit=7 OR detector=1)",
         "instrument='Cam' AND visit != 7",

@@ -122,9 +122,8 @@ impl Binder<'_> {
             Node::Call(name, arguments, _) => self.call(name, arguments, span)?,
             Node::Pair(begin, end, _) => {
                 let (begin, end) = (self.instant(begin)?, self.instant(end)?);
-                let timespan = Timespan::literal(begin, end).ok_or_else(|| {
-                    self.error(span, ExpressionErrorKind::InstantaneousTimespan)
-                })?;
+                let timespan = Timespan::literal(begin, end)
+                    .ok_or_else(|| self.error(span, ExpressionErrorKind::InstantaneousTimespan))?;
                 Operand::Value(Value::Timespan(timespan))
             }
             Node::Any(parts) => Operand::Condition(Condition::Any(self.conditions(parts)?)),
@@ -290,9 +289,14 @@ impl Binder<'_> {
                 }
                 Item::Value(item) => match self.operand(item)? {
                     Operand::Value(_)
-                        if !matches!(item, Node::Number(..) | Node::Text(..) | Node::Time(..)
-                            | Node::Name(..) | Node::Bind(..))
-                            && !is_uuid_call(item) =>
+                        if !matches!(
+                            item,
+                            Node::Number(..)
+                                | Node::Text(..)
+                                | Node::Time(..)
+                                | Node::Name(..)
+                                | Node::Bind(..)
+                        ) && !is_uuid_call(item) =>
                     {
                         return Err(self.error(item.span(), ExpressionErrorKind::NotAnItem));
                     }

@@ -114,9 +114,9 @@ impl Condition {
                 compare(left.folded(), comparison, right.folded(), universe)
             }
             Self::OneOf(value, items) => {
-                let parts = items.into_iter().map(|item| {
-                    compare(value.clone().folded(), Comparison::Equal, item, universe)
-                });
+                let parts = items
+                    .into_iter()
+                    .map(|item| compare(value.clone().folded(), Comparison::Equal, item, universe));
                 any_of_memberships(parts.collect())
             }
             Self::InRange { value, first, last, stride } => {
@@ -136,7 +136,8 @@ fn compare(left: Value, comparison: Comparison, right: Value, universe: &Univers
     {
         // The middleware asks only whether the pixel is in the region's envelope.
         let ranges = pixelization.envelope(literal.region(), None);
-        let ranges = ranges.as_slice().iter().map(|range| (range.begin as i64, range.end as i64 - 1));
+        let ranges =
+            ranges.as_slice().iter().map(|range| (range.begin as i64, range.end as i64 - 1));
         let key = Value::Column(Column::Key(*element), super::value::ValueType::Int);
         return Condition::InRanges(key, ranges.collect());
     }
@@ -147,34 +148,30 @@ fn compare(left: Value, comparison: Comparison, right: Value, universe: &Univers
 fn any_of_memberships(parts: Vec<Condition>) -> Condition {
     let mut joined: Vec<Condition> = Vec::with_capacity(parts.len());
     for part in parts {
-        let (value, literal) = match part {
-            Condition::Compare(value, Comparison::Equal, literal)
-                if matches!(literal, Value::Int(_) | Value::Text(_)) =>
-            {
-                (value, literal)
+        let part = match part {
+            Condition::Compare(value, Comparison::Equal, Value::Int(item)) => {
+                Condition::OneOfInts(value, vec![item])
             }
-            other => {
-                joined.push(other);
-                continue;
+            Condition::Compare(value, Comparison::Equal, Value::Text(item)) => {
+                Condition::OneOfTexts(value, vec![item])
             }
+            other => other,
         };
-        let same = joined.iter_mut().rev().take(2).find_map(|other| match (other, &literal) {
-            (Condition::OneOfInts(v, items), Value::Int(item)) if *v == value => {
-                items.push(*item);
+        // Lists of the same value are near each other, if there are any.
+        let near = joined.iter_mut().rev().take(4);
+        let mut same = near.filter_map(|other| match (other, &part) {
+            (Condition::OneOfInts(a, to), Condition::OneOfInts(b, from)) if a == b => {
+                to.extend(from);
                 Some(())
             }
-            (Condition::OneOfTexts(v, items), Value::Text(item)) if *v == value => {
-                items.push(item.clone());
+            (Condition::OneOfTexts(a, to), Condition::OneOfTexts(b, from)) if a == b => {
+                to.extend_from_slice(from);
                 Some(())
             }
             _ => None,
         });
-        if same.is_none() {
-            joined.push(match literal {
-                Value::Int(item) => Condition::OneOfInts(value, vec![item]),
-                Value::Text(item) => Condition::OneOfTexts(value, vec![item]),
-                literal => Condition::Compare(value, Comparison::Equal, literal),
-            });
+        if same.next().is_none() {
+            joined.push(part);
         }
     }
     for part in &mut joined {

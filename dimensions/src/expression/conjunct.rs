@@ -175,23 +175,19 @@ fn check_regions(universe: &Universe, condition: &Condition) -> Result<(), Expre
     if !is_overlap(condition) {
         let mut inside = false;
         condition.visit_conditions(&mut |part| inside |= is_overlap(part));
-        return if inside {
-            not_supported("OVERLAPS of regions inside OR or NOT")
-        } else {
-            Ok(())
-        };
+        return if inside { not_supported("OVERLAPS of regions inside OR or NOT") } else { Ok(()) };
     }
     let mut elements = Vec::new();
     condition.visit(&mut |column| elements.extend(column.element()));
     let skypix = |ix: ElementIx| universe.element(ix).skypix();
-    match elements.as_slice() {
-        &[element] => match skypix(element) {
+    match *elements.as_slice() {
+        [element] => match skypix(element) {
             Some(level) if SkyPixelization::new(&level.system, level.level).is_err() => {
                 not_supported(&format!("OVERLAPS of a region and pixels of `{}`", level.system))
             }
             _ => Ok(()),
         },
-        &[a, b] => {
+        [a, b] => {
             let (a, b) = (universe.element(a), universe.element(b));
             if a.spatial == b.spatial {
                 return Err(ExpressionErrorKind::NeedlessJoin(
@@ -244,9 +240,7 @@ fn check_timespans(universe: &Universe, condition: &Condition) -> Result<(), Exp
 fn temporal_operands(condition: &Condition) -> Option<(TemporalOperand, TemporalOperand)> {
     let operand = |value: &Value| match value.as_column()? {
         Column::Timespan(ix) => Some(TemporalOperand::Element(ix)),
-        Column::Dataset(dataset, DatasetField::Timespan) => {
-            Some(TemporalOperand::Dataset(dataset))
-        }
+        Column::Dataset(dataset, DatasetField::Timespan) => Some(TemporalOperand::Dataset(dataset)),
         _ => None,
     };
     match condition {

@@ -286,7 +286,8 @@ fn overlap(left: Cell<'_>, right: Cell<'_>, universe: &Universe) -> Option<bool>
         (Cell::Timespan(a), Cell::Timespan(b)) => Some(a.overlaps(b)),
         (Cell::Timespan(timespan), Cell::Time(time))
         | (Cell::Time(time), Cell::Timespan(timespan)) => Some(timespan.contains(TaiNanos(time))),
-        (Cell::Bytes(bytes), Cell::Region(literal)) | (Cell::Region(literal), Cell::Bytes(bytes)) => {
+        (Cell::Bytes(bytes), Cell::Region(literal))
+        | (Cell::Region(literal), Cell::Bytes(bytes)) => {
             let region = Region::decode(bytes).ok()?;
             Some(regions_overlap(&region, literal.region(), universe))
         }

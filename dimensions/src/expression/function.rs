@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn positions_that_are_none_are_refused() {
-        for text in ["", "CIRCLE 1 2", "CIRCLE 1 95 2", "RANGE 1 2 3", "BLOB 1 2 3", "CIRCLE 1 2 x"] {
+        for text in ["", "CIRCLE 1 2", "CIRCLE 1 95 2", "RANGE 1 2 3", "BLOB 1 2 3", "CIRCLE 1 2 x"]
+        {
             assert!(ivoa_region(text).is_none(), "{text}");
         }
         assert!(ivoa_region("RANGE -Inf +Inf -Inf +Inf").is_some());

@@ -100,8 +100,7 @@ impl Julian {
         let quotient = units / per_day;
         let (product, product_error) = two_product(quotient, per_day);
         let (rest, rest_error) = two_sum(units, -product);
-        let (sum, error) =
-            two_sum(quotient, (rest + (rest_error - product_error)) / per_day);
+        let (sum, error) = two_sum(quotient, (rest + (rest_error - product_error)) / per_day);
         Self::of_sum(sum, error)
     }
 
@@ -186,23 +185,19 @@ fn tai_minus_utc(mjd: f64, fraction: f64) -> f64 {
     }
 }
 
-/// Number of seconds by which a UTC day of the calendar is longer than others.
+/// Number of seconds by which a UTC day of the calendar is longer than others, drift aside.
 pub(super) fn leap_second(year: i64, month: u32, day: u32) -> f64 {
     let mjd = modified_julian_day(year, month, day) as f64;
-    if mjd < f64::from(LEAP_SECONDS[0].0) {
-        return 0.0;
-    }
-    tai_minus_utc(mjd + 1.0, 0.0) - tai_minus_utc(mjd, 0.0)
+    let (now, noon, next) =
+        (tai_minus_utc(mjd, 0.0), tai_minus_utc(mjd, 0.5), tai_minus_utc(mjd + 1.0, 0.0));
+    next - (2.0 * noon - now)
 }
 
 /// Modified Julian Date of a day of the proleptic Gregorian calendar.
 pub(super) fn modified_julian_day(year: i64, month: u32, day: u32) -> i64 {
     // Years that begin in March have their leap day at the end.
-    let (year, month) = if month > 2 {
-        (year, i64::from(month) - 3)
-    } else {
-        (year - 1, i64::from(month) + 9)
-    };
+    let (year, month) =
+        if month > 2 { (year, i64::from(month) - 3) } else { (year - 1, i64::from(month) + 9) };
     let days_before_month = (153 * month + 2) / 5;
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + days_before_month + i64::from(day)

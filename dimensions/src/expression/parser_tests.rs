@@ -135,10 +135,16 @@ fn any_node() -> impl Strategy<Value = Node> {
                 .prop_map(|(o, a, b)| Node::Arithmetic(o, a.into(), b.into())),
             (prop::sample::select(vec![Sign::Plus, Sign::Minus]), inner.clone())
                 .prop_map(move |(sign, a)| Node::Signed(sign, a.into(), span)),
-            (inner.clone(), inner.clone())
-                .prop_map(move |(a, b)| Node::Pair(a.into(), b.into(), span)),
-            prop::collection::vec(inner.clone(), 0..3)
-                .prop_map(move |arguments| Node::Call("f".to_owned(), arguments, span)),
+            (inner.clone(), inner.clone()).prop_map(move |(a, b)| Node::Pair(
+                a.into(),
+                b.into(),
+                span
+            )),
+            prop::collection::vec(inner.clone(), 0..3).prop_map(move |arguments| Node::Call(
+                "f".to_owned(),
+                arguments,
+                span
+            )),
             (inner.clone(), prop::collection::vec(any_item(), 1..3), any::<bool>()).prop_map(
                 move |(value, items, negated)| Node::In {
                     value: value.into(),

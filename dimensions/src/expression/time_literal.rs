@@ -75,9 +75,8 @@ fn read(text: &str) -> Result<TaiNanos, String> {
 
 /// Format, value, its shape and scale; `None` if the text is of no known form.
 fn split(text: &str) -> Option<(Option<&str>, &str, Shape, Option<&str>)> {
-    let is_word = |part: &str| {
-        !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_')
-    };
+    let is_word =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
     let parts: Vec<&str> = text.split('/').collect();
     match parts.as_slice() {
         [value] => Some((None, value, shape(value)?, None)),
@@ -95,7 +94,10 @@ fn split(text: &str) -> Option<(Option<&str>, &str, Shape, Option<&str>)> {
 fn shape(value: &str) -> Option<Shape> {
     if is_number(value) {
         Some(Shape::Number)
-    } else if matches(value, "d-d-d") || matches(value, "d-d-d d:d") || matches(value, "d-d-d d:d:s") {
+    } else if matches(value, "d-d-d")
+        || matches(value, "d-d-d d:d")
+        || matches(value, "d-d-d d:d:s")
+    {
         Some(Shape::Iso)
     } else if matches(value, "+d-d-d") || matches(value, "+d-d-dTd:d:s") {
         Some(Shape::Fits)
@@ -199,43 +201,37 @@ fn month_days(year: i64, month: u32) -> u32 {
     }
 }
 
-/// Digits of a clock or calendar; `two` tells whether all fields but the year have two.
+/// At least one and at most so many digits.
 fn digits(text: &str, most: usize) -> Option<u32> {
     (!text.is_empty() && text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit()))
         .then(|| text.parse().ok())
         .flatten()
 }
 
-/// Hours, minutes and seconds. Astropy's quick reader wants two digits everywhere and takes any
-/// seconds; the other one, which is tried next, takes one digit and at most 61 seconds.
+/// Hours, minutes and seconds of one or two digits each, and whether all have two.
 fn clock(text: Option<&str>) -> Option<(u32, u32, f64, bool)> {
     let Some(text) = text else { return Some((0, 0, 0.0, true)) };
     let mut parts = text.split(':');
     let (hour, minute) = (parts.next()?, parts.next()?);
-    let mut quick = hour.len() == 2 && minute.len() == 2;
-    let (hour, minute) = (digits(hour, 2)?, digits(minute, 2)?);
+    let mut two = hour.len() == 2 && minute.len() == 2;
     let second = match parts.next() {
         None => 0.0,
         Some(text) => {
             let whole = text.split('.').next().unwrap_or_default();
-            let number = digits(whole, 2)?;
-            quick &= whole.len() == 2;
-            let slow = number <= 61 && !text.ends_with('.');
-            if !quick && !slow {
-                return None;
-            }
-            quick &= !slow || whole.len() == 2;
+            two &= whole.len() == 2;
             let fraction: f64 = match &text[whole.len()..] {
                 "" | "." => 0.0,
                 fraction => fraction.parse().ok()?,
             };
-            f64::from(number) + fraction
+            f64::from(digits(whole, 2)?) + fraction
         }
     };
-    parts.next().is_none().then_some((hour, minute, second, quick))
+    let fields = (digits(hour, 2)?, digits(minute, 2)?, second, two);
+    parts.next().is_none().then_some(fields)
 }
 
-/// `YYYY-MM-DD[ hh:mm[:ss[.fff]]]`, with the separator of the format.
+/// `YYYY-MM-DD[ hh:mm[:ss[.fff]]]`, with the separator of the format. Seconds may be any two
+/// digits; only where all fields are complete may a point stand at the end.
 fn calendar(value: &str, separator: char) -> Option<Fields> {
     let (date, time) = match value.split_once(separator) {
         Some((date, time)) => (date, Some(time)),
@@ -243,8 +239,8 @@ fn calendar(value: &str, separator: char) -> Option<Fields> {
     };
     let mut parts = date.split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    let (hour, minute, second, quick_clock) = clock(time)?;
-    let quick = quick_clock && month.len() == 2 && day.len() == 2;
+    let (hour, minute, second, two) = clock(time)?;
+    let complete = two && month.len() == 2 && day.len() == 2;
     let fields = Fields {
         year: i64::from(digits(year, 4).filter(|_| year.len() == 4)?),
         month: digits(month, 2)?,
@@ -253,9 +249,7 @@ fn calendar(value: &str, separator: char) -> Option<Fields> {
         minute,
         second,
     };
-    // The slower reader knows no year 0, no trailing point and no seconds beyond 61.
-    let slow = fields.year > 0 && second < 62.0 && !value.ends_with('.');
-    ((quick || slow) && fields.is_valid()).then_some(fields)
+    ((complete || !value.ends_with('.')) && fields.is_valid()).then_some(fields)
 }
 
 /// `[±Y]YYYY-MM-DD[Thh:mm:ss[.fff]]`.
@@ -271,9 +265,9 @@ fn fits(value: &str) -> Option<Fields> {
     let mut parts = date.split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
     let lengths = [year.len(), month.len(), day.len()];
-    let (hour, minute, second, quick) = clock(time)?;
+    let (hour, minute, second, two) = clock(time)?;
     let with_seconds = time.is_none_or(|time| time.matches(':').count() == 2);
-    if lengths != [width, 2, 2] || !quick || !with_seconds || value.ends_with('.') {
+    if lengths != [width, 2, 2] || !two || !with_seconds {
         return None;
     }
     let (month, day) = (digits(month, 2)?, digits(day, 2)?);
@@ -282,12 +276,13 @@ fn fits(value: &str) -> Option<Fields> {
     fields.is_valid().then_some(fields)
 }
 
-/// `YYYY:DDD[:hh:mm[:ss[.fff]]]`.
+/// `YYYY:DDD[:hh:mm[:ss[.fff]]]`. Astropy has two readers: the quick one wants all digits, the
+/// other one wants no more than 61 seconds and no point at the end.
 fn day_of_year(value: &str) -> Option<Fields> {
     let mut parts = value.splitn(3, ':');
     let (year_text, day_text, time) = (parts.next()?, parts.next()?, parts.next());
-    let (hour, minute, second, quick_clock) = clock(time)?;
-    let quick = quick_clock && day_text.len() == 3;
+    let (hour, minute, second, two) = clock(time)?;
+    let quick = two && day_text.len() == 3;
     let year = i64::from(digits(year_text, 4).filter(|_| year_text.len() == 4)?);
     let mut left = digits(day_text, 3).filter(|&day| (1..=366).contains(&day))?;
     let mut fields = Fields { year, month: 1, day: 1, hour, minute, second };

@@ -65,8 +65,11 @@ fn extend(hull: &mut Vec<UnitVector3d>, point: UnitVector3d) -> Option<()> {
     let straight_after = orientation(&point, &hull[after], &hull[(after + 1) % n]) == 0;
     let first = if straight_before { begin } else { (begin + 1) % n };
     let removed = seen - 1 + usize::from(straight_before) + usize::from(straight_after);
+    if removed + 2 > n {
+        return None;
+    }
     let keep: Vec<UnitVector3d> =
-        (0..n - removed.min(n - 1)).map(|i| hull[(first + removed + i) % n]).collect();
+        (0..n - removed).map(|i| hull[(first + removed + i) % n]).collect();
     let start = keep.iter().position(|vertex| *vertex == hull[0]).unwrap_or(0);
     *hull = keep;
     hull.push(point);
@@ -101,8 +104,7 @@ mod tests {
     #[test]
     fn points_without_area_or_hemisphere_have_no_hull() {
         assert!(ConvexPolygon::hull(&[at(0.0, 0.0), at(1.0, 0.0), at(2.0, 0.0)]).is_err());
-        let around =
-            [at(0.0, 0.0), at(120.0, 0.0), at(240.0, 0.0), at(0.0, 90.0), at(0.0, -90.0)];
+        let around = [at(0.0, 0.0), at(120.0, 0.0), at(240.0, 0.0), at(0.0, 90.0), at(0.0, -90.0)];
         assert!(ConvexPolygon::hull(&around).is_err());
     }
 }
