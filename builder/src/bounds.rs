@@ -49,22 +49,36 @@ impl<'a> QuantumBounds<'a> {
 
     /// The timespan that holds those of the quantum and of the named datasets; the whole of time if
     /// there is nothing to take it from.
-    pub(crate) fn timespan(&self, quantum: usize) -> Timespan {
+    ///
+    /// # Errors
+    /// If a connection enlarges timespans, and one of those to be put together is not known.
+    pub(crate) fn timespan(&self, quantum: usize) -> Result<Timespan, BuildError> {
+        let is_temporal = !self.task.dimensions.temporal().is_empty();
         let own = self.timespan_of(&self.task.dimensions, self.rows, quantum);
         if self.temporal.is_empty() {
-            return match self.task.dimensions.temporal().is_empty() {
-                true => Timespan::UNBOUNDED,
-                false => own.unwrap_or(Timespan::EMPTY),
-            };
+            return Ok(match is_temporal {
+                true => own.unwrap_or(Timespan::EMPTY),
+                false => Timespan::UNBOUNDED,
+            });
         }
-        let datasets = self.temporal.iter().flat_map(|(edges, rows)| {
-            let timespan = |&node| self.timespan_of(&rows.group, rows, node as usize);
-            edges.of(quantum).iter().filter_map(timespan)
-        });
-        own.into_iter().chain(datasets).fold(Timespan::EMPTY, |all, next| Timespan {
-            begin: all.begin.min(next.begin),
-            end: all.end.max(next.end),
-        })
+        let missing = |rows: &Relation, row| {
+            let data_id = rows.describe(&self.contents.dictionary, row);
+            BuildError::NoTimespan { task: self.task.label.clone(), data_id }
+        };
+        let mut all = match own {
+            Some(own) => own,
+            None if is_temporal => return Err(missing(self.rows, quantum)),
+            None => Timespan::EMPTY,
+        };
+        for (edges, rows) in &self.temporal {
+            for &node in edges.of(quantum) {
+                let next = self
+                    .timespan_of(&rows.group, rows, node as usize)
+                    .ok_or_else(|| missing(rows, node as usize))?;
+                all = Timespan { begin: all.begin.min(next.begin), end: all.end.max(next.end) };
+            }
+        }
+        Ok(all)
     }
 
     fn timespan_of(&self, group: &DimensionGroup, rows: &Relation, row: usize) -> Option<Timespan> {

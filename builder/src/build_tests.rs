@@ -310,3 +310,13 @@ fn constraints_may_be_left_out() {
     let named = build(&request, &mut release, &mut |_| {}).unwrap();
     assert_eq!(named.tasks[0].initial, 2);
 }
+
+#[test]
+fn joins_stop_at_the_limit_of_rows() {
+    let mut request = request(drp(), "");
+    request.max_rows = Some(3);
+    let error = build(&request, &mut MemoryRelease::new(4), &mut |_| {}).err().unwrap();
+    insta::assert_snapshot!(error);
+    request.max_rows = Some(100);
+    assert!(build(&request, &mut MemoryRelease::new(4), &mut |_| {}).is_ok());
+}

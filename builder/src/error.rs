@@ -126,6 +126,14 @@ pub enum BuildError {
         /// The groups.
         groups: String,
     },
+    /// Time is needed of a record that has no timespan.
+    #[error("task `{task}` looks prerequisites up by time, but {data_id} has no timespan")]
+    NoTimespan {
+        /// Label of the task.
+        task: String,
+        /// The data ID.
+        data_id: String,
+    },
     /// Pixels are needed of a record that has no region.
     #[error("{element} {data_id} has no region to take pixels from")]
     NoRegion {

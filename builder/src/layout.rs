@@ -161,3 +161,70 @@ impl KeyNumbers {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use qbb_dimensions::{RecordTable, Universe};
+    use serde_json::json;
+
+    use super::*;
+    use crate::relation::Relation;
+
+    /// Values of each dimension: five times 14 bits do not fit 64.
+    const VALUES: u32 = 1 << 14;
+    const NAMES: [&str; 5] = ["detector", "day_obs", "visit_system", "group", "physical_filter"];
+
+    fn dictionary() -> Dictionary {
+        let universe =
+            Universe::from_json(include_str!("../../dimensions/tests/data/universe8.json"))
+                .unwrap();
+        let mut dictionary = Dictionary::new(&universe);
+        let mut add = |name: &str, rows: &mut dyn Iterator<Item = serde_json::Value>| {
+            let mut table = RecordTable::new(universe.find(name).unwrap());
+            for row in rows {
+                let row = row.as_array().unwrap();
+                table.push_json(row, &universe, &mut dictionary.symbols).unwrap();
+            }
+            dictionary.add_records(table);
+        };
+        add("instrument", &mut std::iter::once(json!(["C", 1, 1, 1, 1, "x"])));
+        for name in NAMES {
+            add(
+                name,
+                &mut (0..VALUES).map(|value| match name {
+                    "detector" => json!(["C", value, value.to_string(), null, null, null]),
+                    "day_obs" => json!(["C", value, null]),
+                    "visit_system" => json!(["C", value, value.to_string()]),
+                    "physical_filter" => json!(["C", value.to_string(), "r"]),
+                    _ => json!(["C", value.to_string()]),
+                }),
+            );
+        }
+        dictionary
+    }
+
+    #[test]
+    fn any_number_of_values_fits() {
+        let dictionary = dictionary();
+        let group = dictionary.universe().conform(NAMES).unwrap();
+        let layout = Layout::new(&dictionary, &group);
+        assert_eq!((layout.bits.iter().sum::<u32>(), layout.numbered.as_slice()), (70, &[4][..]));
+        let n = 5000;
+        // The second half repeats the first.
+        let columns: Vec<Vec<u32>> = (0..5)
+            .map(|at| (0..n).map(|row| row % (n / 2) / (at + 1) * 7919 % VALUES).collect())
+            .collect();
+        let relation = Relation::new(&dictionary, group.clone(), columns.clone(), n as usize);
+        let keys = relation.keys(&dictionary, &layout);
+        assert_eq!(layout.unpack(&dictionary, &keys), columns);
+        let rows: std::collections::BTreeSet<Vec<u32>> =
+            (0..n as usize).map(|row| columns.iter().map(|column| column[row]).collect()).collect();
+        let projected = relation.project(&dictionary, &group);
+        assert_eq!(projected.len, rows.len());
+        let code = |row: usize| {
+            let (dictionary, relation) = (&dictionary, &relation);
+            move |ix| Some(relation.code_column(dictionary, ix)?.get(row))
+        };
+        assert_eq!(layout.key(&dictionary, code(4)), Some(keys[4]));
+    }
+}

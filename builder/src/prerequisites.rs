@@ -240,12 +240,13 @@ impl Lookup<'_> {
         let quanta = self.quanta();
         let keys = quanta.keys(self.dictionary(), self.search.layout());
         let bounds = self.bounds();
-        let timespans: Vec<Option<Timespan>> = (0..quanta.len)
-            .map(|quantum| {
-                Some(if has_timespan { bounds.timespan(quantum) } else { Timespan::EMPTY })
+        let timespans: Result<Vec<Option<Timespan>>, BuildError> = (0..quanta.len)
+            .map(|quantum| match has_timespan {
+                true => bounds.timespan(quantum).map(Some),
+                false => Ok(Some(Timespan::EMPTY)),
             })
             .collect();
-        Ok(self.find_keys(&keys, Some(&timespans), |row| row))
+        Ok(self.find_keys(&keys, Some(&timespans?), |row| row))
     }
 
     /// All datasets whose pixel is within the spatial bounds of the quantum.

@@ -61,12 +61,13 @@ impl JoinSides {
 
 fn free(a: &DimensionGroup, b: &DimensionGroup) -> String {
     let universe = a.universe();
-    let required = a.required().iter().filter(|&&ix| !b.contains(ix));
-    let names: Vec<&str> = required
-        .chain(b.required().iter().filter(|&&ix| !a.contains(ix)))
-        .map(|&ix| universe.element(ix).name.as_str())
-        .collect();
-    names.join(", ")
+    let only = |of: &DimensionGroup, other: &DimensionGroup| -> Vec<String> {
+        (of.required().iter().map(|&ix| (ix, universe.element(ix))))
+            .filter(|(ix, element)| !other.contains(*ix) && !element.is_governor())
+            .map(|(_, element)| element.name.clone())
+            .collect()
+    };
+    [only(a, b), only(b, a)].concat().join(", ")
 }
 
 impl fmt::Display for JoinSides {
