@@ -11,6 +11,7 @@ use crate::diagnosis::{diagnose, of_outcomes};
 use crate::dimension_records::NeededRecords;
 use crate::error::BuildError;
 use crate::generation::component_rows;
+use crate::hooks::{self, HookCalls, TaskHooks};
 use crate::plan::Plan;
 use crate::prerequisites::look_up;
 use crate::query::join;
@@ -18,9 +19,6 @@ use crate::records::{attach, memberships};
 use crate::request::{Build, BuildRequest, Progress, TaskOutcome};
 use crate::resolve::{adjust, check_init_inputs, check_outputs, find_inputs};
 use crate::skeleton::Skeleton;
-
-/// Overridden methods whose results are exported with the pipeline.
-const EXPORTED_HOOKS: [&str; 2] = ["getSpatialBoundsConnections", "getTemporalBoundsConnections"];
 
 /// Builds a quantum graph from one consistent view of a repository.
 ///
@@ -33,6 +31,19 @@ pub fn build(
     reader: &mut dyn RegistryReader,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Build, BuildError> {
+    build_with_hooks(request, reader, None, progress)
+}
+
+/// As [`build`], with somebody who can call tasks' own methods.
+///
+/// # Errors
+/// As for [`build`], and if such a method raises or cannot be called.
+pub fn build_with_hooks(
+    request: &BuildRequest,
+    reader: &mut dyn RegistryReader,
+    hooks: Option<&mut dyn TaskHooks>,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Build, BuildError> {
     let universe = reader.universe().clone();
     let mut snapshot = reader.snapshot()?;
     let snapshot = &mut *snapshot;
@@ -40,8 +51,8 @@ pub fn build(
     let registered = snapshot.dataset_types()?;
     let definitions: Vec<_> = registered.iter().map(|t| t.dataset_type.clone()).collect();
     let pipeline = request.pipeline.resolve(&universe, &definitions)?;
-    refuse_python(&pipeline)?;
     let output_run = output_run(request)?;
+    let mut calls = HookCalls::start(&pipeline, hooks, &collections.names(), &output_run)?;
     let plan = Plan::new(&pipeline, request)?;
     let summaries = snapshot.summaries(&collections.catalog, &collections.flat)?;
     let sources = Sources {
@@ -65,9 +76,19 @@ pub fn build(
     find_inputs(&pipeline, &contents, &mut skeleton, &name)?;
     check_outputs(&pipeline, &contents, &skeleton, &output_run)?;
     look_up(&pipeline, &contents, &mut skeleton, &name)?;
+    let mut sent =
+        hooks::look_up(&mut calls, &pipeline, &mut contents, &collections, &needed, &mut skeleton)?;
     needed.add_prerequisites(&pipeline, &contents.dictionary, &skeleton);
-    let outcomes =
-        adjust_all(&pipeline, &contents, &collections, &sources, &mut skeleton, progress)?;
+    sent.complete(&mut calls, &pipeline, &contents, &needed)?;
+    let outcomes = adjust_all(
+        &pipeline,
+        &contents,
+        &collections,
+        &sources,
+        &mut calls,
+        &mut skeleton,
+        progress,
+    )?;
     if outcomes.iter().all(|outcome| outcome.kept == 0) {
         return Err(BuildError::Empty(Box::new(of_outcomes(&outcomes))));
     }
@@ -133,13 +154,25 @@ fn adjust_all(
     contents: &Contents,
     collections: &InputCollections,
     sources: &Sources<'_>,
+    calls: &mut HookCalls<'_>,
     skeleton: &mut Skeleton,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Vec<TaskOutcome>, BuildError> {
     let mut outcomes = Vec::with_capacity(pipeline.tasks.len());
     for at in 0..pipeline.tasks.len() {
         let ix = TaskIx(at as u32);
-        let outcome = adjust(pipeline, contents, sources, skeleton, ix)?;
+        let task = pipeline.task(ix);
+        let removed = match calls.adjusting_all(task) {
+            Some(hooks) => hooks::adjust_all(hooks, pipeline, contents, collections, skeleton, ix)?,
+            None => 0,
+        };
+        let mut outcome = match calls.adjusting(task) {
+            Some(hooks) => hooks::adjust(hooks, pipeline, contents, collections, skeleton, ix)?,
+            None => adjust(pipeline, contents, sources, skeleton, ix)?,
+        };
+        if removed > 0 {
+            outcome.dropped_by_hooks.push(("adjust_all_quanta".to_owned(), removed));
+        }
         if outcome.kept > 0 {
             check_init_inputs(pipeline, contents, collections, skeleton, ix)?;
         }
@@ -147,21 +180,6 @@ fn adjust_all(
         outcomes.push(outcome);
     }
     Ok(outcomes)
-}
-
-/// Look-up functions and overridden adjustments exist only as Python code.
-fn refuse_python(pipeline: &PipelineGraph) -> Result<(), BuildError> {
-    for task in &pipeline.tasks {
-        let function = task.prerequisite_inputs.iter().find(|c| c.lookup_function);
-        let exported = |method: &&String| !EXPORTED_HOOKS.contains(&method.as_str());
-        let hook = match (task.hooks.overridden.iter().find(exported), function) {
-            (Some(method), _) => format!("its own `{method}`"),
-            (None, Some(connection)) => format!("the look-up function of `{}`", connection.name),
-            (None, None) => continue,
-        };
-        return Err(BuildError::NeedsPython { task: task.label.clone(), hook });
-    }
-    Ok(())
 }
 
 fn check_constraints(

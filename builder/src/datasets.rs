@@ -43,6 +43,9 @@ pub(crate) enum Found {
 }
 
 impl DatasetSearch {
+    /// Rank of datasets that are in none of the collections that were read.
+    pub(crate) const NOWHERE: u32 = u32::MAX;
+
     /// Joins what was read from RUN and TAGGED collections with what was read from CALIBRATION
     /// ones; `tag_ranks` and `calibration_ranks` are the search positions of the collections that
     /// were asked for.
@@ -106,6 +109,24 @@ impl DatasetSearch {
     /// A search that finds nothing.
     pub(crate) fn nothing(dictionary: &Dictionary, group: &DimensionGroup) -> Self {
         Self::new(dictionary, group, (DatasetRows::default(), &[]), None)
+    }
+
+    /// Adds datasets that are in none of the collections that were read; [`find`](Self::find) does
+    /// not see them.
+    pub(crate) fn append(
+        &mut self,
+        relation: &Relation,
+        ids: impl Iterator<Item = [u8; 16]>,
+        runs: Vec<CollectionIx>,
+    ) {
+        for (column, more) in self.relation.columns.iter_mut().zip(&relation.columns) {
+            column.extend_from_slice(more);
+        }
+        self.relation.len += relation.len;
+        self.id.extend(ids);
+        self.run.extend(runs);
+        self.rank.resize(self.relation.len, Self::NOWHERE);
+        self.validity.resize(self.relation.len, None);
     }
 
     /// Number of rows.

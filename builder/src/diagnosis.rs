@@ -85,11 +85,12 @@ pub(crate) fn diagnose(
 /// All data IDs had quanta, but none of them had enough inputs.
 pub(crate) fn of_outcomes(outcomes: &[TaskOutcome]) -> Diagnosis {
     let steps = outcomes.iter().map(|outcome| {
-        let reasons: Vec<String> = (outcome.no_work.iter())
-            .map(|(connection, count)| {
-                format!("{count} without enough datasets for connection `{connection}`")
-            })
-            .collect();
+        let no_work = outcome.no_work.iter().map(|(connection, count)| {
+            format!("{count} without enough datasets for connection `{connection}`")
+        });
+        let hooks = outcome.dropped_by_hooks.iter();
+        let hooks = hooks.map(|(reason, count)| format!("{count} dropped by the task: {reason}"));
+        let reasons: Vec<String> = no_work.chain(hooks).collect();
         DiagnosisStep {
             constraint: format!("task `{}`, {} possible quanta", outcome.label, outcome.initial),
             left: Some(outcome.kept),

@@ -16,6 +16,8 @@ use crate::layout::{KeyNumbers, Layout};
 use crate::relation::Relation;
 use crate::row_limit::RowLimit;
 
+mod extension;
+
 /// No record, or no row.
 pub(crate) const NONE: u32 = u32::MAX;
 
@@ -195,7 +197,18 @@ impl Dictionary {
     pub(crate) fn add_records(&mut self, table: RecordTable) {
         let universe = self.universe.clone();
         let element = universe.element(table.element);
-        // A view has the values of the column that it is a view of.
+        self.add_views(element, &table);
+        if element.is_dimension() {
+            self.add_dimension(element, &table);
+        } else {
+            self.add_combination(element, &table);
+        }
+        self.records[element.ix.index()] = Some(table);
+    }
+
+    /// A view has the values of the column that it is a view of.
+    fn add_views(&mut self, element: &DimensionElement, table: &RecordTable) {
+        let universe = self.universe.clone();
         for &implied in &element.implied {
             if let Storage::ViewOf(target) = universe.element(implied).storage
                 && target == element.ix
@@ -204,12 +217,6 @@ impl Dictionary {
                 self.add_values(implied, table.implied[position].iter().copied());
             }
         }
-        if element.is_dimension() {
-            self.add_dimension(element, &table);
-        } else {
-            self.add_combination(element, &table);
-        }
-        self.records[element.ix.index()] = Some(table);
     }
 
     fn add_dimension(&mut self, element: &DimensionElement, table: &RecordTable) {

@@ -9,7 +9,7 @@ use crate::relation::Relation;
 use crate::skeleton::{ComponentRows, Skeleton};
 
 /// Which records of each element are needed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct NeededRecords {
     /// By element: for each row of its record table, or each code of a view's value.
     needed: Vec<Vec<bool>>,
@@ -72,6 +72,17 @@ impl NeededRecords {
                 needed[codes.get(row) as usize] = true;
             }
         }
+    }
+
+    /// Those that are needed here and not there.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        let needed = (self.needed.iter().zip(&other.needed))
+            .map(|(here, there)| {
+                let there = there.iter().copied().chain(std::iter::repeat(false));
+                here.iter().zip(there).map(|(&here, there)| here && !there).collect()
+            })
+            .collect();
+        Self { needed }
     }
 
     /// One table for each element of the pipeline's dimensions, prerequisites included, in universe

@@ -54,14 +54,38 @@ pub enum BuildError {
     },
     /// A task needs Python while the graph is built.
     #[error(
-        "task `{task}` needs {hook}, which only Python can evaluate; building graphs with such \
-         tasks is not supported yet"
+        "task `{task}` needs {hook}, which only Python can evaluate, and no Python with the \
+         middleware is at hand"
     )]
     NeedsPython {
         /// Label of the task.
         task: String,
         /// The overridden method, or the look-up function of a connection.
         hook: String,
+    },
+    /// A method of a task raised an exception.
+    #[error("task `{task}`: {hook} raised {type_name}{}: {message}", of_quantum(quantum.as_deref()))]
+    HookRaised {
+        /// Label of the task.
+        task: String,
+        /// The method, or the look-up function of a connection.
+        hook: String,
+        /// Data ID of the quantum that it was called for, if for one.
+        quantum: Option<String>,
+        /// Type of the exception.
+        type_name: String,
+        /// Its message.
+        message: String,
+    },
+    /// A method of a task could not be called.
+    #[error("task `{task}`: {hook} could not be called: {source}")]
+    HookNotCalled {
+        /// Label of the task.
+        task: String,
+        /// The method, or the look-up function of a connection.
+        hook: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A constraint refers to a dataset type that is not registered.
     #[error(
@@ -266,4 +290,8 @@ pub enum BuildError {
     /// No quanta.
     #[error("the graph would be empty\n{0}")]
     Empty(Box<Diagnosis>),
+}
+
+fn of_quantum(data_id: Option<&str>) -> String {
+    data_id.map_or_else(String::new, |data_id| format!(" for quantum {data_id}"))
 }

@@ -27,6 +27,7 @@ mod dimension_records;
 mod error;
 mod families;
 mod generation;
+mod hooks;
 mod identifiers;
 mod join;
 mod key_index;
@@ -48,9 +49,14 @@ mod testing;
 mod tree;
 mod validity;
 
-pub use build::build;
+pub use build::{build, build_with_hooks};
 pub use diagnosis::{Diagnosis, DiagnosisStep};
 pub use error::BuildError;
+pub use hooks::{
+    AdjustedLists, Adjustments, DataIdBatch, DatasetBatch, DroppedQuantum, FoundDataset,
+    FoundPrerequisites, HookError, HookNeed, HookSession, NumberLists, QuantumBatch, RecordRows,
+    TaskHooks, TogetherAdjusted,
+};
 pub use request::{
     Build, BuildRequest, DEFAULT_MAX_ROWS, DatasetConstraint, Progress, TaskOutcome,
 };

@@ -35,6 +35,10 @@ pub(crate) fn look_up(
             continue;
         }
         for (position, connection) in task.prerequisite_inputs.iter().enumerate() {
+            // Those with look-up functions are found by these.
+            if connection.lookup_function {
+                continue;
+            }
             let Some(search) = contents.inputs.get(&connection.dataset_type) else { continue };
             let dataset = &pipeline.dataset_type(connection.dataset_type).dataset_type;
             let lookup = Lookup { pipeline, contents, skeleton, at, task, connection, search };

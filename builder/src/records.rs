@@ -11,6 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::assembly::Assembled;
 use crate::collections::InputCollections;
 use crate::contents::{Contents, Sources};
+use crate::datasets::DatasetSearch;
 use crate::error::BuildError;
 use crate::request::Progress;
 
@@ -44,6 +45,10 @@ pub(crate) fn attach(
         for &(dataset, _, row) in assembled.found.iter().filter(|found| found.1 == ix) {
             let id = search.id[row as usize];
             if dataset_of.insert(id, dataset).is_none() {
+                if search.rank[row as usize] == DatasetSearch::NOWHERE {
+                    few.push(id);
+                    continue;
+                }
                 wanted.push(id);
             }
             runs.insert(search.run[row as usize]);

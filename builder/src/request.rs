@@ -93,6 +93,8 @@ pub struct TaskOutcome {
     /// Connections for which quanta had fewer datasets than the minimum, with the number of quanta
     /// dropped for that reason.
     pub no_work: Vec<(String, usize)>,
+    /// Reasons that the task's own methods gave for dropping quanta, with the number of quanta.
+    pub dropped_by_hooks: Vec<(String, usize)>,
 }
 
 /// How far a build has come.

@@ -93,7 +93,8 @@ pub(crate) fn adjust(
     let Skeleton { quanta, datasets } = skeleton;
     let quanta = &mut quanta[ix.index()];
     let n = quanta.rows.len;
-    for quantum in 0..n {
+    let was_alive = quanta.alive.clone();
+    for quantum in (0..n).filter(|&quantum| was_alive[quantum]) {
         let mut dropped = false;
         for (position, connection) in inputs.iter().enumerate() {
             let nodes = &datasets[connection.dataset_type.index()];
@@ -170,6 +171,7 @@ pub(crate) fn adjust(
             .filter(|&(_, count)| count > 0)
             .map(|(connection, count)| (connection.name.clone(), count))
             .collect(),
+        dropped_by_hooks: Vec::new(),
     })
 }
 

@@ -9,100 +9,42 @@ from __future__ import annotations
 
 __all__ = ("Worker", "main")
 
-import json
 import os
 import sys
 import time
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from . import PROTOCOL_VERSION, VERSION
-from .channel import Channel, die_with_parent, survive_interrupt
 from .errors import WorkerError
+from .service import Service, member, serve
 
 _USAGE = "usage: python -m qbb_worker.serve  (no arguments; requests on standard input)"
 
 
-class Worker:
+class Worker(Service):
     """State of a worker between requests."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._parts: Any | None = None
         self._store: Any | None = None
         self._runner: Any | None = None
-        self._name = ""
-        self._operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-            "ping": self._ping,
-            "start": self._start,
-            "init": self._init,
-            "quantum": self._quantum,
-            "stop": self._stop,
-        }
-        self.stopped = False
+        self.operations |= {"start": self._start, "init": self._init, "quantum": self._quantum}
 
-    def answer(self, line: bytes) -> dict[str, Any]:
-        """Carry out one request.
-
-        Parameters
-        ----------
-        line : `bytes`
-            JSON of the request.
-
-        Returns
-        -------
-        reply : `dict`
-            The reply; an error is a reply, too.
-        """
-        try:
-            try:
-                request = json.loads(line)
-            except ValueError as exc:
-                raise WorkerError("request", f"A request must be JSON: {exc}") from exc
-            if not isinstance(request, dict):
-                raise WorkerError("request", "A request must be a JSON object.")
-            op = request.get("op")
-            operation = self._operations.get(op) if isinstance(op, str) else None
-            if operation is None:
-                raise WorkerError(
-                    "request", f"Unknown op {op!r}; known are {', '.join(self._operations)}."
-                )
-            return operation(request)
-        except WorkerError as error:
-            return {"ok": False, "error": error.to_json()}
-        except BaseException as exc:
-            # A defect of this package or of the middleware below it.  The
-            # worker goes on; the peer decides whether to go on with it.
-            traceback.print_exc()
-            defect = WorkerError(
-                "request",
-                f"Unexpected {type(exc).__name__}: {exc}",
-                hint="The worker's standard error has the traceback.",
-            )
-            return {"ok": False, "error": defect.to_json()}
-
-    def _ping(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "ok": True,
-            "worker": self._name,
-            "pid": os.getpid(),
-            "version": VERSION,
-            "protocol": PROTOCOL_VERSION,
-            "started": self._parts is not None,
-        }
-
-    def _stop(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        self.stopped = True
-        return {"ok": True}
+    @property
+    def started(self) -> bool:
+        """Whether the request ``start`` was carried out (`bool`)."""
+        return self._parts is not None
 
     def _start(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        pipeline_graph = _member(request, "pipeline_graph", dict)
-        header = _member(request, "header", dict)
-        datastore = _member(request, "datastore", dict)
-        root = _member(datastore, "root", str)
-        config = _member(datastore, "config", dict, {})
-        option_tree = _member(request, "options", dict, {})
-        name = _member(request, "worker", str, "")
+        pipeline_graph = member(request, "pipeline_graph", dict)
+        header = member(request, "header", dict)
+        datastore = member(request, "datastore", dict)
+        root = member(datastore, "root", str)
+        config = member(datastore, "config", dict, {})
+        option_tree = member(request, "options", dict, {})
+        name = member(request, "worker", str, "")
         if self._parts is not None:
             raise WorkerError("request", "This worker was started already.")
 
@@ -123,7 +65,7 @@ class Worker:
         self._runner = QuantumRunner(parts, store, options, job_metadata)
         self._store = store
         self._parts = parts
-        self._name = name
+        self.name = name
         return {
             "ok": True,
             "imports_seconds": seconds,
@@ -141,36 +83,20 @@ class Worker:
         return write_init_outputs(
             self._parts,
             self._store,
-            _member(request, "init_quanta", list),
-            _member(request, "dimension_data", dict, {}),
+            member(request, "init_quanta", list),
+            member(request, "dimension_data", dict, {}),
         )
 
     def _quantum(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if self._runner is None:
             raise WorkerError("request", "Request 'quantum' came before 'start'.")
         reply: dict[str, Any] = self._runner.run(
-            _member(request, "quantum", dict),
-            _member(request, "init_quantum", dict),
-            _member(request, "dimension_data", dict, {}),
-            _member(request, "attempt", int, 0),
+            member(request, "quantum", dict),
+            member(request, "init_quantum", dict),
+            member(request, "dimension_data", dict, {}),
+            member(request, "attempt", int, 0),
         )
         return reply
-
-
-_REQUIRED = object()
-
-
-def _member(tree: Mapping[str, Any], name: str, wanted: type, default: Any = _REQUIRED) -> Any:
-    """Get a member of a JSON object and check its type."""
-    value = tree.get(name, default)
-    if value is _REQUIRED:
-        raise WorkerError("request", f"Member {name!r} is missing.")
-    if not isinstance(value, wanted):
-        raise WorkerError(
-            "request",
-            f"Member {name!r} must be of type {wanted.__name__}, not {type(value).__name__}.",
-        )
-    return value
 
 
 def _prepare_process() -> None:
@@ -206,23 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     status : `int`
         Exit status: 0, or 2 for wrong usage.
     """
-    if sys.argv[1:] if argv is None else argv:
-        print(_USAGE, file=sys.stderr)
-        return 2
-    die_with_parent()
-    survive_interrupt()
-    channel = Channel.take_standard_streams()
-    worker = Worker()
-    for line in channel.receive():
-        reply = worker.answer(line)
-        try:
-            channel.send(reply)
-        except BrokenPipeError:
-            # Nobody is left to hear it.
-            break
-        if worker.stopped:
-            break
-    return 0
+    return serve(Worker, sys.argv[1:] if argv is None else argv, _USAGE)
 
 
 if __name__ == "__main__":

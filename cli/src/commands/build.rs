@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use qbb_builder::{Build, BuildRequest, DatasetConstraint, Progress};
+use qbb_builder::{
+    Build, BuildError, BuildRequest, DatasetConstraint, HookNeed, Progress, TaskHooks,
+};
 use qbb_datastore::RepositoryConfig;
+use qbb_executor::python::{Interpreter, WorkerPackage};
+use qbb_hooks::PythonHooks;
+use qbb_pipeline::PipelineDefinition;
 use serde_json::json;
 
 use crate::arguments::BuildArguments;
 use crate::commands::pipeline::{self, PipelineText};
-use crate::output::{Failure, ProgressBars, Terminal};
+use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
 
 /// A finished build with the pipeline it came from.
 pub struct Built {
@@ -40,16 +45,34 @@ pub fn build(arguments: &BuildArguments, terminal: Terminal) -> Result<Built, Fa
         metadata: metadata(arguments),
         ..BuildRequest::default()
     };
+    let mut hooks = hooks(&pipeline.definition, arguments)?;
+    let hooks = hooks.as_mut().map(|hooks| hooks as &mut dyn TaskHooks);
     bars.stage("reading the release");
-    let build = qbb_builder::build(&request, &mut *registry, &mut |progress| match progress {
+    let mut show = |progress: Progress<'_>| match progress {
         Progress::Read { what, rows } => bars.stage(&format!("read {rows} rows of {what}")),
         Progress::DataIds { tasks, quanta } => {
             bars.stage(&format!("{quanta} quanta of {tasks} tasks"));
         }
         Progress::Task(task) => bars.stage(&format!("{} quanta of {}", task.kept, task.label)),
         _ => bars.stage("assembling the graph"),
-    })?;
+    };
+    let build = qbb_builder::build_with_hooks(&request, &mut *registry, hooks, &mut show)?;
     Ok(Built { build, pipeline })
+}
+
+/// Starts a Python process if graphs of a pipeline cannot be built without one.
+fn hooks(
+    pipeline: &PipelineDefinition,
+    arguments: &BuildArguments,
+) -> Result<Option<PythonHooks>, Failure> {
+    let Some(HookNeed { task, hook }) = HookNeed::of(pipeline) else { return Ok(None) };
+    let interpreter = Interpreter::find(arguments.python.python.as_deref()).map_err(|reason| {
+        Failure::from(BuildError::NeedsPython { task, hook })
+            .with_code(ExitCode::System)
+            .with_hint(reason.to_string())
+    })?;
+    let package = WorkerPackage::unpack()?;
+    Ok(Some(PythonHooks::start(interpreter, package, pipeline, &arguments.butler_config)))
 }
 
 fn metadata(arguments: &BuildArguments) -> serde_json::Map<String, serde_json::Value> {

@@ -4,13 +4,15 @@
 
 mod interpreter;
 mod package;
+mod pipeline_json;
 mod pool;
 mod process;
 mod protocol;
 
 pub use interpreter::{Interpreter, InterpreterError};
 pub use package::{PackageError, WorkerPackage};
+pub use pipeline_json::pipeline_json;
 pub(crate) use pool::{PoolEvent, PythonPool, PythonSetup, QuantumJob};
-pub(crate) use process::ExchangeError;
+pub use process::{Death, ExchangeError, WorkerProcess};
 pub use protocol::WorkerFault;
 pub(crate) use protocol::WorkerOptions;

@@ -12,8 +12,10 @@ macro_rules! embedded {
 }
 
 /// Name and text of each file of the package.
-const FILES: [(&str, &str); 15] = embedded![
+const FILES: [(&str, &str); 19] = embedded![
     "__init__.py",
+    "adjustment.py",
+    "build_session.py",
     "butler.py",
     "channel.py",
     "conditions.py",
@@ -21,10 +23,12 @@ const FILES: [(&str, &str); 15] = embedded![
     "execute.py",
     "export.py",
     "graph.py",
+    "hooks.py",
     "init_outputs.py",
     "pipelines.py",
     "records.py",
     "serve.py",
+    "service.py",
     "sources.py",
     "storage.py",
     "supplement.py",

@@ -203,14 +203,14 @@ impl Worker {
     fn start(&self) -> Result<(WorkerProcess, f64), ExchangeError> {
         let setup = &*self.setup;
         let log = setup.logs.join(format!("worker-{}.log", self.name));
+        let command = setup.interpreter.module(&setup.package, "qbb_worker.serve");
         let mut process =
-            WorkerProcess::spawn(&setup.interpreter, &setup.package, &log, setup.table.clone())
-                .map_err(|error| {
-                    ExchangeError::Protocol(format!(
-                        "cannot start {} with its log in {log}: {error}",
-                        setup.interpreter.program
-                    ))
-                })?;
+            WorkerProcess::spawn(command, &log, setup.table.clone()).map_err(|error| {
+                ExchangeError::Protocol(format!(
+                    "cannot start {} with its log in {log}: {error}",
+                    setup.interpreter.program
+                ))
+            })?;
         let StartReply { imports_seconds } = process.ask(&Request::Start {
             pipeline_graph: &setup.pipeline,
             header: &setup.header,

@@ -3,15 +3,16 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::interpreter::Interpreter;
 use super::package::WorkerPackage;
-use super::protocol::{FaultReply, Request, WorkerFault};
+use super::protocol::{FaultReply, WorkerFault};
 use crate::process_table::{KillReason, ProcessTable};
 
 /// Longest reply; one that is longer is not from our package.
@@ -21,10 +22,10 @@ const MAX_REPLY: u64 = 1 << 30;
 const SHOWN_LINES: usize = 8;
 const SHOWN_BYTES: u64 = 4096;
 
-/// A running worker. Dropping it closes its input, upon which it ends; it is killed if that does
+/// A running process that answers requests. Dropping it closes its input, upon which it ends; it is killed if that does
 /// not help.
 #[derive(Debug)]
-pub(super) struct WorkerProcess {
+pub struct WorkerProcess {
     child: Child,
     // `None` while the process is being ended.
     pipes: Option<(ChildStdin, BufReader<ChildStdout>)>,
@@ -37,7 +38,7 @@ pub(super) struct WorkerProcess {
 
 /// Why a request has no usable reply.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ExchangeError {
+pub enum ExchangeError {
     /// The worker says no.
     #[error(transparent)]
     Fault(WorkerFault),
@@ -45,16 +46,17 @@ pub(crate) enum ExchangeError {
     #[error("{0}")]
     Died(Death),
     /// The request cannot be made, or the reply cannot be understood.
-    #[error("the Python worker and this program do not understand each other: {0}")]
+    #[error("the Python process and this program do not understand each other: {0}")]
     Protocol(String),
 }
 
 /// How a worker ended.
 #[derive(Debug)]
-pub(crate) struct Death {
+pub struct Death {
+    /// How the system saw it, if it could be told.
     pub status: Option<ExitStatus>,
     /// Whether it was us.
-    pub killed: Option<KillReason>,
+    pub(crate) killed: Option<KillReason>,
     /// Last lines of its standard error.
     pub last_lines: String,
     /// File with all of it.
@@ -71,7 +73,7 @@ impl Death {
 
 impl std::fmt::Display for Death {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the Python worker ")?;
+        f.write_str("the Python process ")?;
         match self.status {
             Some(status) => match (status.signal(), status.code()) {
                 (Some(signal), _) => write!(f, "was killed by signal {signal}")?,
@@ -89,17 +91,30 @@ impl std::fmt::Display for Death {
 }
 
 impl WorkerProcess {
-    /// Starts a process whose standard error is appended to `log`.
-    pub fn spawn(
+    /// Starts a module of our package that answers requests; its standard error is appended to
+    /// `log`.
+    ///
+    /// # Errors
+    /// If the log cannot be opened or the interpreter cannot be started.
+    pub fn start(
         interpreter: &Interpreter,
         package: &WorkerPackage,
+        module: &str,
+        log: &Utf8Path,
+    ) -> std::io::Result<Self> {
+        let command = interpreter.module(package, module);
+        Self::spawn(command, log, Arc::new(ProcessTable::default()))
+    }
+
+    /// Starts a process whose standard error is appended to `log`.
+    pub(super) fn spawn(
+        mut command: Command,
         log: &Utf8Path,
         table: Arc<ProcessTable>,
     ) -> std::io::Result<Self> {
         let stderr = fs_err::OpenOptions::new().create(true).append(true).open(log)?;
         let log_begin = stderr.metadata()?.len();
-        let mut child = interpreter
-            .module(package, "qbb_worker.serve")
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::from(File::from(stderr)))
@@ -111,12 +126,19 @@ impl WorkerProcess {
         Ok(Self { child, pipes, log: log.to_owned(), log_begin, table, reaped: false })
     }
 
+    /// Number of the process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends a request and waits for its reply.
-    pub fn ask<T: DeserializeOwned>(&mut self, request: &Request<'_>) -> Result<T, ExchangeError> {
+    ///
+    /// # Errors
+    /// If the process refuses, dies, or replies with something else.
+    pub fn ask<T: DeserializeOwned>(
+        &mut self,
+        request: &impl Serialize,
+    ) -> Result<T, ExchangeError> {
         let mut line = serde_json::to_vec(request)
             .map_err(|error| ExchangeError::Protocol(format!("request: {error}")))?;
         line.push(b'\n');

@@ -7,7 +7,6 @@ mod dispatcher;
 mod error;
 mod lanes;
 mod opening;
-mod python_pipeline;
 mod report;
 mod request;
 mod setup;

@@ -18,7 +18,6 @@ use super::dispatcher::{Dispatcher, Wishes};
 use super::error::RunError;
 use super::lanes::{Lanes, Message};
 use super::opening::OpenJournal;
-use super::python_pipeline::python_pipeline_json;
 use super::report::RunReport;
 use super::request::RunRequest;
 use crate::cancel::SignalWatch;
@@ -26,7 +25,7 @@ use crate::local::{LocalOptions, LocalRunner, write_packages};
 use crate::process_table::ProcessTable;
 use crate::progress::ProgressEvent;
 use crate::python::{
-    Interpreter, PoolEvent, PythonPool, PythonSetup, WorkerOptions, WorkerPackage,
+    Interpreter, PoolEvent, PythonPool, PythonSetup, WorkerOptions, WorkerPackage, pipeline_json,
 };
 use crate::scheduler::{QuantumState, Scheduler, StopReason};
 
@@ -293,7 +292,9 @@ fn start_python(
         root: datastore.root.as_str().to_owned(),
         config: Value::Object(request.repository.tree().clone()),
         header: raw_json(request.graph.header_json())?,
-        pipeline: raw_json(python_pipeline_json(&request.graph.pipeline).to_string().into_bytes())?,
+        pipeline: raw_json(
+            pipeline_json(&request.graph.pipeline, |_| true).to_string().into_bytes(),
+        )?,
         table: table.clone(),
     });
     let count = needs.workers(request.jobs.get());

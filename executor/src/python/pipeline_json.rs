@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use qbb_pipeline::{PipelineGraph, Runner, Task};
 use serde_json::{Value, json};
 
-/// The serialised pipeline graph with `PipelineTask`s only, as Python cannot read others. What
-/// others write is an input from outside then.
-pub(super) fn python_pipeline_json(pipeline: &PipelineGraph) -> Value {
+/// The serialised pipeline graph with those `PipelineTask`s that are wanted; Python cannot read
+/// other tasks. What others write is an input from outside then.
+pub fn pipeline_json(pipeline: &PipelineGraph, wanted: impl Fn(&Task) -> bool) -> Value {
     let mut json = pipeline.to_json();
-    let is_python = |task: &&Task| matches!(task.runner, Runner::PipelineTask(_));
+    let is_python = |task: &&Task| matches!(task.runner, Runner::PipelineTask(_)) && wanted(task);
     if pipeline.tasks.iter().all(|task| is_python(&task)) {
         return json;
     }
