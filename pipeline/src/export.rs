@@ -18,6 +18,9 @@ pub(crate) const FORMAT: &str = "qbb-pipeline-export";
 /// The only version of the format so far.
 const VERSION: u32 = 1;
 
+/// The method that checks limits of connections.
+const ADJUST_QUANTUM: &str = "adjustQuantum";
+
 /// What Python told about a task beyond its serialised form.
 #[derive(Debug, Deserialize)]
 struct TaskSupplement {
@@ -38,6 +41,8 @@ struct ConnectionSupplement {
     minimum: u32,
     #[serde(default)]
     defer_load: bool,
+    #[serde(default)]
+    defer_binding: bool,
     #[serde(default)]
     lookup_function: bool,
 }
@@ -159,6 +164,13 @@ fn task_definition(
     for (name, kind, edge) in automatic {
         connections.extend(edge.map(|edge| edge.definition(name.to_owned(), kind)));
     }
+    let mut overridden = supplement.overridden_hooks.clone();
+    // Limits of inputs that are bound late are checked although they are no inputs of the graph,
+    // against datasets that others may bring along; the middleware's own method does that.
+    let late = supplement.connections.values().any(|connection| connection.defer_binding);
+    if late && !overridden.iter().any(|method| method == ADJUST_QUANTUM) {
+        overridden.push(ADJUST_QUANTUM.to_owned());
+    }
     Ok(TaskDefinition {
         label,
         runner: Runner::PipelineTask(task.task_class),
@@ -166,7 +178,7 @@ fn task_definition(
         dimensions: task.dimensions,
         connections,
         hooks: Hooks {
-            overridden: supplement.overridden_hooks.clone(),
+            overridden,
             spatial_bounds: supplement.spatial_bounds.clone(),
             temporal_bounds: supplement.temporal_bounds.clone(),
             can_multiprocess: supplement.can_multiprocess,

@@ -16,6 +16,7 @@ macro_rules! topics {
 }
 
 topics! {
+    hooks,
     joins,
     pipelines,
     random_pipelines,
