@@ -71,7 +71,7 @@ fn hooks(
             .with_code(ExitCode::System)
             .with_hint(reason.to_string())
     })?;
-    let package = WorkerPackage::unpack()?;
+    let package = WorkerPackage::unpack().map_err(Failure::from_error)?;
     Ok(Some(PythonHooks::start(interpreter, package, pipeline, &arguments.butler_config)))
 }
 
