@@ -4,6 +4,7 @@
 //! the peak memory so far. `measure one FILE QUANTUM` opens one quantum of a file, ten times.
 
 #[path = "../tests/support/synthetic.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
 mod synthetic;
 
 use std::error::Error;

@@ -7,17 +7,19 @@
 //! them.
 
 mod check;
-mod dot;
+mod difference;
 mod error;
 mod expansion;
 mod flow;
 mod input_uri;
 mod lookup;
 mod mapped;
+mod middleware_summary;
 mod model;
 mod native;
 mod open;
 mod part;
+mod picture;
 mod publish;
 mod qg;
 mod quantum_name;
@@ -25,11 +27,16 @@ mod summary;
 mod verify;
 mod wire;
 
-pub use dot::{DEFAULT_NODE_LIMIT, Level, dot};
+pub use difference::{
+    Difference, DifferentValue, Edge, InitDifference, QuantumDifference, TaskDifference, difference,
+};
 pub use error::{Flaw, GraphError, Result};
 pub use expansion::RecordSelection;
 pub use flow::{Flow, Neighbors, Visited};
 pub use lookup::{DatasetRole, Lookups};
+pub use middleware_summary::{
+    GraphSummary, GraphTaskSummary, MiddlewareSummary, middleware_summary,
+};
 pub use model::{
     Adjacency, CollectionEntry, CollectionStructure, DataIdGroupIx, DatasetIx, DatasetTable,
     Datastore, GraphHeader, InitQuantum, InputRecords, QuantumGraph, QuantumIx, QuantumTable,
@@ -38,7 +45,9 @@ pub use model::{
 pub use native::{Check, MAGIC, MAJOR, MINOR, open_native, write_native};
 pub use open::{open, open_with};
 pub use part::{GraphPart, open_quanta};
+pub use picture::{DEFAULT_NODE_LIMIT, NodeKind, Picture, PictureNode};
+pub use publish::remove_unfinished;
 pub use qg::{QgOptions, RecordPaths, read_qg, write_qg};
 pub use quantum_name::{DataIdFilter, QuantumName, parse_value};
-pub use summary::{Summary, TaskSummary, summary};
+pub use summary::{DatasetTypeSummary, Summary, TaskSummary, summary};
 pub use verify::{RuleResult, Verification, verify};

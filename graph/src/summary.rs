@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::lookup::DatasetRole;
-use crate::model::QuantumGraph;
+use crate::model::{Adjacency, DatasetIx, QuantumGraph};
 
 /// One task of a [`Summary`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,11 +18,33 @@ pub struct TaskSummary {
     pub inputs: usize,
     /// Datasets that its quanta write, metadata and logs among them.
     pub outputs: usize,
+    /// What its quanta read, by dataset type.
+    pub input_types: Vec<DatasetTypeSummary>,
+    /// What its quanta write, by dataset type.
+    pub output_types: Vec<DatasetTypeSummary>,
+}
+
+/// Datasets of one type that a task reads or writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DatasetTypeSummary {
+    /// Name.
+    pub dataset_type: String,
+    /// Number of times that a quantum reads or writes one.
+    pub uses: usize,
+    /// Number of different datasets.
+    pub datasets: usize,
+    /// Sum of their sizes in bytes, as far as datastore records tell them; `None` if they tell none,
+    /// as of everything that is yet to be written.
+    pub bytes: Option<u64>,
 }
 
 /// The numbers of a graph.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
+    /// Command that built it.
+    pub command: String,
+    /// Further facts of the header, such as the data query.
+    pub metadata: serde_json::Value,
     /// Input collections.
     pub inputs: Vec<String>,
     /// CHAINED output collection.
@@ -70,8 +92,14 @@ pub fn summary(graph: &QuantumGraph) -> Summary {
             quanta: 0,
             inputs: 0,
             outputs: 0,
+            input_types: Vec::new(),
+            output_types: Vec::new(),
         })
         .collect();
+    let sides = [by_dataset_type(graph, &graph.inputs), by_dataset_type(graph, &graph.outputs)];
+    for (task, [inputs, outputs]) in tasks.iter_mut().zip(transposed(sides)) {
+        (task.input_types, task.output_types) = (inputs, outputs);
+    }
     for quantum in graph.quanta.iter() {
         if let Some(task) = tasks.get_mut(graph.quanta.task(quantum).index()) {
             task.quanta += 1;
@@ -83,6 +111,8 @@ pub fn summary(graph: &QuantumGraph) -> Summary {
     let count = |wanted| roles.iter().filter(|&&role| role == wanted).count();
     let universe = graph.universe();
     Summary {
+        command: graph.header.command.clone(),
+        metadata: serde_json::from_str(&graph.header.metadata).unwrap_or_default(),
         inputs: graph.header.inputs.clone(),
         output: graph.header.output.clone(),
         output_run: graph.header.output_run.clone(),
@@ -106,4 +136,59 @@ pub fn summary(graph: &QuantumGraph) -> Summary {
             .collect(),
         collections: graph.collections.collections.len(),
     }
+}
+
+fn transposed<T>([a, b]: [Vec<T>; 2]) -> impl Iterator<Item = [T; 2]> {
+    a.into_iter().zip(b).map(|(a, b)| [a, b])
+}
+
+/// For each task, what its quanta have on one side, by dataset type in the order of names.
+fn by_dataset_type(graph: &QuantumGraph, side: &Adjacency) -> Vec<Vec<DatasetTypeSummary>> {
+    let (tasks, types) = (graph.pipeline.tasks.len(), graph.pipeline.dataset_types.len());
+    let mut counts = vec![vec![(0, 0, None); types]; tasks];
+    // The task that has counted a dataset last: quanta come in the order of tasks.
+    let mut counted = vec![u32::MAX; graph.datasets.len()];
+    for quantum in graph.quanta.iter() {
+        let task = graph.quanta.task[quantum.index()];
+        let Some(counts) = counts.get_mut(task as usize) else { continue };
+        for (_, dataset) in side.edges(quantum) {
+            let Some(&dataset_type) = graph.datasets.dataset_type.get(dataset.index()) else {
+                continue;
+            };
+            let Some((uses, datasets, bytes)) = counts.get_mut(dataset_type as usize) else {
+                continue;
+            };
+            *uses += 1;
+            if std::mem::replace(&mut counted[dataset.index()], task) != task {
+                *datasets += 1;
+                if let Some(size) = size_of_dataset(graph, dataset) {
+                    *bytes = Some(bytes.unwrap_or(0) + size);
+                }
+            }
+        }
+    }
+    let named = |counts: Vec<(usize, usize, Option<u64>)>| {
+        (counts.into_iter().zip(&graph.pipeline.dataset_types))
+            .filter(|((uses, ..), _)| *uses != 0)
+            .map(|((uses, datasets, bytes), node)| DatasetTypeSummary {
+                dataset_type: node.dataset_type.name.clone(),
+                uses,
+                datasets,
+                bytes,
+            })
+            .collect()
+    };
+    counts.into_iter().map(named).collect()
+}
+
+/// Bytes of a dataset's files, if records tell them. Components of one file count once.
+fn size_of_dataset(graph: &QuantumGraph, dataset: DatasetIx) -> Option<u64> {
+    let records = &graph.records;
+    let mut rows: Vec<(&[u8], i64)> = (records.of_dataset(dataset))
+        .map(|row| (records.path.get(row), records.file_size[row]))
+        .collect();
+    rows.sort_unstable();
+    rows.dedup();
+    let sizes = rows.iter().filter_map(|&(_, size)| u64::try_from(size).ok());
+    sizes.reduce(|a, b| a.saturating_add(b))
 }

@@ -1,12 +1,14 @@
 //! Files that are damaged or made to do harm: each gives one error and never a panic.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 
 use camino::Utf8Path;
 use proptest::prelude::*;
 use qbb_graph::{
-    Check, DEFAULT_NODE_LIMIT, GraphError, Level, QuantumGraph, QuantumName, RecordPaths, dot,
-    open, open_native, open_quanta, read_qg, summary, verify, write_native,
+    Check, DEFAULT_NODE_LIMIT, GraphError, Picture, QuantumGraph, QuantumName, RecordPaths,
+    difference, middleware_summary, open, open_native, open_quanta, read_qg, summary, verify,
+    write_native,
 };
 use support::archive::Members;
 use support::container::Container;
@@ -34,8 +36,15 @@ fn ask_everything(graph: &QuantumGraph) {
     let _ = (graph.header_json(), graph.all_dimension_data_json(), graph.overall_inputs());
     let _ = petgraph::algo::toposort(graph.flow(), None);
     let _ = (summary(graph), verify(graph), graph.check());
-    let _ = dot(graph, Level::Tasks, DEFAULT_NODE_LIMIT);
-    let _ = dot(graph, Level::Quanta, DEFAULT_NODE_LIMIT);
+    let _ = Picture::of_pipeline(graph).to_svg();
+    if let Ok(picture) = Picture::of_quanta(graph, DEFAULT_NODE_LIMIT) {
+        let _ = (picture.to_dot(), picture.to_mermaid());
+    }
+    for quantum in graph.quanta.iter().take(2) {
+        let _ = Picture::around(graph, quantum, 2, 100).map(|picture| picture.to_svg());
+    }
+    let _ = difference(graph, graph);
+    let _ = middleware_summary(graph, vec![]);
 }
 
 /// Asks for quanta of either original in all ways.

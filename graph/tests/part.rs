@@ -1,4 +1,5 @@
 //! Some quanta of a file: the same as in the whole graph, read without the rest.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 

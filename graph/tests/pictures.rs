@@ -3,7 +3,10 @@
 mod support;
 
 use petgraph::algo::{is_cyclic_directed, kosaraju_scc, toposort};
-use qbb_graph::{Adjacency, DEFAULT_NODE_LIMIT, GraphError, Level, dot, read_qg, summary, verify};
+use qbb_graph::{
+    Adjacency, DEFAULT_NODE_LIMIT, GraphError, Picture, QuantumIx, middleware_summary, read_qg,
+    summary, verify,
+};
 use support::data;
 use support::synthetic::survey;
 
@@ -14,19 +17,69 @@ fn a_summary_counts() {
 }
 
 #[test]
+fn the_middlewares_summary_counts_by_dataset_type() {
+    let graph = read_qg(&data("release.qg")).unwrap();
+    insta::assert_json_snapshot!(middleware_summary(&graph, vec!["qbb".to_owned()]));
+}
+
+#[test]
 fn tasks_are_drawn_with_their_dataset_types() {
-    insta::assert_snapshot!(dot(&survey(2, 2), Level::Tasks, DEFAULT_NODE_LIMIT).unwrap());
+    let picture = Picture::of_pipeline(&survey(2, 2));
+    insta::assert_snapshot!("tasks_dot", picture.to_dot());
+    insta::assert_snapshot!("tasks_mermaid", picture.to_mermaid());
+    insta::assert_snapshot!("tasks_svg", picture.to_svg());
 }
 
 #[test]
 fn quanta_are_drawn_with_their_data_ids() {
-    insta::assert_snapshot!(dot(&survey(1, 2), Level::Quanta, DEFAULT_NODE_LIMIT).unwrap());
+    let picture = Picture::of_quanta(&survey(1, 2), DEFAULT_NODE_LIMIT).unwrap();
+    insta::assert_snapshot!(picture.to_dot());
+}
+
+#[test]
+fn a_quantum_is_drawn_with_what_is_around_it() {
+    let graph = survey(2, 3);
+    let gather = "gather,visit=1000001".parse().unwrap();
+    let centre = graph.find_named(&gather).unwrap();
+    let around = |depth| Picture::around(&graph, centre, depth, DEFAULT_NODE_LIMIT).unwrap();
+    insta::assert_snapshot!("around_0_mermaid", around(0).to_mermaid());
+    insta::assert_snapshot!("around_1_mermaid", around(1).to_mermaid());
+    // Nothing is further away than one step.
+    assert_eq!(around(2), around(1));
+    assert_eq!(around(1).nodes.iter().filter(|node| node.is_centre).count(), 1);
+}
+
+#[test]
+fn nothing_in_a_drawing_overlaps() {
+    let graph = survey(3, 40);
+    let centre = graph.find_named(&"gather,visit=1000001".parse().unwrap()).unwrap();
+    let picture = Picture::around(&graph, centre, 3, DEFAULT_NODE_LIMIT).unwrap();
+    let svg = picture.to_svg();
+    let number = |line: &str, name: &str| -> f64 {
+        let begin = line.find(&format!(" {name}=\"")).unwrap() + name.len() + 3;
+        line[begin..].split('"').next().unwrap().parse().unwrap()
+    };
+    let boxes: Vec<[f64; 4]> = (svg.lines())
+        .filter(|line| line.starts_with("<rect x="))
+        .map(|line| ["x", "y", "width", "height"].map(|name| number(line, name)))
+        .collect();
+    assert_eq!(boxes.len(), picture.nodes.len());
+    let size = ["width", "height"].map(|name| number(svg.lines().next().unwrap(), name));
+    for (i, a) in boxes.iter().enumerate() {
+        assert!(a[0] >= 0.0 && a[0] + a[2] <= size[0] && a[1] + a[3] <= size[1], "{a:?} {size:?}");
+        for b in &boxes[..i] {
+            let apart = |k: usize| a[k] + a[k + 2] <= b[k] || b[k] + b[k + 2] <= a[k];
+            assert!(apart(0) || apart(1), "{a:?} {b:?}");
+        }
+    }
 }
 
 #[test]
 fn a_picture_has_a_limit() {
-    let error = dot(&survey(5, 5), Level::Quanta, 50).unwrap_err();
+    let graph = survey(5, 5);
+    let error = Picture::of_quanta(&graph, 50).unwrap_err();
     assert!(matches!(error, GraphError::TooManyNodes { nodes: 55, limit: 50 }), "{error}");
+    assert!(Picture::around(&graph, QuantumIx(0), 9, 5).is_err());
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod building;
 mod demo;
 mod execution;
 mod exports;
+mod graphs;
 mod kit;
 mod programs;
 mod python;

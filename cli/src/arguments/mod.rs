@@ -2,6 +2,7 @@
 
 mod build;
 mod execution;
+mod graph;
 #[cfg(test)]
 mod reference;
 mod repository;
@@ -10,7 +11,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 pub use build::{BuildArguments, PipelineCommand, PrepareArguments, PythonArguments};
 pub use execution::{ReportArguments, RunArguments, StatusArguments, TransferArguments};
-pub use repository::{CreateArguments, DemoArguments, DotLevel, GraphCommand, RecordPathsArgument};
+pub use graph::{
+    DiffArguments, GraphCommand, PictureArguments, PictureLevel, QuantaArguments,
+    RecordPathsArgument,
+};
+pub use repository::{CreateArguments, DemoArguments};
 
 /// Run pipelines over a data release that you cannot write to, and keep the results in a
 /// repository of your own.

@@ -1,6 +1,6 @@
 //! Graphs and submit directories named on the command line.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use qbb::GraphIdentity;
 use qbb::journal::{JournalState, read_state};
 use qbb_graph::QuantumGraph;
@@ -30,9 +30,13 @@ impl OpenedRun {
 
 /// The graph in a file, or in a submit directory.
 pub fn open_graph(place: &Utf8Path) -> Result<QuantumGraph, Failure> {
+    Ok(qbb_graph::open(&graph_file(place)?)?)
+}
+
+/// The file itself, or that of a submit directory.
+pub fn graph_file(place: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     if place.is_dir() {
-        let directory = SubmitDirectory::open(place)?;
-        return Ok(qbb_graph::open(&directory.graph())?);
+        return Ok(SubmitDirectory::open(place)?.graph());
     }
-    Ok(qbb_graph::open(place)?)
+    Ok(place.to_owned())
 }

@@ -1,36 +1,47 @@
 //! `qbb graph`.
 
+mod diff;
+mod picture;
+mod quanta;
+mod show;
+
 use camino::Utf8Path;
-use qbb_graph::{
-    DEFAULT_NODE_LIMIT, Level, QgOptions, QuantumGraph, RecordPaths, Summary, Verification,
-};
+use qbb_graph::{QgOptions, QuantumGraph, RecordPaths, Verification};
 use serde::Serialize;
 
-use crate::arguments::{BuildArguments, DotLevel, GraphCommand, RecordPathsArgument};
+use crate::arguments::{BuildArguments, GraphCommand, RecordPathsArgument};
 use crate::commands::build::{Built, build};
 use crate::commands::opened::open_graph;
-use crate::commands::report::bytes;
-use crate::output::{ExitCode, Failure, Terminal, table};
+use crate::output::{ExitCode, Failure, Terminal, remove_unfinished_at_signals, table};
 
 /// Does what a graph command says.
 pub fn execute(command: GraphCommand, terminal: Terminal) -> Result<ExitCode, Failure> {
     match command {
         GraphCommand::Build(arguments) => {
+            remove_unfinished_at_signals()?;
             build_file(&arguments.build, &arguments.save_qgraph, terminal)
         }
-        GraphCommand::Show { graph, task } => show(&graph, task.as_deref(), terminal),
+        GraphCommand::Show { graph, quantum } => show::execute(&graph, quantum.as_ref(), terminal),
+        GraphCommand::Quanta(arguments) => quanta::execute(&arguments, terminal),
+        GraphCommand::Summary { graph } => show::summary(&graph, terminal),
+        GraphCommand::Diff(arguments) => diff::execute(&arguments, terminal),
         GraphCommand::Convert { graph, output, record_paths } => {
+            remove_unfinished_at_signals()?;
             let format = FileFormat::of(&output)?;
             write(&open_graph(&graph)?, &output, format, record_paths)?;
             terminal.note(&format!("{graph} written as {output}"));
             Ok(ExitCode::Success)
         }
-        GraphCommand::Dot { graph, level } => {
-            let level = match level {
-                DotLevel::Tasks => Level::Tasks,
-                DotLevel::Quanta => Level::Quanta,
-            };
-            terminal.print(&qbb_graph::dot(&open_graph(&graph)?, level, DEFAULT_NODE_LIMIT)?)?;
+        GraphCommand::Dot(arguments) => {
+            terminal.print(&picture::draw(&arguments)?.to_dot())?;
+            Ok(ExitCode::Success)
+        }
+        GraphCommand::Mermaid(arguments) => {
+            terminal.print(&picture::draw(&arguments)?.to_mermaid())?;
+            Ok(ExitCode::Success)
+        }
+        GraphCommand::Svg(arguments) => {
+            terminal.print(&picture::draw(&arguments)?.to_svg())?;
             Ok(ExitCode::Success)
         }
         GraphCommand::Verify { graph } => verify(&graph, terminal),
@@ -123,87 +134,6 @@ fn build_file(
         text
     })?;
     Ok(ExitCode::Success)
-}
-
-#[derive(Serialize)]
-struct Shown {
-    #[serde(flatten)]
-    summary: Summary,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    task_quanta: Option<Vec<ShownQuantum>>,
-}
-
-#[derive(Serialize)]
-struct ShownQuantum {
-    quantum: uuid::Uuid,
-    data_id: String,
-    inputs: usize,
-    outputs: usize,
-}
-
-fn show(path: &Utf8Path, task: Option<&str>, terminal: Terminal) -> Result<ExitCode, Failure> {
-    let graph = open_graph(path)?;
-    let task_quanta = task.map(|label| quanta_of(&graph, label)).transpose()?;
-    let shown = Shown { summary: qbb_graph::summary(&graph), task_quanta };
-    terminal.result(&shown, describe)?;
-    Ok(ExitCode::Success)
-}
-
-fn quanta_of(graph: &QuantumGraph, label: &str) -> Result<Vec<ShownQuantum>, Failure> {
-    let task = graph.pipeline.find_task(label).ok_or_else(|| {
-        let labels: Vec<&str> = graph.pipeline.tasks.iter().map(|t| t.label.as_str()).collect();
-        Failure::input(format!("the graph has no task `{label}`"))
-            .with_hint(format!("its tasks are {}", labels.join(", ")))
-    })?;
-    let data_ids = graph.task_data_ids(task);
-    Ok((graph.quanta.iter())
-        .filter(|&quantum| graph.quanta.task(quantum) == task)
-        .map(|quantum| ShownQuantum {
-            quantum: graph.quanta.uuid(quantum),
-            data_id: data_ids.describe(graph.quanta.data_id[quantum.index()], &graph.symbols),
-            inputs: graph.inputs.range(quantum).len(),
-            outputs: graph.outputs.range(quantum).len(),
-        })
-        .collect())
-}
-
-fn describe(shown: &Shown) -> String {
-    let summary = &shown.summary;
-    let mut text = format!("run     {}\n", summary.output_run);
-    if let Some(output) = &summary.output {
-        text.push_str(&format!("output  {output}\n"));
-    }
-    text.push_str(&format!("inputs  {}\n", summary.inputs.join(", ")));
-    text.push_str(&format!("built   {} by {}\n\n", summary.timestamp, summary.user));
-    let rows = summary.tasks.iter().map(|task| {
-        [
-            task.label.clone(),
-            task.dimensions.join(" "),
-            task.quanta.to_string(),
-            task.inputs.to_string(),
-            task.outputs.to_string(),
-        ]
-    });
-    text.push_str(&table(["task", "dimensions", "quanta", "inputs", "outputs"], 2, rows));
-    text.push_str(&format!(
-        "\n{} quanta with {} dependencies\n{} datasets: {} overall inputs ({}), {} intermediates, \
-         {} outputs, {} init-outputs\n",
-        summary.quanta,
-        summary.dependencies,
-        summary.datasets,
-        summary.overall_inputs,
-        bytes(summary.input_bytes),
-        summary.intermediates,
-        summary.outputs,
-        summary.init_outputs,
-    ));
-    for quantum in shown.task_quanta.iter().flatten() {
-        text.push_str(&format!(
-            "{}  {}  {} inputs, {} outputs\n",
-            quantum.quantum, quantum.data_id, quantum.inputs, quantum.outputs
-        ));
-    }
-    text
 }
 
 fn verify(path: &Utf8Path, terminal: Terminal) -> Result<ExitCode, Failure> {
