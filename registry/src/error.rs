@@ -43,15 +43,55 @@ pub enum RegistryError {
         /// The driver's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A database server could not be reached, or would not go on.
+    #[error("{database}: cannot {action}: {reason}; {advice}")]
+    Server {
+        /// The server and database.
+        database: String,
+        /// What was attempted.
+        action: String,
+        /// What the server or the system said.
+        reason: String,
+        /// What to do.
+        advice: &'static str,
+        /// The driver's error, if it was its own.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The URL of a database cannot be understood.
+    #[error("the database URL {database} (`registry.db` in butler.yaml) is wrong: {reason}")]
+    InvalidUrl {
+        /// The URL, without credentials.
+        database: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Credentials or certificates for a database cannot be used.
+    #[error("credentials in {place}: {reason}")]
+    Credentials {
+        /// The file or variable; never what is in it.
+        place: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// The database holds no registry where one is looked for.
+    #[error("{database}: no registry: {reason}")]
+    NoRegistry {
+        /// The server and database.
+        database: String,
+        /// What is missing, and what to do.
+        reason: String,
+    },
     /// The database is of a kind that is not built in.
     #[error(
-        "{database}: {kind} registries are not supported in this version; supported: {supported}"
+        "{database}: {kind} registries cannot be {access} in this version; supported: {supported}"
     )]
     UnsupportedDatabase {
         /// The database, without credentials.
         database: String,
         /// What kind it is.
         kind: String,
+        /// `read` or `written`.
+        access: &'static str,
         /// Kinds that are supported.
         supported: &'static str,
     },

@@ -9,6 +9,8 @@ pub mod conformance;
 mod error;
 mod filter;
 mod glob;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod reader;
 mod reading;
 mod repository;
@@ -19,6 +21,8 @@ mod writer;
 pub use collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
 pub use error::{Conflict, ConflictKind, RegistryError};
 pub use filter::{CellRange, CellSet, Filter};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresRegistry;
 pub use reader::{
     CalibrationRows, DatasetRows, DatastoreRecordRows, OverlapRows, RegisteredDatasetType,
     RegistryReader, Snapshot,

@@ -1,24 +1,33 @@
 //! From a repository's configuration to its registry.
 
-use qbb_datastore::{DatabaseUrl, RepositoryConfig};
+use qbb_datastore::RepositoryConfig;
 
 use crate::error::RegistryError;
+#[cfg(feature = "postgres")]
+use crate::postgres::PostgresRegistry;
 use crate::reader::RegistryReader;
 use crate::reading::DatastoreTable;
 use crate::sqlite::SqliteRegistry;
 use crate::writer::RegistryWriter;
 
-/// Kinds of databases that this version can open.
-const SUPPORTED: &str = "sqlite";
+/// Kinds of databases that can be read.
+const READABLE: &str = if cfg!(feature = "postgres") { "sqlite, postgresql" } else { "sqlite" };
+/// Kinds of databases that can be written.
+const WRITABLE: &str = "sqlite";
 
 /// Opens a repository's registry for reading.
 ///
 /// # Errors
-/// If the database is of a kind that is not supported, or as
-/// [`SqliteRegistry::open_read`] says.
+/// If the database is of a kind that is not supported, or as [`SqliteRegistry::open_read`] and
+/// `PostgresRegistry::open_read` say.
 pub fn open_reader(config: &RepositoryConfig) -> Result<Box<dyn RegistryReader>, RegistryError> {
-    let (path, datastore) = sqlite(config)?;
-    Ok(Box::new(SqliteRegistry::open_read(&path, datastore)?))
+    #[cfg(feature = "postgres")]
+    if config.registry.database.dialect() == "postgresql" {
+        let (url, namespace) = (&config.registry.database, config.registry.namespace.as_deref());
+        return Ok(Box::new(PostgresRegistry::open_read(url, namespace, datastore(config))?));
+    }
+    let path = sqlite(config, "read", READABLE)?;
+    Ok(Box::new(SqliteRegistry::open_read(&path, datastore(config))?))
 }
 
 /// Opens a repository's registry for writing.
@@ -27,28 +36,33 @@ pub fn open_reader(config: &RepositoryConfig) -> Result<Box<dyn RegistryReader>,
 /// If the database is of a kind that is not supported, or as
 /// [`SqliteRegistry::open_write`] says.
 pub fn open_writer(config: &RepositoryConfig) -> Result<Box<dyn RegistryWriter>, RegistryError> {
-    let (path, datastore) = sqlite(config)?;
-    Ok(Box::new(SqliteRegistry::open_write(&path, datastore)?))
+    let path = sqlite(config, "written", WRITABLE)?;
+    Ok(Box::new(SqliteRegistry::open_write(&path, datastore(config))?))
+}
+
+fn datastore(config: &RepositoryConfig) -> DatastoreTable {
+    DatastoreTable {
+        name: config.datastore.name.clone(),
+        records_table: config.datastore.records_table.clone(),
+    }
 }
 
 fn sqlite(
     config: &RepositoryConfig,
-) -> Result<(camino::Utf8PathBuf, DatastoreTable), RegistryError> {
-    let url: &DatabaseUrl = &config.registry.database;
-    let path = url.sqlite_path().ok_or_else(|| RegistryError::UnsupportedDatabase {
+    access: &'static str,
+    supported: &'static str,
+) -> Result<camino::Utf8PathBuf, RegistryError> {
+    let url = &config.registry.database;
+    url.sqlite_path().ok_or_else(|| RegistryError::UnsupportedDatabase {
         database: url.redacted(),
         kind: match url.dialect() {
             "" => "unnamed".to_owned(),
             "sqlite" => "in-memory sqlite".to_owned(),
             dialect => dialect.to_owned(),
         },
-        supported: SUPPORTED,
-    })?;
-    let datastore = DatastoreTable {
-        name: config.datastore.name.clone(),
-        records_table: config.datastore.records_table.clone(),
-    };
-    Ok((path, datastore))
+        access,
+        supported,
+    })
 }
 
 #[cfg(test)]
@@ -72,20 +86,44 @@ mod tests {
         assert!(reader.snapshot().unwrap().collections().unwrap().collections.is_empty());
     }
 
+    fn with_database(folder: &Utf8Path, url: &str) -> RepositoryConfig {
+        let yaml =
+            format!("datastore: {{root: <butlerRoot>}}\nregistry: {{db: '{url}', namespace: r}}\n");
+        fs_err::write(folder.join("butler.yaml"), yaml).unwrap();
+        RepositoryConfig::open(folder.as_str()).unwrap()
+    }
+
     #[test]
     fn other_databases_are_refused_without_showing_passwords() {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(folder.path()).unwrap();
-        let yaml = "datastore: {root: <butlerRoot>}\n\
-                    registry: {db: 'postgresql+psycopg://me:secret@host/db'}\n";
-        fs_err::write(root.join("butler.yaml"), yaml).unwrap();
-        let config = RepositoryConfig::open(root.as_str()).unwrap();
-        let message = open_reader(&config).err().unwrap().to_string();
+        let config = with_database(root, "postgresql+psycopg://me:secret@host/db");
+        let message = open_writer(&config).err().unwrap().to_string();
         assert_eq!(
             message,
-            "postgresql+psycopg://***@host/db: postgresql registries are not supported in this \
+            "postgresql+psycopg://***@host/db: postgresql registries cannot be written in this \
              version; supported: sqlite"
         );
-        assert!(open_writer(&config).is_err());
+        let config = with_database(root, "oracle://me:secret@host/db");
+        let message = open_reader(&config).err().unwrap().to_string();
+        assert!(message.contains("oracle registries cannot be read"), "{message}");
+        assert!(!message.contains("secret"), "{message}");
+    }
+
+    #[test]
+    #[cfg(feature = "postgres")]
+    fn a_server_that_is_not_there_is_named_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        // Nobody listens on the lowest port.
+        let config = with_database(root, "postgresql://me:secret@127.0.0.1:1/db");
+        match open_reader(&config).err().unwrap() {
+            RegistryError::Server { database, action, advice, .. } => {
+                assert_eq!(database, "postgresql://127.0.0.1:1/db");
+                assert_eq!(action, "connect");
+                assert!(advice.contains("check host, port"), "{advice}");
+            }
+            other => panic!("{other}"),
+        }
     }
 }

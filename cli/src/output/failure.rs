@@ -236,8 +236,8 @@ impl From<qbb_transfer::TransferError> for Failure {
     }
 }
 
-/// Whether the repository is sound and the system would not let it be written.
+/// Whether the repository may be sound and the system would not let it be read or written.
 fn is_refusal(error: &qbb_registry::RegistryError) -> bool {
     use qbb_registry::RegistryError as E;
-    matches!(error, E::ReadOnly { .. } | E::Busy { .. })
+    matches!(error, E::ReadOnly { .. } | E::Busy { .. } | E::Server { .. })
 }
