@@ -20,7 +20,7 @@ import shutil
 from pathlib import Path
 
 import astropy.units as u
-from lsst.daf.butler import Butler, CollectionType, DatasetRef, Timespan
+from lsst.daf.butler import Butler, CollectionType, Config, DatasetRef, DimensionConfig, Timespan
 from lsst.sphgeom import HtmPixelization
 
 from kit_support import CAMERA, DEFAULTS, RELEASE, SKYMAP, KitError, make_parser, script_main
@@ -157,9 +157,23 @@ def store_products(archive: Archive) -> None:
     archive.chain(RELEASE, second, first, DEFAULTS)
 
 
-def make_release(root: Path, survey: Survey) -> dict[str, int]:
+def make_repository(
+    root: Path, database: str | None, schema: str | None, universe: DimensionConfig | None = None
+) -> None:
+    """Make an empty repository, with its registry in SQLite or in another database."""
+    config = Config()
+    if database:
+        config["registry", "db"] = database
+        if schema:
+            config["registry", "namespace"] = schema
+    Butler.makeRepo(str(root), config=config, dimensionConfig=universe)
+
+
+def make_release(
+    root: Path, survey: Survey, database: str | None = None, schema: str | None = None
+) -> dict[str, int]:
     """Make a repository; returns what is in it, by count."""
-    Butler.makeRepo(str(root))
+    make_repository(root, database, schema)
     with Butler.from_config(str(root), writeable=True) as butler:
         insert_camera(butler, survey)
         insert_sky_map(butler, survey)
@@ -190,7 +204,7 @@ def run(args: argparse.Namespace) -> int:
     if len(set(args.bands)) != len(args.bands):
         raise KitError(f"--bands names a band twice: {' '.join(args.bands)}")
     survey = Survey(**sizes, bands=tuple(args.bands), seed=args.seed)
-    print(json.dumps({"root": str(root), **make_release(root, survey)}))
+    print(json.dumps({"root": str(root), **make_release(root, survey, args.database, args.schema)}))
     return 0
 
 
@@ -210,6 +224,10 @@ def main() -> None:
     parser.add_argument(
         "--snaps", type=int, default=default.snaps, help="exposures in every fourth visit"
     )
+    parser.add_argument(
+        "--database", default=None, metavar="URI", help="registry database, instead of SQLite"
+    )
+    parser.add_argument("--schema", default=None, help="schema of the database for the registry")
     script_main(run, parser)
 
 

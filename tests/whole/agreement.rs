@@ -26,19 +26,41 @@ topics! {
 
 /// Builds all cases of a topic with both builders; the kit compares the graphs.
 fn compare(topic: &str) {
+    compare_with(topic, &[]);
+}
+
+/// The same with further arguments of the script.
+fn compare_with(topic: &str, arguments: &[&str]) {
     let file = root().join("tests/agreement").join(format!("{topic}.json"));
     let releases = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("releases");
-    let verdict = script(
-        "agreement.py",
-        &[
-            &file.display().to_string(),
-            "--qbb",
-            env!("CARGO_BIN_EXE_qbb"),
-            "--releases",
-            &releases.display().to_string(),
-        ],
-    );
+    let (file, releases) = (file.display().to_string(), releases.display().to_string());
+    let common = [&file, "--qbb", env!("CARGO_BIN_EXE_qbb"), "--releases", &releases];
+    let verdict = script("agreement.py", &[&common, arguments].concat());
     assert!(verdict.trim_end().ends_with(" 0 wrong"), "{verdict}");
+}
+
+/// The same cases with releases whose registries are in PostgreSQL.
+mod on_postgresql {
+    use super::compare_with;
+    use crate::kit::{Scratch, postgres};
+
+    macro_rules! topics {
+        ($($topic:ident),* $(,)?) => {
+            $(#[test]
+            fn $topic() {
+                // What is in the server ends with this process, so releases are not kept.
+                let releases = Scratch::new().path("releases");
+                let server = ["--releases", &releases, "--database", &postgres().url];
+                compare_with(stringify!($topic), &server);
+            })*
+        };
+    }
+
+    topics! {
+        joins,
+        pipelines,
+        where_language,
+    }
 }
 
 #[test]

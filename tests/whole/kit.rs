@@ -1,7 +1,8 @@
 //! Running the command, and the kit's Python scripts.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 /// Collections of the kit's release that hold everything.
@@ -160,4 +161,58 @@ impl Prepared {
 pub fn json(arguments: &[&str]) -> serde_json::Value {
     let text = qbb(&[arguments, &["--format", "json"]].concat());
     serde_json::from_str(&text).expect("the command prints JSON")
+}
+
+/// A private PostgreSQL server, for all tests of the process. It ends with the process, however
+/// that ends, because the script that runs it waits for the end of its input.
+pub struct PostgresServer {
+    /// The script, with the pipe that keeps it going.
+    _script: Child,
+    /// URL for the account that owns the database.
+    pub url: String,
+    /// Port on 127.0.0.1.
+    pub port: u64,
+    /// Password of the account `reader`, which may only read.
+    pub reader_password: String,
+    /// Certificate of the authority that has signed the server's, which is for `localhost`.
+    pub authority: String,
+}
+
+/// The server, started if need be.
+pub fn postgres() -> &'static PostgresServer {
+    static SERVER: OnceLock<PostgresServer> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let mut script = Command::new("python3")
+            .arg(kit().join("postgres_server.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 is needed for the tests against the real middleware");
+        let mut line = String::new();
+        let output = script.stdout.as_mut().expect("the output is a pipe");
+        BufReader::new(output).read_line(&mut line).expect("the script says where the server is");
+        let place: serde_json::Value =
+            serde_json::from_str(&line).expect("a PostgreSQL server can be started; see above");
+        let text = |key: &str| place[key].as_str().expect("the script prints it").to_owned();
+        PostgresServer {
+            url: text("url"),
+            port: place["port"].as_u64().expect("the script prints it"),
+            reader_password: text("reader_password"),
+            authority: text("authority"),
+            _script: script,
+        }
+    })
+}
+
+/// A release like [`release`], with its registry in [`postgres`], in the schema `release`.
+pub fn postgres_release() -> &'static Path {
+    static RELEASE: OnceLock<PathBuf> = OnceLock::new();
+    RELEASE.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-release");
+        let _ = fs_err::remove_dir_all(&path);
+        let database = ["--database", &postgres().url, "--schema", "release"];
+        let place = path.display().to_string();
+        script("make_release.py", &[&[place.as_str()], &database[..]].concat());
+        path
+    })
 }

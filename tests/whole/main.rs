@@ -10,6 +10,7 @@ mod execution;
 mod exports;
 mod graphs;
 mod kit;
+mod postgres;
 mod programs;
 mod python;
 mod repository;

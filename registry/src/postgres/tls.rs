@@ -22,7 +22,7 @@ pub(super) fn connector(settings: &TlsSettings) -> Result<MakeRustlsConnect, Str
     let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(broken)?;
-    let authorities = settings.roots.as_deref().map(|path| roots(path)).transpose()?;
+    let authorities = settings.roots.as_deref().map(roots).transpose()?;
     let config = match (settings.verification, authorities) {
         (Verification::Host, Some(roots)) => config.with_root_certificates(roots),
         (Verification::Authority, Some(roots)) => {
