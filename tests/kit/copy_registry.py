@@ -67,7 +67,7 @@ def converted(row: sqlite3.Row, column: str, kind: str) -> Any:
 
 
 def copy_table(
-    source: sqlite3.Connection, target: psycopg.Connection, schema: str, table: str
+    source: sqlite3.Connection, target: psycopg.Connection[Any], schema: str, table: str
 ) -> None:
     """Copy the rows of a table."""
     columns = target.execute(
@@ -75,18 +75,15 @@ def copy_table(
         " WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
         (schema, table),
     ).fetchall()
-    rows = source.execute(f'SELECT * FROM "{table}"').fetchall()
-    insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+    # The middleware has registered dataset types, which come again.
+    target.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(schema, table)))
+    copy = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(schema, table),
         sql.SQL(", ").join(sql.Identifier(name) for name, _ in columns),
-        sql.SQL(", ").join(sql.Placeholder() for _ in columns),
     )
-    with target.cursor() as cursor:
-        # The middleware has registered dataset types, which come again.
-        cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(schema, table)))
-        cursor.executemany(
-            insert, [[converted(row, name, kind) for name, kind in columns] for row in rows]
-        )
+    with target.cursor() as cursor, cursor.copy(copy) as rows:
+        for row in source.execute(f'SELECT * FROM "{table}"'):
+            rows.write_row([converted(row, name, kind) for name, kind in columns])
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ connections may be encrypted, with a certificate for ``localhost``.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import glob
 import json
@@ -113,13 +114,31 @@ def unpacked() -> Path:
         )
     print(f"unpacking PostgreSQL into {UNPACKED}", file=sys.stderr, flush=True)
     shutil.rmtree(UNPACKED, ignore_errors=True)
-    fresh = Path(f"{UNPACKED}.{os.getpid()}")
-    shutil.rmtree(fresh, ignore_errors=True)
+    UNPACKED.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix="postgresql.", dir=UNPACKED.parent))
+    try:
+        fetch(fresh)
+        # Whoever comes first wins; the others' work is as good.
+        with contextlib.suppress(OSError):
+            fresh.rename(UNPACKED)
+            UNPACKED.chmod(0o755)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return max(UNPACKED.glob("usr/lib/postgresql/*/bin"), key=version_of)
+
+
+def fetch(fresh: Path) -> None:
+    """Fetch and unpack the packages into an empty folder."""
     for folder in ("lists/partial", "cache/archives/partial", "packages"):
         (fresh / folder).mkdir(parents=True)
     # Lists and cache of our own: the system's may be empty, and are not ours to write.
     apt = ["apt-get", "-q", "-o", f"Dir::State::Lists={fresh}/lists", "-o", "Debug::NoLocking=1"]
     apt += ["-o", f"Dir::Cache={fresh}/cache", "-o", "APT::Sandbox::User=root"]
+    # What is installed of PostgreSQL was not good enough.
+    known = Path("/var/lib/dpkg/status").read_text(encoding="utf-8").split("\n\n")
+    others = [about for about in known if not about.startswith("Package: postgresql")]
+    (fresh / "status").write_text("\n\n".join(others), encoding="utf-8")
+    apt += ["-o", f"Dir::State::Status={fresh}/status"]
     run([*apt, "update"])
     uris = run([*apt, "install", "--print-uris", "--no-install-recommends", "-y", "postgresql"])
     names = re.findall(r"^'[^']*' ([^_\s]+)_\S+\.deb ", uris, flags=re.MULTILINE)
@@ -128,15 +147,10 @@ def unpacked() -> Path:
     run([*apt, "download", *names], cwd=fresh / "packages")
     for package in sorted((fresh / "packages").glob("*.deb")):
         run(["dpkg-deb", "-x", str(package), str(fresh)])
+    (fresh / "status").unlink()
     for folder in ("packages", "lists", "cache"):
         shutil.rmtree(fresh / folder)
     (fresh / "complete").touch()
-    # Whoever comes first wins; the others' work is as good.
-    try:
-        fresh.rename(UNPACKED)
-    except OSError:
-        shutil.rmtree(fresh)
-    return max(UNPACKED.glob("usr/lib/postgresql/*/bin"), key=version_of)
 
 
 def reachable(path: Path, uid: int) -> bool:

@@ -41,16 +41,28 @@ fn compare_with(topic: &str, arguments: &[&str]) {
 
 /// The same cases with releases whose registries are in PostgreSQL.
 mod on_postgresql {
+    use std::sync::OnceLock;
+
     use super::compare_with;
-    use crate::kit::{Scratch, postgres};
+    use crate::kit::postgres;
+
+    /// Where releases of this process are; they are not kept, as what is in the server is not.
+    fn releases() -> &'static str {
+        static FOLDER: OnceLock<String> = OnceLock::new();
+        FOLDER.get_or_init(|| {
+            let folder =
+                std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-releases");
+            let _ = fs_err::remove_dir_all(&folder);
+            folder.display().to_string()
+        })
+    }
 
     macro_rules! topics {
         ($($topic:ident),* $(,)?) => {
             $(#[test]
             fn $topic() {
-                // What is in the server ends with this process, so releases are not kept.
-                let releases = Scratch::new().path("releases");
-                let server = ["--releases", &releases, "--database", &postgres().url];
+                let releases = releases();
+                let server = ["--releases", releases, "--database", &postgres().url];
                 compare_with(stringify!($topic), &server);
             })*
         };

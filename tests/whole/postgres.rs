@@ -17,9 +17,9 @@ fn a_registry_reads_as_any_other() {
     let scratch = Scratch::new();
     let (sqlite, copy) = (scratch.path("sqlite"), scratch.path("copy"));
     let mut sample = Sample::new();
-    let mut writer = SqliteRegistry::create(sqlite.as_str().into(), sample.universe()).unwrap();
-    sample.fill(&mut writer);
-    drop(writer);
+    SqliteRegistry::create(sqlite.as_str().into(), sample.universe()).unwrap();
+    let config = RepositoryConfig::open(&sqlite).unwrap();
+    sample.fill(&mut *open_writer(&config).unwrap());
     let database = ["--database", &postgres().url, "--schema", "conformance"];
     script("copy_registry.py", &[&[sqlite.as_str(), &copy], &database[..]].concat());
     let config = RepositoryConfig::open(&copy).unwrap();
@@ -148,7 +148,7 @@ fn errors_name_the_database_and_what_to_do() {
     let server = postgres();
     let scratch = Scratch::new();
     let owner = &server.url;
-    let other = owner.replace("/butler", "/elsewhere");
+    let other = format!("postgresql://butler@127.0.0.1:{}/elsewhere", server.port);
     // Registries that take their time, or that not everybody may read.
     for (schema, source) in [("slow", "pg_sleep(60)"), ("closed", "pg_sleep(0)")] {
         execute(&format!("CREATE SCHEMA {schema}"));

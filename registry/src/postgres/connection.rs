@@ -119,7 +119,7 @@ impl Server {
                 action: format!("read table `{}`", query.table),
                 reason: reason(&error),
                 advice: "ask for USAGE of the schema and SELECT on all its tables",
-                source: Some(Box::new(error)),
+                source: None,
             },
             _ => self.failure(&format!("read table `{}`", query.table), error),
         };
@@ -229,12 +229,16 @@ fn failure(place: &str, action: &str, error: tokio_postgres::Error) -> RegistryE
             action: action.to_owned(),
             reason: reason(&error),
             advice,
-            source: Some(Box::new(error)),
+            // What the server said is the reason; what the system said may have more behind it.
+            source: if error.code().is_some() { None } else { error.into_source() },
         },
         None => RegistryError::Database {
             database: place.to_owned(),
             action: action.to_owned(),
-            source: Box::new(error),
+            source: match error.code() {
+                Some(_) => error.into_source().unwrap_or_else(|| "no reason given".into()),
+                None => Box::new(error),
+            },
         },
     }
 }

@@ -44,24 +44,11 @@ pub(crate) struct Query<'a> {
 impl<'a> Query<'a> {
     /// Begins `SELECT alias.column, …`; the caller adds FROM.
     pub(crate) fn select(dialect: Dialect<'a>, table: &str, columns: &[(&str, &str)]) -> Self {
-        Self::begin(dialect, "SELECT", table, columns)
-    }
-
-    /// Begins `SELECT DISTINCT alias.column, …`.
-    pub(crate) fn select_distinct(
-        dialect: Dialect<'a>,
-        table: &str,
-        columns: &[(&str, &str)],
-    ) -> Self {
-        Self::begin(dialect, "SELECT DISTINCT", table, columns)
-    }
-
-    fn begin(dialect: Dialect<'a>, verb: &str, table: &str, columns: &[(&str, &str)]) -> Self {
         let list: Vec<String> =
             columns.iter().map(|(alias, column)| format!("{alias}.{}", quoted(column))).collect();
         Self {
             dialect,
-            sql: format!("{verb} {}", list.join(", ")),
+            sql: format!("SELECT {}", list.join(", ")),
             parameters: Vec::new(),
             table: table.to_owned(),
             columns: columns.iter().map(|(_, column)| (*column).to_owned()).collect(),
@@ -148,6 +135,15 @@ impl<'a> Query<'a> {
                 self.push(&format!("unnest('{{{list}}}'::uuid[]) {alias}(value)"))
             }
         }
+    }
+
+    /// Adds ` GROUP BY` columns of a table, so that each combination comes once.
+    pub(crate) fn group_by(&mut self, columns: &[(&str, &str)]) -> &mut Self {
+        for (i, (alias, name)) in columns.iter().enumerate() {
+            self.push(if i == 0 { " GROUP BY " } else { ", " });
+            self.push(&format!("{alias}.{}", quoted(name)));
+        }
+        self
     }
 
     /// Adds ` ORDER BY` columns, each given with its table's alias.

@@ -47,13 +47,12 @@ impl<S: RowSource> TableSnapshot<'_, S> {
             }
             Storage::Computed => return Err(self.not_stored(element, "records")),
         };
-        let mut query = if is_view {
-            Query::select_distinct(dialect, &table.name, &names)
-        } else {
-            Query::select(dialect, &table.name, &names)
-        };
+        let mut query = Query::select(dialect, &table.name, &names);
         query.push(" FROM ").push_table(&table.name).push(" t WHERE TRUE");
         query.restrict(universe, filter, "t", |ix| dimension_column(universe, table, ix));
+        if is_view {
+            query.group_by(&names);
+        }
         query.order_by(
             names.iter().zip(&required).map(|((alias, name), key)| (*alias, *name, *key)),
         );
