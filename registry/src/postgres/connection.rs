@@ -19,11 +19,12 @@ use crate::error::RegistryError;
 use crate::reading::Query;
 
 /// Begins a transaction that sees everything as of one moment, which is that of its first query,
-/// so one is made. Literals are written for strings whose backslashes mean themselves; compiling
+/// so one is made. Scans begin where tables do, so that equal builds see rows in equal order. Literals are written for strings whose backslashes mean themselves; compiling
 /// statements pays off only for slower ones than these.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
     SET LOCAL standard_conforming_strings = on;
     SET LOCAL jit = off;
+    SET LOCAL synchronize_seqscans = off;
     SELECT 1";
 
 /// A connection with the thread-less runtime that drives it while something is awaited.

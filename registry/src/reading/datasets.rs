@@ -3,6 +3,7 @@
 use qbb_dimensions::{KeyType, Symbols, Timespan};
 use rustc_hash::FxHashMap;
 
+use super::ordering::sort_calibrations;
 use super::query::Query;
 use super::row::{ResultRow, RowSource};
 use super::snapshot::TableSnapshot;
@@ -52,7 +53,9 @@ impl<S: RowSource> TableSnapshot<'_, S> {
                 Ok(())
             })?;
         }
-        Ok(CalibrationRows { datasets: search.found, timespan })
+        let mut found = CalibrationRows { datasets: search.found, timespan };
+        sort_calibrations(&mut found, &search.keys, symbols);
+        Ok(found)
     }
 }
 
@@ -108,8 +111,8 @@ impl<'a> Search<'a> {
         self.ids.is_empty()
     }
 
-    /// Selects data ID, UUID, collection, RUN and, for certifications, the timespan. The order is
-    /// that of an index: by collection, data ID and timespan.
+    /// Selects data ID, UUID, collection, RUN and, for certifications, the timespan. If rows are
+    /// ordered, it is by an index: by collection, data ID and timespan.
     fn query<'s>(
         &self,
         source: &'s impl RowSource,
@@ -137,14 +140,16 @@ impl<'a> Search<'a> {
         query.restrict(group.universe(), filter, "t", |ix| {
             group.required().iter().position(|&required| required == ix).map(|at| keys[at])
         });
-        let mut order = vec![("t", "collection_id", KeyType::Int)];
-        order.extend(keys.iter().zip(&self.keys).map(|(name, key)| ("t", *name, *key)));
-        if certified {
-            let timespan = dialect.timespan_columns().iter();
-            order.extend(timespan.map(|name| ("t", *name, KeyType::Int)));
-            order.push(("t", "dataset_id", KeyType::Int));
+        if dialect.sorts_by_index() {
+            let mut order = vec![("t", "collection_id", KeyType::Int)];
+            order.extend(keys.iter().zip(&self.keys).map(|(name, key)| ("t", *name, *key)));
+            if certified {
+                let timespan = dialect.timespan_columns().iter();
+                order.extend(timespan.map(|name| ("t", *name, KeyType::Int)));
+                order.push(("t", "dataset_id", KeyType::Int));
+            }
+            query.order_by(order);
         }
-        query.order_by(order);
         query
     }
 

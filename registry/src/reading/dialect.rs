@@ -35,6 +35,11 @@ impl Dialect<'_> {
         }
     }
 
+    /// Whether rows come in the order of an index for nothing, so that sorting is asked for.
+    pub(super) fn sorts_by_index(self) -> bool {
+        self == Self::Sqlite
+    }
+
     /// What sorts by a column as Rust sorts: text by its bytes, whatever the database's locale.
     pub(crate) fn sort_key(self, column: &str, key: KeyType) -> String {
         match (self, key) {

@@ -7,6 +7,7 @@ mod collections;
 mod datasets;
 mod datastore;
 mod dialect;
+mod ordering;
 mod query;
 mod record_columns;
 mod records;

@@ -2,6 +2,7 @@
 
 use qbb_dimensions::{ElementIx, FieldColumn, KeyType, RecordTable, Storage, Symbols};
 
+use super::ordering::{sort_overlaps, sort_records};
 use super::query::Query;
 use super::record_columns::{RecordColumn, Role, dimension_column, record_columns};
 use super::row::{ResultRow, RowSource};
@@ -53,9 +54,10 @@ impl<S: RowSource> TableSnapshot<'_, S> {
         if is_view {
             query.group_by(&names);
         }
-        query.order_by(
-            names.iter().zip(&required).map(|((alias, name), key)| (*alias, *name, *key)),
-        );
+        if dialect.sorts_by_index() {
+            let keys = names.iter().zip(&required);
+            query.order_by(keys.map(|((alias, name), key)| (*alias, *name, *key)));
+        }
         let mut buffer = Vec::new();
         self.counted().each(&query, |row| {
             for (at, RecordColumn { role, .. }) in columns.iter().enumerate() {
@@ -86,6 +88,7 @@ impl<S: RowSource> TableSnapshot<'_, S> {
                 None => Err(row.corrupt(0, "columns of different lengths")),
             }
         })?;
+        sort_records(&mut records, &required, symbols);
         Ok(records)
     }
 
@@ -124,8 +127,10 @@ impl<S: RowSource> TableSnapshot<'_, S> {
         });
         let types: Vec<KeyType> =
             dimensions().map(|dimension| dimension.key_type().unwrap_or(KeyType::Int)).collect();
-        let order = names.iter().zip(types.iter().chain([&KeyType::Int]));
-        query.order_by(order.map(|((alias, name), key)| (*alias, *name, *key)));
+        if source.dialect().sorts_by_index() {
+            let order = names.iter().zip(types.iter().chain([&KeyType::Int]));
+            query.order_by(order.map(|((alias, name), key)| (*alias, *name, *key)));
+        }
         let mut overlaps = OverlapRows { keys: vec![Vec::new(); types.len()], pixel: Vec::new() };
         source.each(&query, |row| {
             for (at, key) in types.iter().enumerate() {
@@ -134,6 +139,7 @@ impl<S: RowSource> TableSnapshot<'_, S> {
             overlaps.pixel.push(row.int(types.len())?);
             Ok(())
         })?;
+        sort_overlaps(&mut overlaps, &types, symbols);
         Ok(overlaps)
     }
 
