@@ -1,6 +1,6 @@
 //! Data IDs that no query gives: pixels computed from regions and from other pixels.
 
-use qbb_dimensions::sphere::{RangeSet, SkyPixelization};
+use qbb_dimensions::sphere::{RangeSet, Region, SkyPixelization};
 use qbb_dimensions::{DimensionElement, DimensionGroup, ElementIx};
 use rayon::prelude::*;
 
@@ -51,6 +51,15 @@ pub(crate) fn pixelization(
         .map_err(|source| BuildError::SkyPix { dimension: element.name.clone(), source })
 }
 
+/// The pixels of a skypix dimension that may meet a region.
+pub(crate) fn envelope(skypix: &DimensionElement, region: &Region) -> Result<RangeSet, BuildError> {
+    let Some(pixels) = pixelization(skypix)? else { return Ok(RangeSet::new()) };
+    match pixels.refusal(region) {
+        Some(source) => Err(BuildError::SkyPix { dimension: skypix.name.clone(), source }),
+        None => Ok(pixels.envelope(region, None)),
+    }
+}
+
 /// Data IDs together with the pixels that the regions of `element`, which they have, touch.
 fn add_pixels(
     contents: &mut Contents,
@@ -65,7 +74,7 @@ fn add_pixels(
     };
     let pixels = match pixelization(from)? {
         Some(pixels) => pixels_of_pixels(contents, source, element, pixels, target),
-        None => pixels_of_regions(contents, source, element, (skypix, target)),
+        None => pixels_of_regions(contents, source, element, skypix),
     }?;
     let total: u64 = (pixels.iter())
         .flat_map(|set| set.as_slice())
@@ -95,7 +104,7 @@ fn pixels_of_regions(
     contents: &Contents,
     source: &Relation,
     element: ElementIx,
-    (skypix, target): (ElementIx, SkyPixelization),
+    skypix: ElementIx,
 ) -> Result<Vec<RangeSet>, BuildError> {
     let dictionary = &contents.dictionary;
     let view = source.rows(dictionary);
@@ -111,13 +120,7 @@ fn pixels_of_regions(
                 element: dictionary.universe().element(element).name.clone(),
                 data_id: source.describe(dictionary, row),
             })?;
-            match target.refusal(region) {
-                Some(source) => {
-                    let dimension = dictionary.universe().element(skypix).name.clone();
-                    Err(BuildError::SkyPix { dimension, source })
-                }
-                None => Ok(target.envelope(region, None)),
-            }
+            envelope(dictionary.universe().element(skypix), region)
         })
         .collect()
 }

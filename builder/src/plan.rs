@@ -6,6 +6,7 @@ use qbb_dimensions::expression::{
     Column, Comparison, Condition, Conjunct, Context, Restriction, Span, Value, ValueType, bind,
     parse,
 };
+use qbb_dimensions::sphere::RangeSet;
 use qbb_dimensions::{DataValue, DimensionGroup, ElementIx, KeyType, Storage};
 use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
 use qbb_registry::{CellRange, CellSet};
@@ -13,6 +14,7 @@ use qbb_registry::{CellRange, CellSet};
 use crate::components::{Component, split};
 use crate::error::BuildError;
 use crate::families::{Endpoint, Families};
+use crate::generation::envelope;
 use crate::narrowing::Restrictions;
 use crate::request::BuildRequest;
 use crate::row_limit::RowLimit;
@@ -36,8 +38,19 @@ pub(crate) struct ComponentPlan {
     pub(crate) operands: Vec<DimensionGroup>,
     /// Conditions joined by AND, without those that only join by region.
     pub(crate) conditions: Vec<Conjunct>,
+    /// Regions that conditions give as literals, as far as they restrict pixels.
+    pub(crate) pixels: Vec<PixelCondition>,
     /// Elements that are joined by region, as conditions say or automatically.
     pub(crate) spatial: Vec<(ElementIx, ElementIx)>,
+}
+
+/// A skypix dimension's values must be among some pixels.
+#[derive(Debug)]
+pub(crate) struct PixelCondition {
+    pub(crate) skypix: ElementIx,
+    /// The element whose regions touch the pixels; the dimension itself if it stands for itself.
+    pub(crate) element: ElementIx,
+    pub(crate) pixels: RangeSet,
 }
 
 impl ComponentPlan {
@@ -96,6 +109,7 @@ impl Plan {
             conditions.extend(bind(&expression, &context)?);
             let named = conditions.iter().flat_map(|conjunct| conjunct.dimensions(universe));
             let dimensions = queryable.union(&DimensionGroup::of_elements(universe, named));
+            let pixels = take_pixel_conditions(&dimensions, &mut conditions)?;
             let spatial = take_spatial_joins(&dimensions, &operands, &mut conditions)?;
             check_pixels(&dimensions, &operands, &spatial)?;
             components.push(ComponentPlan {
@@ -106,6 +120,7 @@ impl Plan {
                 constraints,
                 operands,
                 conditions,
+                pixels,
                 spatial,
             });
         }
@@ -185,6 +200,37 @@ fn queryable(own: &DimensionGroup, constraints: &[DimensionGroup]) -> DimensionG
     let kept = (own.names().iter().copied())
         .filter(|&ix| ix == common || universe.element(ix).skypix().is_none());
     constraints.iter().fold(DimensionGroup::of_elements(universe, kept), |all, g| all.union(g))
+}
+
+/// Overlaps with given regions, where pixels take part in them: those of a skypix dimension, which
+/// are taken out, and those of an element in a query that has the common skypix dimension, whose
+/// pixels must then be shared by the element and the region.
+fn take_pixel_conditions(
+    dimensions: &DimensionGroup,
+    conditions: &mut Vec<Conjunct>,
+) -> Result<Vec<PixelCondition>, BuildError> {
+    let universe = dimensions.universe();
+    let common = universe.common_skypix().ix;
+    let mut taken = Vec::new();
+    let mut kept = Vec::with_capacity(conditions.len());
+    for conjunct in conditions.drain(..) {
+        let condition = conjunct.spatial_constraint().and_then(|(element, region)| {
+            let stands_for_itself = universe.element(element).skypix().is_some();
+            let skypix = if stands_for_itself { element } else { common };
+            dimensions.contains(skypix).then(|| (skypix, element, region.region().clone()))
+        });
+        let Some((skypix, element, region)) = condition else {
+            kept.push(conjunct);
+            continue;
+        };
+        let pixels = envelope(universe.element(skypix), &region)?;
+        taken.push(PixelCondition { skypix, element, pixels });
+        if skypix != element {
+            kept.push(conjunct);
+        }
+    }
+    *conditions = kept;
+    Ok(taken)
 }
 
 /// The spatial joins of a query: what conditions join, which are taken out, and what is joined
@@ -289,6 +335,8 @@ fn overlap_elements(pipeline: &PipelineGraph, components: &[ComponentPlan]) -> V
     for &(a, b) in components.iter().flat_map(|plan| &plan.spatial) {
         elements.extend([a, b]);
     }
+    let constrained = components.iter().flat_map(|plan| &plan.pixels);
+    elements.extend(constrained.map(|condition| condition.element));
     for (task, dataset) in prerequisite_groups(pipeline) {
         let all = task.union(dataset);
         let families = all.spatial();

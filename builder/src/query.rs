@@ -11,7 +11,7 @@ use crate::families::Endpoint;
 use crate::join::JoinTree;
 use crate::plan::ComponentPlan;
 use crate::relation::Relation;
-use crate::spatial::spatial_relations;
+use crate::spatial::{pixels_within, spatial_relations};
 use crate::validity::temporal_steps;
 
 /// A relation that all data IDs must be consistent with, and where it came from.
@@ -109,6 +109,10 @@ pub(crate) fn spatial_steps(
     others: &[Relation],
 ) -> Result<Vec<Step>, BuildError> {
     let mut steps = Vec::new();
+    for condition in &plan.pixels {
+        let source = StepSource::Overlap(condition.element, condition.skypix);
+        steps.push(Step { source, relation: pixels_within(contents, condition) });
+    }
     for &(a, b) in &plan.spatial {
         for relation in spatial_relations(contents, (a, b), &plan.dimensions, others)? {
             steps.push(Step { source: StepSource::Overlap(a, b), relation });

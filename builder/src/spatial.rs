@@ -12,6 +12,7 @@ use crate::contents::Contents;
 use crate::dictionary::{Dictionary, NONE};
 use crate::error::BuildError;
 use crate::layout::Layout;
+use crate::plan::PixelCondition;
 use crate::relation::Relation;
 use crate::row_limit::JoinSides;
 
@@ -224,6 +225,21 @@ pub(crate) fn spatial_relations(
         (None, Some(element)) if a == common => Ok(vec![pixel_relation(dictionary, element)]),
         _ => Err(unsupported_join(universe, a, b)),
     }
+}
+
+/// Data IDs of a skypix dimension, or of an element with its common pixels, whose pixels are those
+/// of a condition.
+pub(crate) fn pixels_within(contents: &Contents, condition: &PixelCondition) -> Relation {
+    let dictionary = &contents.dictionary;
+    let mut relation = match contents.footprints(condition.element) {
+        Some(footprints) => pixel_relation(dictionary, footprints),
+        None => Relation::all(dictionary, condition.skypix),
+    };
+    let pixels = relation.cells(dictionary, condition.skypix);
+    let keep: Vec<bool> =
+        pixels.iter().map(|&pixel| condition.pixels.contains(pixel as u64)).collect();
+    relation.retain(&keep);
+    relation
 }
 
 /// Regions can be joined only with each other and with the common pixels.
