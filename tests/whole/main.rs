@@ -9,6 +9,7 @@ mod demo;
 mod execution;
 mod exports;
 mod graphs;
+mod hooks;
 mod kit;
 mod postgres;
 mod programs;

@@ -176,8 +176,12 @@ fn replace<'a>(
             if nodes.iter().any(|&node| node >= n_nodes) {
                 return Err(miscount());
             }
+            let begin = pairs.len();
             pairs.extend(nodes.iter().map(|&node| (quantum, node)));
+            pairs[begin..].sort_unstable();
         }
+        // However an answer counts, a quantum has a dataset once.
+        pairs.dedup();
         *edges = Edges::new(n_quanta, &pairs);
     }
     Ok(())

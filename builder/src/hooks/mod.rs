@@ -9,6 +9,8 @@ mod interface;
 mod lookup;
 mod need;
 mod records;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use adjustment::{adjust, adjust_all};
 pub use batch::{DataIdBatch, DatasetBatch, NumberLists, QuantumBatch};
