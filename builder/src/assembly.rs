@@ -14,6 +14,7 @@ use crate::identifiers::NewIds;
 use crate::layout::Layout;
 use crate::resolve::found_without_dimensions;
 use crate::skeleton::{Edges, Skeleton};
+use crate::skipping::finished_init_output;
 
 /// A graph without records, and where its existing datasets were found.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ pub(crate) fn assemble(
     for (at, nodes) in skeleton.datasets.iter().enumerate() {
         let ix = DatasetTypeIx(at as u32);
         let rows = data_ids.rows(&nodes.rows);
-        let search = contents.inputs.get(&ix);
+        let search = contents.search(ix);
         let mut order: Vec<u32> =
             (0..nodes.rows.len as u32).filter(|&node| used[at][node as usize]).collect();
         let run = |node: u32| match (nodes.found[node as usize], search) {
@@ -73,11 +74,11 @@ pub(crate) fn assemble(
                 None => table.push(*new.next().as_bytes(), ix, data_id, run(node)),
             };
             number[node as usize] = at;
-            if row != NONE {
+            if row != NONE && !nodes.rewritten[node as usize] {
                 found.push((at, ix, row));
             }
         }
-        if let Some(row) = init_dataset(pipeline, contents, skeleton, ix) {
+        if let Some((row, written)) = init_dataset(pipeline, contents, skeleton, ix) {
             let (id, run) = match search.filter(|_| row != NONE) {
                 Some(search) => {
                     let run = search.run[row as usize];
@@ -87,7 +88,7 @@ pub(crate) fn assemble(
             };
             let at = table.push(id, ix, 0, run);
             table.init.insert(ix, at);
-            if row != NONE {
+            if row != NONE && !written {
                 found.push((at, ix, row));
             }
         }
@@ -222,7 +223,8 @@ fn runs(
 ) -> (Vec<String>, RunNumbers) {
     let catalog = &collections.catalog;
     let mut present = vec![false; catalog.collections.len()];
-    for (ix, search) in &contents.inputs {
+    let outputs = contents.outputs.iter().map(|(ix, existing)| (ix, &existing.search));
+    for (ix, search) in contents.inputs.iter().chain(outputs) {
         let nodes = &skeleton.datasets[ix.index()];
         for (node, &row) in nodes.found.iter().enumerate() {
             if row != NONE && used[ix.index()][node] {
@@ -248,27 +250,34 @@ fn runs(
 }
 
 /// Whether a dataset type has a dataset of task construction in the graph; if so, its search row,
-/// or `NONE` for one that will be written.
+/// or `NONE` for a new one, and whether it will be written.
 fn init_dataset(
     pipeline: &PipelineGraph,
     contents: &Contents,
     skeleton: &Skeleton,
     ix: DatasetTypeIx,
-) -> Option<u32> {
-    let has = |connection: &Connection| connection.dataset_type == ix;
-    let mut alive = (pipeline.tasks.iter().enumerate())
-        .filter(|&(at, _)| skeleton.n_alive(TaskIx(at as u32)) > 0)
-        .map(|(_, task)| task);
+) -> Option<(u32, bool)> {
+    let has = |connection: &&Connection| connection.dataset_type == ix;
+    let alive = |at: usize| skeleton.n_alive(TaskIx(at as u32)) > 0;
+    // One that is in the output run already keeps its identity; whoever writes it compares.
+    let written = || {
+        let existing = contents.outputs.get(&ix).and_then(|existing| existing.in_the_way(0));
+        (existing.unwrap_or(NONE), true)
+    };
     if pipeline.dataset_type(ix).dataset_type.name == PACKAGES {
-        return Some(NONE);
+        return Some(written());
     }
-    alive.find_map(|task| {
-        if task.all_init_outputs().any(has) {
-            return Some(NONE);
+    let mut tasks = pipeline.tasks.iter().enumerate().filter(|&(at, _)| alive(at));
+    tasks.find_map(|(_, task)| {
+        if task.all_init_outputs().any(|connection| has(&connection)) {
+            return Some(written());
         }
-        let overall = pipeline.dataset_type(ix).producer.is_none();
-        (overall && task.init_inputs.iter().any(has))
-            .then(|| found_without_dimensions(contents, ix))
+        let connection = task.init_inputs.iter().find(has)?;
+        match pipeline.dataset_type(ix).producer {
+            None => Some((found_without_dimensions(contents, ix), false)),
+            Some(producer) if alive(producer.index()) => None,
+            Some(_) => Some((finished_init_output(contents, connection), false)),
+        }
     })
 }
 

@@ -9,7 +9,7 @@ use crate::contents::Contents;
 use crate::error::BuildError;
 use crate::generation::pixelization;
 use crate::relation::Relation;
-use crate::skeleton::{Edges, Skeleton};
+use crate::skeleton::{DatasetNodes, Edges, Skeleton};
 
 /// Bounds of the quanta of a task: their own, and those of the datasets of the connections that
 /// the task names.
@@ -17,8 +17,14 @@ pub(crate) struct QuantumBounds<'a> {
     contents: &'a Contents,
     task: &'a Task,
     rows: &'a Relation,
-    spatial: Vec<(&'a Edges, &'a Relation)>,
-    temporal: Vec<(&'a Edges, &'a Relation)>,
+    spatial: Vec<(&'a Edges, &'a DatasetNodes)>,
+    temporal: Vec<(&'a Edges, &'a DatasetNodes)>,
+}
+
+/// Datasets of a quantum that are there or will be written; others have no part in its bounds.
+fn existing(edges: &Edges, nodes: &DatasetNodes, quantum: usize) -> impl Iterator<Item = usize> {
+    let numbers = edges.of(quantum).iter().map(|&node| node as usize);
+    numbers.filter(|&node| nodes.alive[node])
 }
 
 impl<'a> QuantumBounds<'a> {
@@ -33,7 +39,7 @@ impl<'a> QuantumBounds<'a> {
         let datasets = |names: &[String]| {
             let named = |(connection, edges): (&'a Connection, &'a Edges)| {
                 let nodes = &skeleton.datasets[connection.dataset_type.index()];
-                names.contains(&connection.name).then_some((edges, &nodes.rows))
+                names.contains(&connection.name).then_some((edges, nodes))
             };
             let inputs = task.quantum_inputs().zip(&quanta.inputs);
             inputs.chain(task.quantum_outputs().zip(&quanta.outputs)).filter_map(named).collect()
@@ -70,11 +76,11 @@ impl<'a> QuantumBounds<'a> {
             None if is_temporal => return Err(missing(self.rows, quantum)),
             None => Timespan::EMPTY,
         };
-        for (edges, rows) in &self.temporal {
-            for &node in edges.of(quantum) {
-                let next = self
-                    .timespan_of(&rows.group, rows, node as usize)
-                    .ok_or_else(|| missing(rows, node as usize))?;
+        for (edges, nodes) in &self.temporal {
+            let rows = &nodes.rows;
+            for node in existing(edges, nodes, quantum) {
+                let next =
+                    self.timespan_of(&rows.group, rows, node).ok_or_else(|| missing(rows, node))?;
                 all = Timespan { begin: all.begin.min(next.begin), end: all.end.max(next.end) };
             }
         }
@@ -112,9 +118,9 @@ impl<'a> QuantumBounds<'a> {
         if has_region {
             add(self.region(&self.task.dimensions, self.rows, quantum)?)?;
         }
-        for (edges, rows) in &self.spatial {
-            for &node in edges.of(quantum) {
-                add(self.region(&rows.group, rows, node as usize)?)?;
+        for (edges, nodes) in &self.spatial {
+            for node in existing(edges, nodes, quantum) {
+                add(self.region(&nodes.rows.group, &nodes.rows, node)?)?;
             }
         }
         Ok(Some(pixels))

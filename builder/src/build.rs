@@ -4,21 +4,26 @@ use qbb_graph::GraphHeader;
 use qbb_pipeline::{PipelineGraph, TaskIx};
 use qbb_registry::RegistryReader;
 
+use crate::anchoring::remove_unanchored;
 use crate::assembly::assemble;
 use crate::collections::InputCollections;
 use crate::contents::{Contents, Sources};
 use crate::diagnosis::{diagnose, of_outcomes};
 use crate::dimension_records::NeededRecords;
 use crate::error::BuildError;
+use crate::existing::OutputSources;
 use crate::generation::component_rows;
 use crate::hooks::{self, HookCalls, TaskHooks};
+use crate::outputs::OutputCollections;
 use crate::plan::Plan;
 use crate::prerequisites::look_up;
 use crate::query::join;
 use crate::records::{attach, memberships};
 use crate::request::{Build, BuildRequest, Progress, TaskOutcome};
-use crate::resolve::{adjust, check_init_inputs, check_outputs, find_inputs};
+use crate::resolve::{adjust, check_init_inputs, find_inputs};
+use crate::retained::Retained;
 use crate::skeleton::Skeleton;
+use crate::skipping::{check_skipped_init_outputs, claim_outputs, skip_finished};
 
 /// Builds a quantum graph from one consistent view of a repository.
 ///
@@ -47,19 +52,29 @@ pub fn build_with_hooks(
     let universe = reader.universe().clone();
     let mut snapshot = reader.snapshot()?;
     let snapshot = &mut *snapshot;
-    let collections = InputCollections::new(snapshot.collections()?, &request.inputs)?;
+    let catalog = snapshot.collections()?;
+    let outputs = OutputCollections::new(&catalog, request)?;
+    if request.retained.is_some() && outputs.skip_existing_in.is_empty() {
+        return Err(BuildError::RetainedWithoutSkipping);
+    }
+    let output_sources = OutputSources::new(snapshot, &catalog, &outputs)?;
+    let collections = InputCollections::new(catalog, &outputs.inputs)?;
     let registered = snapshot.dataset_types()?;
     let definitions: Vec<_> = registered.iter().map(|t| t.dataset_type.clone()).collect();
     let pipeline = request.pipeline.resolve(&universe, &definitions)?;
-    let output_run = output_run(request)?;
-    let mut calls = HookCalls::start(&pipeline, hooks, &collections.names(), &output_run)?;
+    let mut calls = HookCalls::start(&pipeline, hooks, &collections.names(), &outputs.run)?;
+    let mut warnings: Vec<String> = output_sources.warning.clone().into_iter().collect();
+    let retained = request.retained.as_ref().and_then(|names| Retained::new(&pipeline, names));
+    warnings.extend(retained.iter().flat_map(|retained| &retained.unmatched).map(|name| {
+        format!("retained dataset types: no dataset type of the pipeline fits `{name}`")
+    }));
     let plan = Plan::new(&pipeline, request)?;
     let summaries = snapshot.summaries(&collections.catalog, &collections.flat)?;
     let sources = Sources {
         collections: &collections,
         registered: &registered,
         summaries: &summaries,
-        output_run: collections.catalog.find(&output_run),
+        outputs: &output_sources,
     };
     check_constraints(&pipeline, &plan, &sources)?;
     let mut contents = Contents::read(snapshot, &pipeline, &plan, &sources, progress)?;
@@ -74,27 +89,28 @@ pub fn build_with_hooks(
         ix.map_or_else(String::new, |&ix| collections.catalog.get(ix).name.clone())
     };
     find_inputs(&pipeline, &contents, &mut skeleton, &name)?;
-    check_outputs(&pipeline, &contents, &skeleton, &output_run)?;
+    // Outputs may have dimensions whose values came up with the data IDs.
+    contents.read_outputs(snapshot, &pipeline, &sources, progress)?;
+    skip_finished(&pipeline, &contents, retained.as_ref(), &mut skeleton);
+    claim_outputs(&pipeline, &contents, &mut skeleton, &outputs.run, request.clobber)?;
     look_up(&pipeline, &contents, &mut skeleton, &name)?;
     let mut sent =
         hooks::look_up(&mut calls, &pipeline, &mut contents, &collections, &needed, &mut skeleton)?;
     needed.add_prerequisites(&pipeline, &contents.dictionary, &skeleton);
     sent.complete(&mut calls, &pipeline, &contents, &needed)?;
-    let outcomes = adjust_all(
-        &pipeline,
-        &contents,
-        &collections,
-        &sources,
-        &mut calls,
-        &mut skeleton,
-        progress,
-    )?;
-    if outcomes.iter().all(|outcome| outcome.kept == 0) {
-        return Err(BuildError::Empty(Box::new(of_outcomes(&outcomes))));
+    let mut outcomes =
+        adjust_all(&pipeline, &contents, &sources, &outputs, &mut calls, &mut skeleton, progress)?;
+    if let Some((source, anchor)) = &request.prune_unanchored {
+        warnings.extend(unknown_anchors(&pipeline, source, anchor));
+        let removed = remove_unanchored(&pipeline, &mut skeleton, source, anchor);
+        for (outcome, removed) in outcomes.iter_mut().zip(removed) {
+            outcome.kept -= removed;
+        }
     }
+    refuse_empty(&outcomes, &outputs)?;
 
     progress(Progress::Assembling);
-    let header = header(request, &collections, output_run);
+    let header = header(request, &collections, outputs);
     let mut assembled = assemble(&pipeline, &contents, &collections, &skeleton, header)?;
     let mut symbols = std::mem::take(&mut contents.dictionary.symbols);
     attach(
@@ -111,7 +127,7 @@ pub fn build_with_hooks(
     graph.dimension_records = needed.tables(&pipeline, &contents.dictionary);
     graph.collections = collections.structure(memberships)?;
     graph.symbols = symbols;
-    Ok(Build { graph, tasks: outcomes, statements: snapshot.statements() })
+    Ok(Build { graph, tasks: outcomes, statements: snapshot.statements(), warnings })
 }
 
 /// Data IDs of all components, and the records that they need.
@@ -152,12 +168,13 @@ fn data_ids(
 fn adjust_all(
     pipeline: &PipelineGraph,
     contents: &Contents,
-    collections: &InputCollections,
     sources: &Sources<'_>,
+    outputs: &OutputCollections,
     calls: &mut HookCalls<'_>,
     skeleton: &mut Skeleton,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Vec<TaskOutcome>, BuildError> {
+    let collections = sources.collections;
     let mut outcomes = Vec::with_capacity(pipeline.tasks.len());
     for at in 0..pipeline.tasks.len() {
         let ix = TaskIx(at as u32);
@@ -176,6 +193,8 @@ fn adjust_all(
         if outcome.kept > 0 {
             check_init_inputs(pipeline, contents, collections, skeleton, ix)?;
         }
+        let searched = &outputs.skip_existing_in;
+        check_skipped_init_outputs(pipeline, contents, skeleton, ix, searched)?;
         progress(Progress::Task(&outcome));
         outcomes.push(outcome);
     }
@@ -196,27 +215,52 @@ fn check_constraints(
     Ok(())
 }
 
-/// The output run as given, or the output collection followed by the time.
-fn output_run(request: &BuildRequest) -> Result<String, BuildError> {
-    if let Some(run) = &request.output_run {
-        return Ok(run.clone());
+/// What should be said about labels that the pipeline does not have.
+fn unknown_anchors(pipeline: &PipelineGraph, source: &str, anchor: &str) -> Option<String> {
+    let has = |label: &str| pipeline.tasks.iter().any(|task| task.label == label);
+    match (has(source), has(anchor)) {
+        (false, _) => Some(format!(
+            "pruning unanchored quanta has no effect: the pipeline has no task `{source}`"
+        )),
+        (true, false) => Some(format!(
+            "all quanta of `{source}` are unanchored: the pipeline has no task `{anchor}`"
+        )),
+        (true, true) => None,
     }
-    let output = request.output.as_ref().ok_or(BuildError::NoOutput)?;
-    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    Ok(format!("{output}/{now}"))
+}
+
+fn refuse_empty(outcomes: &[TaskOutcome], outputs: &OutputCollections) -> Result<(), BuildError> {
+    if outcomes.iter().any(|outcome| outcome.kept > 0) {
+        return Ok(());
+    }
+    let skipped = outcomes.iter().map(|outcome| outcome.skipped).sum();
+    if skipped == outcomes.iter().map(|outcome| outcome.initial).sum::<usize>() {
+        let collections = outputs.skip_existing_in.join(", ");
+        return Err(BuildError::AllDone { quanta: skipped, collections });
+    }
+    Err(BuildError::Empty(Box::new(of_outcomes(outcomes))))
 }
 
 fn header(
     request: &BuildRequest,
     collections: &InputCollections,
-    output_run: String,
+    outputs: OutputCollections,
 ) -> GraphHeader {
+    // The facts that the middleware's command records.
     let mut metadata = request.metadata.clone();
-    metadata.entry("data_query").or_insert_with(|| request.data_query.clone().into());
+    let skip_existing = request.skip_existing || request.extend_run;
+    for (name, value) in [
+        ("data_query", serde_json::json!(request.data_query)),
+        ("extend_run", request.extend_run.into()),
+        ("skip_existing", skip_existing.into()),
+        ("skip_existing_in", serde_json::json!(outputs.skip_existing_in)),
+    ] {
+        metadata.entry(name).or_insert(value);
+    }
     GraphHeader {
-        inputs: collections.names(),
+        inputs: outputs.header_inputs.unwrap_or_else(|| collections.names()),
         output: request.output.clone(),
-        output_run,
+        output_run: outputs.run,
         user: request.user.clone(),
         timestamp: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
         command: request.command.clone(),

@@ -272,6 +272,7 @@ fn what_cannot_be_built_is_named() {
     release.put("post", "raw/again", vec!["Cam".into(), 1.into(), 20.into()]);
     let mut there = request(drp(), "");
     there.output_run = Some("raw/again".to_owned());
+    there.extend_run = true;
     add(build(&there, &mut release, &mut |_| {}).err().unwrap());
     insta::assert_snapshot!(errors.join("\n"));
 }

@@ -2,18 +2,18 @@
 
 use qbb_dimensions::ElementIx;
 use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
-use qbb_registry::{
-    CollectionIx, CollectionKind, Filter, OverlapRows, RegisteredDatasetType, Snapshot,
-};
+use qbb_registry::{CollectionIx, CollectionKind, OverlapRows, RegisteredDatasetType, Snapshot};
 use rustc_hash::FxHashMap;
 
 use crate::collections::InputCollections;
 use crate::datasets::DatasetSearch;
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
+use crate::existing::{self, ExistingOutputs, OutputSources};
 use crate::narrowing::{NarrowingReader, Restrictions};
 use crate::plan::Plan;
 use crate::regions::Regions;
+use crate::relation::Relation;
 use crate::request::Progress;
 use crate::spatial::Footprints;
 
@@ -25,8 +25,10 @@ pub(crate) struct Contents {
     pub(crate) regions: Regions,
     /// Datasets in the input collections, for each dataset type that is an overall input.
     pub(crate) inputs: FxHashMap<DatasetTypeIx, DatasetSearch>,
-    /// Datasets in the output run, for each dataset type that is produced, if the run exists.
-    pub(crate) in_the_way: FxHashMap<DatasetTypeIx, DatasetSearch>,
+    /// Existing datasets of types that the pipeline writes, as far as there may be any.
+    pub(crate) outputs: FxHashMap<DatasetTypeIx, ExistingOutputs>,
+    /// Tables of data IDs with their names.
+    pub(crate) tables: Vec<(String, Relation)>,
     /// What was not read because it cannot matter.
     pub(crate) restrictions: Restrictions,
 }
@@ -38,8 +40,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) registered: &'a [RegisteredDatasetType],
     /// Names of the dataset types that each searched collection may hold.
     pub(crate) summaries: &'a [Vec<String>],
-    /// The output run, if it exists already.
-    pub(crate) output_run: Option<CollectionIx>,
+    /// Where outputs are looked for that exist already.
+    pub(crate) outputs: &'a OutputSources,
 }
 
 impl Sources<'_> {
@@ -99,6 +101,14 @@ impl Contents {
             overlaps.push((element, rows));
         }
         add_needed_pixels(&mut dictionary, plan, &overlaps);
+        for table in &plan.tables {
+            for &dimension in table.group.required() {
+                if universe.element(dimension).skypix().is_some() {
+                    let pixels = table.ints(dimension).unwrap_or_default();
+                    dictionary.add_values(dimension, pixels.iter().copied());
+                }
+            }
+        }
         let inputs = plan.overall_inputs.iter().copied();
         let inputs = searches(
             snapshot,
@@ -109,22 +119,42 @@ impl Contents {
             inputs,
             progress,
         )?;
-        let in_the_way = match sources.output_run {
-            Some(run) => outputs(snapshot, pipeline, sources, run, &mut dictionary)?,
-            None => FxHashMap::default(),
-        };
         let footprints = (overlaps.iter())
             .map(|(element, rows)| Footprints::new(&dictionary, *element, rows))
             .collect::<Result<_, _>>()?;
+        let tables = (plan.tables.iter())
+            .map(|table| (table.table.name.clone(), table.relation(&dictionary)))
+            .collect();
         let regions = Regions::new(&dictionary);
-        Ok(Self { dictionary, footprints, regions, inputs, in_the_way, restrictions })
+        let outputs = FxHashMap::default();
+        Ok(Self { dictionary, footprints, regions, inputs, outputs, tables, restrictions })
     }
 
-    /// Makes the searches for datasets ready for all values that dimensions have now.
+    /// Reads what exists of the datasets that the pipeline writes, after the last value was added
+    /// to the dimensions.
+    pub(crate) fn read_outputs(
+        &mut self,
+        snapshot: &mut dyn Snapshot,
+        pipeline: &PipelineGraph,
+        sources: &Sources<'_>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), BuildError> {
+        let Self { dictionary, restrictions, .. } = self;
+        self.outputs =
+            existing::read(snapshot, pipeline, restrictions, sources, dictionary, progress)?;
+        Ok(())
+    }
+
+    /// Makes the searches for inputs ready for all values that dimensions have now.
     pub(crate) fn index_again(&mut self) {
-        for search in self.inputs.values_mut().chain(self.in_the_way.values_mut()) {
+        for search in self.inputs.values_mut() {
             search.index(&self.dictionary);
         }
+    }
+
+    /// What was found of a dataset type, whether the pipeline writes it or not.
+    pub(crate) fn search(&self, ix: DatasetTypeIx) -> Option<&DatasetSearch> {
+        self.inputs.get(&ix).or_else(|| self.outputs.get(&ix).map(|existing| &existing.search))
     }
 
     /// Where the records of an element are.
@@ -211,29 +241,4 @@ fn searches(
         searches.insert(ix, search);
     }
     Ok(searches)
-}
-
-/// Datasets of produced types in an output run that exists already.
-fn outputs(
-    snapshot: &mut dyn Snapshot,
-    pipeline: &PipelineGraph,
-    sources: &Sources<'_>,
-    run: CollectionIx,
-    dictionary: &mut Dictionary,
-) -> Result<FxHashMap<DatasetTypeIx, DatasetSearch>, BuildError> {
-    let mut found = FxHashMap::default();
-    for (at, node) in pipeline.dataset_types.iter().enumerate() {
-        let packages = node.dataset_type.name == qbb_pipeline::PACKAGES;
-        if node.producer.is_none() && !packages {
-            continue;
-        }
-        let Some(registered) = sources.registered(&node.dataset_type.name) else { continue };
-        let catalog = &sources.collections.catalog;
-        let symbols = &mut dictionary.symbols;
-        let rows = snapshot.datasets(registered, catalog, &[run], &Filter::default(), symbols)?;
-        let group = &node.dataset_type.dimensions;
-        let search = DatasetSearch::new(dictionary, group, (rows, &[0]), None);
-        found.insert(DatasetTypeIx(at as u32), search);
-    }
-    Ok(found)
 }

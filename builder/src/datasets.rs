@@ -182,6 +182,12 @@ impl DatasetSearch {
         }
     }
 
+    /// The first row for a data ID in the collections whose search positions are accepted.
+    pub(crate) fn first_of_rank(&self, key: u64, accepts: impl Fn(u32) -> bool) -> Option<u32> {
+        let mut rows = self.groups.rows(key).iter().copied();
+        rows.find(|&row| accepts(self.rank[row as usize]))
+    }
+
     /// The distinct data IDs of all rows.
     pub(crate) fn data_ids(&self, dictionary: &Dictionary) -> Relation {
         self.relation.project(dictionary, &self.relation.group)

@@ -85,12 +85,13 @@ pub(crate) fn diagnose(
 /// All data IDs had quanta, but none of them had enough inputs.
 pub(crate) fn of_outcomes(outcomes: &[TaskOutcome]) -> Diagnosis {
     let steps = outcomes.iter().map(|outcome| {
+        let skipped = (outcome.skipped > 0).then(|| format!("{} done already", outcome.skipped));
         let no_work = outcome.no_work.iter().map(|(connection, count)| {
             format!("{count} without enough datasets for connection `{connection}`")
         });
         let hooks = outcome.dropped_by_hooks.iter();
         let hooks = hooks.map(|(reason, count)| format!("{count} dropped by the task: {reason}"));
-        let reasons: Vec<String> = no_work.chain(hooks).collect();
+        let reasons: Vec<String> = skipped.into_iter().chain(no_work).chain(hooks).collect();
         DiagnosisStep {
             constraint: format!("task `{}`, {} possible quanta", outcome.label, outcome.initial),
             left: Some(outcome.kept),
@@ -136,6 +137,9 @@ impl Diagnoser<'_> {
                 }
                 StepSource::Relationship(element) => {
                     format!("`{}` has {} records", self.name(element), step.relation.len)
+                }
+                StepSource::Table(at) => {
+                    format!("the data ID table {}", self.contents.tables[at].0)
                 }
                 _ => continue,
             };

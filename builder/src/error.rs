@@ -5,7 +5,9 @@ use qbb_dimensions::expression::ExpressionError;
 use qbb_dimensions::sphere::{RegionError, SkyPixelizationError};
 use qbb_registry::RegistryError;
 
+use crate::data_id_table::DataIdTableError;
 use crate::diagnosis::Diagnosis;
+use crate::outputs::OutputError;
 
 /// Why a graph could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +19,9 @@ pub enum BuildError {
     /// The `where` expression is wrong.
     #[error(transparent)]
     Expression(#[from] ExpressionError),
+    /// A table of data IDs cannot be used.
+    #[error(transparent)]
+    DataIdTable(#[from] DataIdTableError),
     /// A dimension is unknown.
     #[error(transparent)]
     Universe(#[from] UniverseError),
@@ -41,9 +46,9 @@ pub enum BuildError {
         /// What is wrong.
         source: SkyPixelizationError,
     },
-    /// Neither an output run nor an output collection was given.
-    #[error("no output: give an output run, or an output collection to derive its name from")]
-    NoOutput,
+    /// The output collections do not fit what is asked for or what exists.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// A value of the pipeline's data ID does not fit its dimension.
     #[error("data ID of the pipeline: `{value}` is no value of {dimension}")]
     PipelineDataId {
@@ -268,10 +273,13 @@ pub enum BuildError {
     },
     /// Outputs are there already.
     #[error(
-        "{count} output(s) `{dataset_type}` exist already in `{run}`, for example {data_id}; choose \
-         another output run"
+        "{count} output(s) `{dataset_type}` of quanta of task `{task}` that are not finished exist \
+         already in `{run}`, for example {data_id}: give --clobber-outputs to have them removed and \
+         written again, or choose another output run"
     )]
     OutputExists {
+        /// Label of the task.
+        task: String,
         /// The dataset type.
         dataset_type: String,
         /// The output run.
@@ -280,6 +288,34 @@ pub enum BuildError {
         count: usize,
         /// One of their data IDs.
         data_id: String,
+    },
+    /// Nothing writes an init-output of a task whose quanta were all skipped, and it is not there.
+    #[error(
+        "all quanta of task `{task}` are done, but its init-output `{dataset_type}` was not found \
+         where finished quanta are looked for ({collections}): add the collection that holds it to \
+         --skip-existing-in, or do not skip"
+    )]
+    SkippedInitOutputMissing {
+        /// Label of the task.
+        task: String,
+        /// The dataset type.
+        dataset_type: String,
+        /// Collections that are searched for finished quanta.
+        collections: String,
+    },
+    /// Retained dataset types are about skipping.
+    #[error(
+        "retained dataset types say which inputs of quanta that are not done must be made again; \
+         give --skip-existing-in, --skip-existing or --extend-run with them"
+    )]
+    RetainedWithoutSkipping,
+    /// Everything is done.
+    #[error("nothing to do: all {quanta} quanta are done already in {collections}")]
+    AllDone {
+        /// Number of quanta that were skipped.
+        quanta: usize,
+        /// Collections that are searched for finished quanta.
+        collections: String,
     },
     /// Something that real builders can do and this one cannot.
     #[error("{0} is not supported yet")]

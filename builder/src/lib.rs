@@ -11,6 +11,7 @@
 //! inputs and prerequisites are looked up; quanta with too few inputs leave the graph; what is left
 //! is numbered and laid out.
 
+mod anchoring;
 mod assembly;
 mod bounds;
 mod build;
@@ -19,12 +20,14 @@ mod build_tests;
 mod collections;
 mod components;
 mod contents;
+mod data_id_table;
 mod data_ids;
 mod datasets;
 mod diagnosis;
 mod dictionary;
 mod dimension_records;
 mod error;
+mod existing;
 mod families;
 mod generation;
 mod hooks;
@@ -33,6 +36,7 @@ mod join;
 mod key_index;
 mod layout;
 mod narrowing;
+mod outputs;
 mod plan;
 mod prerequisites;
 mod query;
@@ -41,15 +45,21 @@ mod regions;
 mod relation;
 mod request;
 mod resolve;
+mod retained;
 mod row_limit;
 mod skeleton;
+#[cfg(test)]
+mod skip_tests;
+mod skipping;
 mod spatial;
+mod table_text;
 #[cfg(test)]
 mod testing;
 mod tree;
 mod validity;
 
 pub use build::{build, build_with_hooks};
+pub use data_id_table::{DataIdTable, DataIdTableError, TableProblem};
 pub use diagnosis::{Diagnosis, DiagnosisStep};
 pub use error::BuildError;
 pub use hooks::{
@@ -57,6 +67,8 @@ pub use hooks::{
     FoundPrerequisites, HookError, HookNeed, HookSession, NumberLists, QuantumBatch, RecordRows,
     TaskHooks, TogetherAdjusted,
 };
+pub use outputs::OutputError;
 pub use request::{
     Build, BuildRequest, DEFAULT_MAX_ROWS, DatasetConstraint, Progress, TaskOutcome,
 };
+pub use table_text::TextColumn;

@@ -12,6 +12,7 @@ use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
 use qbb_registry::{CellRange, CellSet};
 
 use crate::components::{Component, split};
+use crate::data_id_table::PlannedTable;
 use crate::error::BuildError;
 use crate::families::{Endpoint, Families};
 use crate::generation::envelope;
@@ -76,6 +77,8 @@ pub(crate) struct Plan {
     /// Dimensions that prerequisites have beyond their tasks', to which conditions do not apply.
     pub(crate) unrestricted: BTreeSet<ElementIx>,
     pub(crate) row_limit: RowLimit,
+    /// Tables of data IDs that all components are restricted to.
+    pub(crate) tables: Vec<PlannedTable>,
 }
 
 impl Plan {
@@ -89,12 +92,20 @@ impl Plan {
         let fixed_dimensions: Vec<ElementIx> =
             fixed.iter().flat_map(|conjunct| conjunct.dimensions(universe)).collect();
         let mut components = Vec::new();
+        let table_groups: Vec<DimensionGroup> = (request.data_id_tables.iter())
+            .map(|table| table.group(universe))
+            .collect::<Result<_, _>>()?;
+        let mut tables: Option<Vec<PlannedTable>> = None;
         for component in split(pipeline) {
             let constraints = component.constraints(pipeline, &request.constraint);
             let definition = |&ix: &DatasetTypeIx| &pipeline.dataset_type(ix).dataset_type;
-            let operands: Vec<DimensionGroup> =
+            let mut operands: Vec<DimensionGroup> =
                 constraints.iter().map(|ix| definition(ix).dimensions.clone()).collect();
-            let queryable = queryable(&component.dimensions(pipeline), &operands);
+            // A table brings pixels into the query as a constraint does.
+            let with_pixels = table_groups.iter().filter(|group| group.skypix().next().is_some());
+            let bringing: Vec<DimensionGroup> =
+                operands.iter().chain(with_pixels).cloned().collect();
+            let queryable = queryable(&component.dimensions(pipeline), &bringing);
             let groups = component.target_groups(pipeline);
             let tree = DimensionTree::new(universe, &groups, &queryable)?;
             let constraint_names: Vec<String> =
@@ -108,7 +119,17 @@ impl Plan {
             let mut conditions = fixed.clone();
             conditions.extend(bind(&expression, &context)?);
             let named = conditions.iter().flat_map(|conjunct| conjunct.dimensions(universe));
-            let dimensions = queryable.union(&DimensionGroup::of_elements(universe, named));
+            let mut dimensions = queryable.union(&DimensionGroup::of_elements(universe, named));
+            if tables.is_none() {
+                let values = single_values(&conditions);
+                let planned = request.data_id_tables.iter();
+                let planned = planned.map(|table| PlannedTable::new(universe, table, &values));
+                tables = Some(planned.collect::<Result<_, _>>()?);
+            }
+            for group in &table_groups {
+                dimensions = dimensions.union(group);
+            }
+            operands.extend(table_groups.iter().cloned());
             let pixels = take_pixel_conditions(&dimensions, &mut conditions)?;
             let spatial = take_spatial_joins(&dimensions, &operands, &mut conditions)?;
             check_pixels(&dimensions, &operands, &spatial)?;
@@ -146,6 +167,7 @@ impl Plan {
             restrictions,
             unrestricted,
             row_limit,
+            tables: tables.unwrap_or_default(),
         })
     }
 
@@ -361,6 +383,18 @@ fn restrictions(components: &[ComponentPlan], unrestricted: &BTreeSet<ElementIx>
         }
     }
     restrictions
+}
+
+/// Dimensions that conditions leave a single value.
+fn single_values(conditions: &[Conjunct]) -> Vec<(ElementIx, DataValue)> {
+    (conditions.iter().filter_map(|conjunct| conjunct.condition.restriction()))
+        .filter_map(|(dimension, restriction)| match restriction {
+            Restriction::Values(mut values) if values.len() == 1 => {
+                Some((dimension, values.pop()?))
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 fn cell_set(restriction: Restriction) -> CellSet {

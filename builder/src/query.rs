@@ -36,6 +36,8 @@ pub(crate) enum StepSource {
     Validity(Vec<Endpoint>),
     /// A condition.
     Condition,
+    /// A table of data IDs, by position.
+    Table(usize),
 }
 
 /// The join of everything that constrains a component's data IDs.
@@ -76,6 +78,9 @@ pub(crate) fn independent_steps(
         let Some(search) = contents.inputs.get(&constraint) else { continue };
         let source = StepSource::Datasets(constraint);
         steps.push(Step { source, relation: search.data_ids(dictionary) });
+    }
+    for (at, table) in contents.tables.iter().enumerate() {
+        steps.push(Step { source: StepSource::Table(at), relation: table.1.clone() });
     }
     for &dimension in &dictionary.generators(&plan.dimensions) {
         if !dictionary.has(dimension) {

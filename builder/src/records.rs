@@ -37,7 +37,7 @@ pub(crate) fn attach(
     let mut tables: Vec<DatastoreRecordRows> = Vec::new();
     let mut few: Vec<[u8; 16]> = Vec::new();
     for ix in types {
-        let Some(search) = contents.inputs.get(&ix) else { continue };
+        let Some(search) = contents.search(ix) else { continue };
         let name = &assembled.graph.pipeline.dataset_type(ix).dataset_type.name;
         let Some(registered) = sources.registered(name) else { continue };
         let mut wanted: Vec<[u8; 16]> = Vec::new();

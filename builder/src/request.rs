@@ -6,6 +6,8 @@ use qbb_dimensions::expression::Bindings;
 use qbb_graph::QuantumGraph;
 use qbb_pipeline::PipelineDefinition;
 
+use crate::data_id_table::DataIdTable;
+
 /// Which overall inputs must exist for a data ID to be part of the initial query.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum DatasetConstraint {
@@ -51,12 +53,35 @@ pub struct BuildRequest {
     pub output: Option<String>,
     /// RUN collection of the outputs; by default the output followed by the time in UTC.
     pub output_run: Option<String>,
+    /// Put outputs into an existing run: the one named, or the first child of the output
+    /// collection. Quanta that are done there are skipped.
+    pub extend_run: bool,
+    /// Search inputs as if the first child of the output collection were not there.
+    pub replace_run: bool,
+    /// What is replaced will be deleted; says nothing about the graph, but requires `replace_run`.
+    pub prune_replaced: bool,
+    /// Accept an output collection that was made with other inputs.
+    pub rebase: bool,
+    /// Collections in which finished quanta are looked for; these are skipped.
+    pub skip_existing_in: Vec<String>,
+    /// Skip what is done in the output run, after `skip_existing_in`.
+    pub skip_existing: bool,
+    /// Outputs that exist in the output run will be removed before execution.
+    pub clobber: bool,
+    /// Dataset types, as names or globs, that are kept where finished quanta are looked for; other
+    /// inputs of quanta that are not done have their producers run again. Everything, if `None`.
+    pub retained: Option<Vec<String>>,
+    /// Labels of two tasks: quanta of the first from which none of the second can be reached are
+    /// removed with everything downstream.
+    pub prune_unanchored: Option<(String, String)>,
     /// The `where` expression; blank for no restriction.
     pub data_query: String,
     /// Values of bind names in the expression.
     pub bindings: Bindings,
     /// Which overall inputs constrain the initial query.
     pub constraint: DatasetConstraint,
+    /// Tables of data IDs that quanta must be consistent with.
+    pub data_id_tables: Vec<DataIdTable>,
     /// The most rows that any one join may have; [`DEFAULT_MAX_ROWS`] if not given.
     pub max_rows: Option<usize>,
     /// Absolute URIs of the roots of datastores by name, each ending in `/`.
@@ -79,6 +104,8 @@ pub struct Build {
     /// Statements or requests that were sent to the repository; independent of the number of
     /// quanta.
     pub statements: u64,
+    /// What people should know about how the request was understood.
+    pub warnings: Vec<String>,
 }
 
 /// What became of a task's quanta.
@@ -90,6 +117,8 @@ pub struct TaskOutcome {
     pub initial: usize,
     /// Quanta in the graph.
     pub kept: usize,
+    /// Quanta that are done already.
+    pub skipped: usize,
     /// Connections for which quanta had fewer datasets than the minimum, with the number of quanta
     /// dropped for that reason.
     pub no_work: Vec<(String, usize)>,

@@ -9,6 +9,7 @@ use crate::dictionary::NONE;
 use crate::error::BuildError;
 use crate::request::TaskOutcome;
 use crate::skeleton::{Skeleton, TaskQuanta};
+use crate::skipping::finished_init_output;
 
 /// How many data IDs messages list.
 const EXAMPLES: usize = 3;
@@ -47,31 +48,6 @@ pub(crate) fn find_inputs(
                     return Err(search.ambiguous(of, &rows, collection_name));
                 }
             }
-        }
-    }
-    Ok(())
-}
-
-/// Refuses outputs that exist already in the output run.
-pub(crate) fn check_outputs(
-    pipeline: &PipelineGraph,
-    contents: &Contents,
-    skeleton: &Skeleton,
-    output_run: &str,
-) -> Result<(), BuildError> {
-    for (ix, search) in &contents.in_the_way {
-        let nodes = &skeleton.datasets[ix.index()];
-        let dictionary = &contents.dictionary;
-        let keys = nodes.rows.keys(dictionary, search.layout());
-        let there: Vec<usize> =
-            (0..keys.len()).filter(|&at| search.find(keys[at], None) != Found::Nothing).collect();
-        if let Some(&first) = there.first() {
-            return Err(BuildError::OutputExists {
-                dataset_type: pipeline.dataset_type(*ix).dataset_type.name.clone(),
-                run: output_run.to_owned(),
-                count: there.len(),
-                data_id: nodes.rows.describe(dictionary, first),
-            });
         }
     }
     Ok(())
@@ -167,6 +143,7 @@ pub(crate) fn adjust(
         label: task.label.clone(),
         initial: n,
         kept,
+        skipped: quanta.skipped,
         no_work: (inputs.iter().zip(no_work))
             .filter(|&(_, count)| count > 0)
             .map(|(connection, count)| (connection.name.clone(), count))
@@ -216,7 +193,11 @@ pub(crate) fn check_init_inputs(
     for connection in &task.init_inputs {
         let node = pipeline.dataset_type(connection.dataset_type);
         let there = match node.producer {
-            Some(producer) => skeleton.n_alive(producer) > 0,
+            Some(producer) if skeleton.n_alive(producer) > 0 => true,
+            Some(producer) => {
+                skeleton.quanta[producer.index()].skipped > 0
+                    && finished_init_output(contents, connection) != NONE
+            }
             None => {
                 let found = contents.inputs.get(&connection.dataset_type).map(|s| s.find(0, None));
                 matches!(found, Some(Found::Row(_)))

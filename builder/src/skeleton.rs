@@ -99,6 +99,8 @@ pub(crate) struct TaskQuanta {
     pub(crate) inputs: Vec<Edges>,
     /// Datasets of each output connection, in the order of `Task::quantum_outputs`.
     pub(crate) outputs: Vec<Edges>,
+    /// Number of quanta that left the graph because they are done already.
+    pub(crate) skipped: usize,
 }
 
 /// Datasets of a type that occur in the graph.
@@ -108,6 +110,8 @@ pub(crate) struct DatasetNodes {
     pub(crate) rows: Relation,
     /// For those that exist, the row of the dataset search that found them.
     pub(crate) found: Vec<u32>,
+    /// Whether one that exists will be removed and written again.
+    pub(crate) rewritten: Vec<bool>,
     /// Whether each is there or will be written.
     pub(crate) alive: Vec<bool>,
     index: FxHashMap<u64, u32>,
@@ -119,6 +123,7 @@ impl DatasetNodes {
         Self {
             rows: Relation::new(dictionary, group.clone(), columns, 0),
             found: Vec::new(),
+            rewritten: Vec::new(),
             alive: Vec::new(),
             index: FxHashMap::default(),
         }
@@ -131,6 +136,7 @@ impl DatasetNodes {
         let node = self.rows.len as u32;
         self.rows.len += 1;
         self.found.push(NONE);
+        self.rewritten.push(false);
         self.alive.push(true);
         node
     }
@@ -177,6 +183,7 @@ impl Skeleton {
                     alive: Vec::new(),
                     inputs: vec![Edges::new(0, &[]); task.quantum_inputs().count()],
                     outputs: vec![Edges::new(0, &[]); task.quantum_outputs().count()],
+                    skipped: 0,
                 }
             })
             .collect();
@@ -236,6 +243,7 @@ impl Skeleton {
                 rows: relation.clone(),
                 inputs,
                 outputs,
+                skipped: 0,
             };
         }
         Ok(total)

@@ -10,6 +10,7 @@ mod dataset_types;
 mod definition;
 mod error;
 mod export;
+mod expression;
 mod extended;
 mod graph;
 mod json;
@@ -29,6 +30,7 @@ pub use definition::{
     TaskDefinition,
 };
 pub use error::{CycleError, PipelineReadError, ResolveError, UnknownLabelError};
+pub use expression::{TaskExpressionError, TaskExpressionProblem};
 pub use graph::{
     CommandTemplate, DatasetTypeNode, Hooks, PACKAGES, PipelineGraph, Runner, Subset, Task, TaskIx,
 };

@@ -37,6 +37,19 @@ impl PipelineDefinition {
         Ok(selected)
     }
 
+    /// Leaves out one task. As in the middleware, subsets go on to name it.
+    ///
+    /// # Errors
+    /// If there is no task of that label.
+    pub fn without(&self, label: &str) -> Result<Self, UnknownLabelError> {
+        if !self.tasks.iter().any(|task| task.label == label) {
+            return Err(self.unknown_label(label));
+        }
+        let mut kept = self.clone();
+        kept.tasks.retain(|task| task.label != label);
+        Ok(kept)
+    }
+
     fn unknown_label(&self, name: &str) -> UnknownLabelError {
         let labels = self.tasks.iter().map(|task| task.label.as_str());
         let mut known: Vec<&str> = labels.chain(self.subsets.keys().map(String::as_str)).collect();

@@ -31,8 +31,8 @@ FORMAT_VERSION = 1
 """Value of the member ``version`` of an export (`int`)."""
 
 Action = tuple[str, str]
-"""A change to the pipeline: ``config``, ``config-file`` or ``instrument``,
-and its argument."""
+"""A change to the pipeline: ``config``, ``config-file``, ``instrument``,
+``task`` or ``delete``, and its argument."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,12 +57,16 @@ def _parser() -> _Parser:
     )
     parser.set_defaults(actions=[])
     parser.add_argument(
-        "pipeline", help="pipeline file or URI; '#label,subset' selects a part of it"
+        "pipeline",
+        help="pipeline file or URI; '#label,subset' selects a part of it; empty for one that has "
+        "nothing but the tasks that are added",
     )
     for flags, kind, metavar, text in (
         (("-c", "--config"), "config", "LABEL:FIELD=VALUE", "set a field of a configuration"),
         (("-C", "--config-file"), "config-file", "LABEL:FILE", "apply a configuration file"),
         (("--instrument",), "instrument", "CLASS", "use the overrides of an instrument"),
+        (("-t", "--task"), "task", "CLASS[:LABEL]", "add a task"),
+        (("--delete",), "delete", "LABEL", "leave out a task"),
     ):
         parser.add_argument(
             *flags, action=_AppendAction, const=kind, metavar=metavar, help=text, default=None
@@ -127,7 +131,7 @@ def export_pipeline(
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "source": {
-            "uri": _absolute(uri),
+            "uri": _absolute(uri) if uri else "",
             "overrides": [f"{kind} {value}" for kind, value in actions]
             + ([f"select-tasks {select_tasks}"] if select_tasks else []),
             "files": opened.digests(),

@@ -16,7 +16,8 @@ def load_pipeline_graph(uri: str, actions: Sequence[tuple[str, str]], select_tas
     Parameters
     ----------
     uri : `str`
-        File or URI, with an optional ``#label,subset`` suffix.
+        File or URI, with an optional ``#label,subset`` suffix; empty for a
+        pipeline without tasks.
     actions : `~collections.abc.Sequence` [ `tuple` ]
         Changes to make, in order, see `qbb_worker.export.Action`.
     select_tasks : `str`
@@ -35,7 +36,7 @@ def load_pipeline_graph(uri: str, actions: Sequence[tuple[str, str]], select_tas
     from lsst.pipe.base import Pipeline
 
     try:
-        pipeline = Pipeline.from_uri(uri)
+        pipeline = Pipeline.from_uri(uri) if uri else Pipeline("anonymous")
     except FileNotFoundError as exc:
         raise WorkerError(
             "pipeline",
@@ -71,22 +72,41 @@ def _apply(pipeline: Any, kind: str, value: str) -> None:
     if kind == "instrument":
         pipeline.addInstrument(value)
         return
+    if kind == "task":
+        class_name, _, label = value.partition(":")
+        try:
+            pipeline.addTask(class_name, label)
+        except Exception as exc:
+            error, hint = _classify(exc)
+            raise WorkerError(
+                error, f"Cannot add task {value!r}: {type(exc).__name__}: {exc}", hint=hint
+            ) from exc
+        return
     label, colon, rest = value.partition(":")
+    if kind == "delete":
+        _check_label(pipeline, label, f"Cannot delete task {label!r}")
+        pipeline.removeTask(label)
+        return
     field, equals, text = rest.partition("=")
     if not (colon and label and field) or (kind == "config" and not equals):
         form = "LABEL:FIELD=VALUE" if kind == "config" else "LABEL:FILE"
         raise WorkerError("usage", f"Override {value!r} does not have the form {form}.")
-    if label not in pipeline.task_labels:
-        raise WorkerError(
-            "config",
-            f"Override {value!r} is for task {label!r}, which is not in the pipeline.",
-            task=label,
-            hint=f"Tasks of this pipeline: {', '.join(sorted(pipeline.task_labels))}.",
-        )
+    _check_label(pipeline, label, f"Override {value!r} is for task {label!r}")
     if kind == "config":
         pipeline.addConfigOverride(label, field, text)
     else:
         pipeline.addConfigFile(label, rest)
+
+
+def _check_label(pipeline: Any, label: str, context: str) -> None:
+    """Refuse labels that the pipeline does not have."""
+    if label not in pipeline.task_labels:
+        raise WorkerError(
+            "config",
+            f"{context}, which is not in the pipeline.",
+            task=label,
+            hint=f"Tasks of this pipeline: {', '.join(sorted(pipeline.task_labels))}.",
+        )
 
 
 def _diagnose(pipeline: Any, failure: Exception) -> WorkerError:

@@ -1,7 +1,8 @@
 //! Shell globs as the middleware accepts them for names of collections.
 
 /// Whether a name is meant as a pattern: it has `*`, `?` or a `[` that is closed.
-pub(crate) fn is_glob(text: &str) -> bool {
+#[must_use]
+pub fn is_glob(text: &str) -> bool {
     text.contains(['*', '?']) || text.find('[').is_some_and(|open| text[open + 1..].contains(']'))
 }
 
@@ -85,6 +86,39 @@ impl Token {
     }
 }
 
+/// A name, or a glob that must match the end of one: this is how the middleware reads lists of
+/// dataset types to retain, where `raw*` also means `my_raw_image`.
+#[derive(Debug, Clone)]
+pub struct NamePattern(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Name(String),
+    Ending(Glob),
+}
+
+impl NamePattern {
+    /// Reads a name or a glob.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(match is_glob(text) {
+            true => Kind::Ending(Glob::new(text)),
+            false => Kind::Name(text.to_owned()),
+        })
+    }
+
+    /// Whether a name is meant.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        match &self.0 {
+            Kind::Name(text) => text == name,
+            Kind::Ending(glob) => {
+                glob.matches("") || name.char_indices().any(|(at, _)| glob.matches(&name[at..]))
+            }
+        }
+    }
+}
+
 /// The set whose text follows a `[`, and how many characters it took; `None` if it is not closed.
 fn set(chars: &[char]) -> Option<(Token, usize)> {
     let negated = chars.first() == Some(&'!');
@@ -126,6 +160,22 @@ mod tests {
         ];
         for (pattern, name, expected) in cases {
             assert_eq!(Glob::new(pattern).matches(name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn patterns_of_names_match_their_ends() {
+        let cases = [
+            ("raw", "raw", true),
+            ("raw", "my_raw", false),
+            ("raw*", "my_raw_image", true),
+            ("*_image", "raw_image2", false),
+            ("r?w", "my_raw", true),
+            ("[!a]", "ab", true),
+            ("[!a]", "ba", false),
+        ];
+        for (pattern, name, expected) in cases {
+            assert_eq!(NamePattern::new(pattern).matches(name), expected, "{pattern} {name}");
         }
     }
 

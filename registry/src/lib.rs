@@ -21,6 +21,7 @@ mod writer;
 pub use collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
 pub use error::{Conflict, ConflictKind, RegistryError};
 pub use filter::{CellRange, CellSet, Filter};
+pub use glob::{NamePattern, is_glob};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresRegistry;
 pub use reader::{

@@ -20,6 +20,7 @@ topics! {
     joins,
     pipelines,
     random_pipelines,
+    skip,
     sphere,
     where_language,
 }

@@ -121,6 +121,7 @@ pub(crate) fn adjust(
         label: task.label.clone(),
         initial,
         kept: quanta.alive.iter().filter(|&&alive| alive).count(),
+        skipped: quanta.skipped,
         no_work: Vec::new(),
         dropped_by_hooks: Vec::new(),
     };

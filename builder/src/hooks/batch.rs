@@ -196,7 +196,7 @@ impl<'a> Batches<'a> {
         if number.is_empty() {
             return None;
         }
-        let search = self.contents.inputs.get(&ix);
+        let search = self.contents.search(ix);
         let existing = number.iter().map(|&number| {
             let row = nodes.found[number as usize];
             let search = search.filter(|_| row != NONE)?;

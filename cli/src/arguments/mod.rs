@@ -1,7 +1,9 @@
 //! The command line: one definition behind parsing, help, completions and man pages.
 
 mod build;
+mod changes;
 mod execution;
+mod foreign;
 mod graph;
 #[cfg(test)]
 mod reference;
@@ -9,7 +11,10 @@ mod repository;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub use build::{BuildArguments, PipelineCommand, PrepareArguments, PythonArguments};
+pub use build::{
+    BuildArguments, PipelineCommand, PrepareArguments, PythonArguments, ResumeArguments,
+};
+pub use changes::{ChangeKind, split_commas};
 pub use execution::{ReportArguments, RunArguments, StatusArguments, TransferArguments};
 pub use graph::{
     DiffArguments, GraphCommand, PictureArguments, PictureLevel, QuantaArguments,

@@ -11,8 +11,9 @@ use qbb_hooks::PythonHooks;
 use qbb_pipeline::PipelineDefinition;
 use serde_json::json;
 
-use crate::arguments::BuildArguments;
+use crate::arguments::{BuildArguments, ResumeArguments, split_commas};
 use crate::commands::pipeline::{self, PipelineText};
+use crate::commands::tables;
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
 
 /// A finished build with the pipeline it came from.
@@ -25,15 +26,33 @@ pub struct Built {
 
 /// Builds a graph.
 pub fn build(arguments: &BuildArguments, terminal: Terminal) -> Result<Built, Failure> {
+    arguments.foreign.check()?;
     let bars = ProgressBars::new(terminal);
     let release = RepositoryConfig::open(&arguments.butler_config)?;
     let mut registry = qbb_registry::open_reader(&release)?;
     bars.stage("reading the pipeline");
-    let pipeline = pipeline::load(&arguments.pipeline, &arguments.python)?;
+    let pipeline = pipeline::load(arguments.pipeline(), &arguments.python)?;
+    let definition = match &arguments.select_tasks {
+        Some(expression) if !expression.is_empty() => {
+            pipeline.definition.select_matching(expression)?
+        }
+        _ => pipeline.definition.clone(),
+    };
+    let resume = &arguments.resume;
     let name = release.datastore.name.clone();
     let request = BuildRequest {
-        pipeline: pipeline.definition.clone(),
-        inputs: arguments.input.clone(),
+        pipeline: definition,
+        inputs: list(&arguments.input),
+        extend_run: resume.extend_run,
+        replace_run: resume.replace_run,
+        prune_replaced: resume.prune_replaced.is_some(),
+        rebase: resume.rebase,
+        skip_existing_in: list(&resume.skip_existing_in),
+        skip_existing: resume.skip_existing,
+        clobber: resume.clobber_outputs,
+        retained: retained(resume)?,
+        prune_unanchored: unanchored(resume)?,
+        data_id_tables: tables::load(&arguments.data_id_table, &arguments.python)?,
         output: arguments.output.clone(),
         output_run: arguments.output_run.clone(),
         data_query: arguments.data_query.clone(),
@@ -45,7 +64,7 @@ pub fn build(arguments: &BuildArguments, terminal: Terminal) -> Result<Built, Fa
         metadata: metadata(arguments),
         ..BuildRequest::default()
     };
-    let mut hooks = hooks(&pipeline.definition, arguments)?;
+    let mut hooks = hooks(&request.pipeline, arguments)?;
     let hooks = hooks.as_mut().map(|hooks| hooks as &mut dyn TaskHooks);
     bars.stage("reading the release");
     let mut show = |progress: Progress<'_>| match progress {
@@ -57,6 +76,10 @@ pub fn build(arguments: &BuildArguments, terminal: Terminal) -> Result<Built, Fa
         _ => bars.stage("assembling the graph"),
     };
     let build = qbb_builder::build_with_hooks(&request, &mut *registry, hooks, &mut show)?;
+    drop(bars);
+    for warning in &build.warnings {
+        terminal.note(&format!("warning: {warning}"));
+    }
     Ok(Built { build, pipeline })
 }
 
@@ -75,10 +98,46 @@ fn hooks(
     Ok(Some(PythonHooks::start(interpreter, package, pipeline, &arguments.butler_config)))
 }
 
+/// Lists separated by commas, given several times.
+fn list(values: &[String]) -> Vec<String> {
+    values.iter().flat_map(|value| split_commas(value)).collect()
+}
+
+/// The list of names and globs in the file of retained dataset types.
+fn retained(arguments: &ResumeArguments) -> Result<Option<Vec<String>>, Failure> {
+    let Some(path) = &arguments.retained_dataset_types else { return Ok(None) };
+    let text = fs_err::read_to_string(path).map_err(Failure::from_error)?;
+    match serde_saphyr::from_str::<Vec<String>>(&text) {
+        Ok(names) if !names.is_empty() => Ok(Some(names)),
+        Ok(_) => {
+            Err(Failure::input(format!("{path}: the list of retained dataset types is empty"))
+                .with_hint("list names or globs; leave the option out if everything is kept"))
+        }
+        Err(error) => {
+            Err(Failure::input(format!("{path} must be a YAML list of dataset types: {error}")))
+        }
+    }
+}
+
+/// Source and anchor of pruning.
+fn unanchored(arguments: &ResumeArguments) -> Result<Option<(String, String)>, Failure> {
+    let Some(text) = &arguments.prune_unanchored_quanta else { return Ok(None) };
+    match text.split_once(':') {
+        Some((source, anchor)) if !source.is_empty() && !anchor.is_empty() => {
+            Ok(Some((source.to_owned(), anchor.to_owned())))
+        }
+        _ => Err(Failure::usage(format!(
+            "--prune-unanchored-quanta takes two labels as SOURCE:ANCHOR, not `{text}`"
+        ))),
+    }
+}
+
 fn metadata(arguments: &BuildArguments) -> serde_json::Map<String, serde_json::Value> {
     let mut metadata = serde_json::Map::new();
     metadata.insert("butler_argument".to_owned(), json!(arguments.butler_config));
-    metadata.insert("data_query".to_owned(), json!(arguments.data_query));
+    if let Some(path) = &arguments.resume.retained_dataset_types {
+        metadata.insert("retained_dataset_types".to_owned(), json!(path));
+    }
     metadata
 }
 

@@ -11,6 +11,7 @@ mod prepare;
 mod report;
 mod run;
 mod status;
+mod tables;
 mod transfer;
 
 use crate::arguments::Command;

@@ -5,7 +5,7 @@ use qbb_exports::{Export, ExportRequest};
 use qbb_pipeline::{LoadedPipeline, PipelineDefinition};
 use serde::Serialize;
 
-use crate::arguments::{PipelineCommand, PythonArguments};
+use crate::arguments::{ChangeKind, PipelineCommand, PythonArguments};
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
 
 /// Exports a pipeline.
@@ -43,6 +43,12 @@ pub struct PipelineText {
 
 /// Reads an exported or native pipeline, or has Python export one.
 pub fn load(pipeline: &str, python: &PythonArguments) -> Result<PipelineText, Failure> {
+    if pipeline.is_empty() {
+        // Python makes one of the tasks that were given by class.
+        let text = export(pipeline, python)?.text;
+        let definition = PipelineDefinition::from_export(&text)?;
+        return Ok(PipelineText { definition, text, name: "pipeline.json" });
+    }
     let (path, labels) = match pipeline.split_once('#') {
         Some((path, labels)) => (Utf8Path::new(path), Some(labels)),
         None => (Utf8Path::new(pipeline), None),
@@ -53,11 +59,12 @@ pub fn load(pipeline: &str, python: &PythonArguments) -> Result<PipelineText, Fa
         let definition = PipelineDefinition::from_export(&text)?;
         return Ok(PipelineText { definition, text, name: "pipeline.json" });
     }
-    if !python.config.is_empty() || !python.config_file.is_empty() {
+    let not_delete = |(kind, _): &&(ChangeKind, String)| *kind != ChangeKind::Delete;
+    if python.changes.0.iter().any(|change| not_delete(&change)) {
         return Err(Failure::usage(format!(
-            "configuration overrides are for Python pipelines; {path} is not one"
+            "changes of tasks and their configuration are for Python pipelines; {path} is not one"
         ))
-        .with_hint("for an exported pipeline give the overrides to `qbb pipeline export`"));
+        .with_hint("for an exported pipeline give the changes to `qbb pipeline export`"));
     }
     let text = fs_err::read_to_string(path).map_err(Failure::from_error)?;
     let (mut definition, name) = match loaded {
@@ -68,17 +75,15 @@ pub fn load(pipeline: &str, python: &PythonArguments) -> Result<PipelineText, Fa
     if let Some(labels) = labels {
         definition = definition.select(labels.split(',').map(str::trim))?;
     }
+    for (_, label) in &python.changes.0 {
+        definition = definition.without(label)?;
+    }
     Ok(PipelineText { definition, text, name })
 }
 
 /// An export of a pipeline, made earlier if nothing has changed since, else now by Python.
 fn export(pipeline: &str, python: &PythonArguments) -> Result<Export, Failure> {
-    let mut changes = Vec::new();
-    for (option, values) in [("-c", &python.config), ("-C", &python.config_file)] {
-        for value in values {
-            changes.extend([option.to_owned(), value.clone()]);
-        }
-    }
+    let changes = python.changes.exporter_options();
     let request =
         ExportRequest { pipeline: pipeline.to_owned(), changes, python: python.python.clone() };
     let cache = ExportRequest::default_cache();

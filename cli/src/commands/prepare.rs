@@ -30,7 +30,7 @@ pub fn execute(arguments: &PrepareArguments, terminal: Terminal) -> Result<ExitC
     let Built { build, pipeline } = build(&arguments.build, terminal)?;
     let graph = &build.graph;
     let mut submission =
-        Submission::new(&arguments.build.butler_config, &personal, &arguments.build.pipeline);
+        Submission::new(&arguments.build.butler_config, &personal, arguments.build.pipeline());
     submission.graph = GraphIdentity::of(graph).to_string();
     submission.options = options(arguments);
     let directory = SubmitDirectory::create(&arguments.submit_dir, submission, |directory| {
@@ -89,8 +89,13 @@ fn options(arguments: &PrepareArguments) -> std::collections::BTreeMap<String, s
         ("output_run", serde_json::json!(build.output_run)),
         ("data_query", serde_json::json!(build.data_query)),
         ("dataset_query_constraint", serde_json::json!(build.dataset_query_constraint)),
-        ("config", serde_json::json!(build.python.config)),
-        ("config_file", serde_json::json!(build.python.config_file)),
+        ("changes", serde_json::json!(build.python.changes.exporter_options())),
+        ("select_tasks", serde_json::json!(build.select_tasks)),
+        ("data_id_table", serde_json::json!(build.data_id_table)),
+        ("skip_existing_in", serde_json::json!(build.resume.skip_existing_in)),
+        ("skip_existing", serde_json::json!(build.resume.skip_existing)),
+        ("extend_run", serde_json::json!(build.resume.extend_run)),
+        ("clobber_outputs", serde_json::json!(build.resume.clobber_outputs)),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()

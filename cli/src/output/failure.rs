@@ -178,7 +178,9 @@ failures!(
     qbb_demo::DemoError,
     qbb_graph::GraphError,
     qbb_pipeline::PipelineReadError,
+    qbb_pipeline::TaskExpressionError,
     qbb_pipeline::UnknownLabelError,
+    qbb_builder::DataIdTableError,
     qbb_submit_dirs::SubmitError,
 );
 

@@ -12,7 +12,7 @@ macro_rules! embedded {
 }
 
 /// Name and text of each file of the package.
-const FILES: [(&str, &str); 19] = embedded![
+const FILES: [(&str, &str); 20] = embedded![
     "__init__.py",
     "adjustment.py",
     "build_session.py",
@@ -32,6 +32,7 @@ const FILES: [(&str, &str); 19] = embedded![
     "sources.py",
     "storage.py",
     "supplement.py",
+    "tables.py",
 ];
 
 const NAME: &str = "qbb_worker";

@@ -3,7 +3,7 @@
 use std::io::{Seek, Write};
 
 use camino::Utf8Path;
-use qbb_pipeline::Runner;
+use qbb_pipeline::{Runner, TaskIx};
 use rayon::prelude::*;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -84,7 +84,8 @@ impl Writer<'_> {
         for sample in 0..DICTIONARY_SAMPLES {
             let quantum = QuantumIx((sample * quanta / DICTIONARY_SAMPLES) as u32);
             let begin = samples.len();
-            self.graph.write_quantum(quantum, self.paths, None, &mut samples)?;
+            let init = self.graph.init_quantum(Some(self.graph.quanta.task(quantum)));
+            self.graph.write_quantum(quantum, self.paths, init, &mut samples)?;
             sizes.push(samples.len() - begin);
         }
         self.dictionary =
@@ -163,13 +164,17 @@ impl Writer<'_> {
         let mut addresses = Vec::with_capacity(self.graph.quanta.len());
         let mut offset = 0;
         let quanta: Vec<QuantumIx> = self.graph.quanta.iter().collect();
+        // A quantum's block also has the records of what its task is constructed from.
+        let tasks = 0..self.graph.pipeline.tasks.len() as u32;
+        let inits: Vec<_> = tasks.map(|at| self.graph.init_quantum(Some(TaskIx(at)))).collect();
         for batch in quanta.chunks(BATCH) {
             let blocks: Vec<Vec<u8>> = (batch.par_iter())
                 .map_init(
                     || (compressor(), Vec::new()),
                     |(compressor, text), &quantum| {
                         text.clear();
-                        self.graph.write_quantum(quantum, self.paths, None, text)?;
+                        let init = inits[self.graph.quanta.task(quantum).index()];
+                        self.graph.write_quantum(quantum, self.paths, init, text)?;
                         match compressor {
                             Ok(compressor) => compressor.compress(text).map_err(self.failed()),
                             Err(error) => {
