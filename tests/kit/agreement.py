@@ -283,6 +283,7 @@ def run(args: argparse.Namespace) -> int:
         path = TOPICS / f"{args.topic}.json"
     topic = load_topic(path)
     cases = [c for c in topic.cases if all(part in c.name for part in args.case)]
+    cases = [c for c in cases if not args.on or c.release in args.on]
     if not cases:
         raise KitError(f"no case of {topic.name} has {args.case} in its name")
     if args.list:
@@ -327,6 +328,13 @@ def main() -> None:
         default=[],
         metavar="TEXT",
         help="only cases with this in their name; may be repeated",
+    )
+    parser.add_argument(
+        "--on",
+        action="append",
+        default=[],
+        metavar="RELEASE",
+        help="only cases on this shape or state; may be repeated",
     )
     parser.add_argument("--verbose", action="store_true", help="print what the builders say")
     parser.add_argument("--list", action="store_true", help="only print the names of the cases")

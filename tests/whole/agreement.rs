@@ -59,20 +59,21 @@ mod on_postgresql {
     }
 
     macro_rules! topics {
-        ($($topic:ident),* $(,)?) => {
+        ($($topic:ident on $($release:literal),+;)*) => {
             $(#[test]
             fn $topic() {
-                let releases = releases();
-                let server = ["--releases", releases, "--database", &postgres().url];
-                compare_with(stringify!($topic), &server);
+                let server = ["--releases", releases(), "--database", &postgres().url];
+                let few = [$("--on", $release),+];
+                compare_with(stringify!($topic), &[&server[..], &few].concat());
             })*
         };
     }
 
+    // Each release has to be made, so topics share two.
     topics! {
-        joins,
-        pipelines,
-        where_language,
+        joins on "small";
+        pipelines on "plain", "small";
+        where_language on "small";
     }
 }
 
