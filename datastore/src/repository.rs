@@ -293,8 +293,10 @@ fn local_path(place: &str) -> Result<Utf8PathBuf, RepositoryError> {
 }
 
 fn hide_credentials(tree: &mut Map<String, Value>) {
-    if let Some(Value::Object(registry)) = tree.get_mut("registry")
-        && let Some(Value::String(url)) = registry.get_mut("db")
+    let Some(Value::Object(registry)) = tree.get_mut("registry") else { return };
+    // The middleware lets credentials stand beside the URL, too.
+    registry.remove("password");
+    if let Some(Value::String(url)) = registry.get_mut("db")
         && !url.starts_with("sqlite")
     {
         *url = DatabaseUrl::new(std::mem::take(url)).redacted();

@@ -100,6 +100,7 @@ fn settings_override_defaults() {
 root: /data/real root
 registry:
   db: postgresql+psycopg://user:secret@db.example.org:5432/butler
+  password: secret too
   namespace: dp2
 datastore:
   root: s3://bucket/prefix

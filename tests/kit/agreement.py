@@ -48,6 +48,8 @@ TIME = re.compile(r"/\d{8}T\d{6}Z\b")
 """The last part of the name of a run that is named after the time."""
 BREAKDOWNS = ("AssertionError", "AttributeError", "KeyError", "TypeError")
 """Exceptions of the real builder that no rule of it stands behind."""
+TOO_MANY_PARAMETERS = "number of parameters must be between 0 and 65535"
+"""What the middleware's PostgreSQL client says where nothing is wrong but its statement."""
 SECONDS = 300
 """A build of ours that takes longer hangs."""
 
@@ -214,6 +216,8 @@ def judge(case: Case, real: Outcome, ours: Outcome, limit: int) -> list[str]:
     """Say what is not as expected about a case; nothing if all is well."""
     if ours.refused.startswith("panicked") or "panicked at" in ours.refused:
         return [f"  ours broke down: {ours.refused}"]
+    if TOO_MANY_PARAMETERS in real.refused and not ours.refused:
+        return []
     if refusal := case.refusal:
         found = []
         if not real.refused:
@@ -283,7 +287,7 @@ def run(args: argparse.Namespace) -> int:
         path = TOPICS / f"{args.topic}.json"
     topic = load_topic(path)
     cases = [c for c in topic.cases if all(part in c.name for part in args.case)]
-    cases = [c for c in cases if not args.on or c.release in args.on]
+    cases = [c for c in cases if not args.on or c.release in args.on][:: args.every]
     if not cases:
         raise KitError(f"no case of {topic.name} has {args.case} in its name")
     if args.list:
@@ -335,6 +339,9 @@ def main() -> None:
         default=[],
         metavar="RELEASE",
         help="only cases on this shape or state; may be repeated",
+    )
+    parser.add_argument(
+        "--every", type=int, default=1, metavar="N", help="only one of so many cases"
     )
     parser.add_argument("--verbose", action="store_true", help="print what the builders say")
     parser.add_argument("--list", action="store_true", help="only print the names of the cases")
