@@ -303,12 +303,28 @@ impl Dictionary {
         let group = self.closure(element.ix).clone();
         let layout = Layout::new(self, &group);
         let generators = &layout.generators;
-        let mut coder = RowCoder::new(self, &element.required, generators);
+        let dimensions = [&element.required[..], &element.implied].concat();
+        // Only old universes have combinations that imply a dimension.
+        let with_implied;
+        let cells: &[Vec<i64>] = if element.implied.is_empty() {
+            &table.keys
+        } else {
+            with_implied = [&table.keys[..], &table.implied].concat();
+            &with_implied
+        };
+        let followers = self.followers(&dimensions, generators);
+        let mut coder = RowCoder::new(self, &dimensions, generators);
         let mut columns = vec![Vec::with_capacity(table.len()); generators.len()];
         let mut record = Vec::with_capacity(table.len());
         let mut codes = Vec::new();
         for row in 0..table.len() {
-            if !coder.codes(self, &table.keys, row, &mut codes) {
+            if !coder.codes(self, cells, row, &mut codes) {
+                continue;
+            }
+            let follows = |&(at, generator, column): &(usize, usize, &[i64])| {
+                column.get(codes[generator] as usize) == Some(&cells[at][row])
+            };
+            if !followers.iter().all(follows) {
                 continue;
             }
             record.push(row as u32);
@@ -321,6 +337,27 @@ impl Dictionary {
         let columns = relation.columns;
         self.combinations[element.ix.index()] =
             Some(CombinationRecords { columns, record, index, layout });
+    }
+
+    /// The dimensions that no generator requires, whose values must then be those that follow
+    /// from one: position of the dimension, position of the generator, values by its codes.
+    fn followers(
+        &self,
+        dimensions: &[ElementIx],
+        generators: &[ElementIx],
+    ) -> Vec<(usize, usize, &[i64])> {
+        let universe = &self.universe;
+        let required = |ix: &ElementIx| {
+            generators.iter().any(|&generator| universe.element(generator).required.contains(ix))
+        };
+        (dimensions.iter().enumerate())
+            .filter(|(_, dimension)| !required(dimension))
+            .filter_map(|(at, &dimension)| {
+                let generator = (generators.iter())
+                    .position(|&generator| self.closure(generator).contains(dimension))?;
+                Some((at, generator, self.cells(generators[generator], dimension)))
+            })
+            .collect()
     }
 }
 

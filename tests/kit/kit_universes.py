@@ -4,8 +4,8 @@ A name is a version of the ``daf_butler`` universe ("0" to "8"), or one of
 these, each the newest version with a change:
 
 ``spectrograph``
-    another namespace; an instrument with fibers and their bundles, a
-    combination with a region and a time, and families of their own
+    another namespace; an instrument with fibers and their bundles, fields
+    on the sky with a governor of their own, and campaigns with a time
 ``htm9``
     another level for joins
 ``healpix``
@@ -21,9 +21,10 @@ from collections.abc import Callable
 from typing import Any
 
 import yaml
-from lsst.daf.butler import DimensionConfig
+from lsst.daf.butler import Config, DimensionConfig
 from lsst.resources import ResourcePath
 
+STORAGE = "lsst.daf.butler.registry.dimensions"
 VERSIONS = tuple(str(version) for version in range(9))
 OLD = "resource://lsst.daf.butler/configs/old_dimensions/daf_butler_universe{}.yaml"
 
@@ -53,11 +54,25 @@ def _spectrograph(config: dict[str, Any]) -> None:
         ],
         "storage": _table(),
     }
-    elements["exposure_fiber_region"] = {
-        "doc": "Where a fiber looked.",
+    elements["fiber_position"] = {
+        "doc": "Whether and where a fiber was put for an exposure.",
         "requires": ["exposure", "fiber"],
+        "metadata": [{"name": "offset", "type": "float"}],
         "storage": _table(),
+        "always_join": True,
         "populated_by": "exposure",
+    }
+    elements["plan"] = {
+        "doc": "What to look at.",
+        "keys": [{"name": "name", "type": "string", "length": 16}],
+        "governor": True,
+        "storage": {"cls": f"{STORAGE}.governor.BasicGovernorDimensionRecordStorage"},
+    }
+    elements["field"] = {
+        "doc": "A field of a plan.",
+        "keys": [{"name": "id", "type": "int"}],
+        "requires": ["plan"],
+        "storage": _table(),
     }
     elements["campaign"] = {
         "doc": "A season of a survey.",
@@ -69,17 +84,17 @@ def _spectrograph(config: dict[str, Any]) -> None:
         "doc": "Color of the sleeve, a word that only fibers know.",
         "keys": [{"name": "name", "type": "string", "length": 16}],
         "storage": {
-            "cls": "lsst.daf.butler.registry.dimensions.query.QueryDimensionRecordStorage",
+            "cls": f"{STORAGE}.query.QueryDimensionRecordStorage",
             "view_of": "fiber",
         },
     }
     elements["fiber"]["implies"].append("fiber_color")
-    config["topology"]["spatial"]["fiber_regions"] = ["exposure_fiber_region"]
+    config["topology"]["spatial"]["field_regions"] = ["field"]
     config["topology"]["temporal"]["campaigns"] = ["campaign"]
 
 
 def _table() -> dict[str, str]:
-    return {"cls": "lsst.daf.butler.registry.dimensions.table.TableDimensionRecordStorage"}
+    return {"cls": f"{STORAGE}.table.TableDimensionRecordStorage"}
 
 
 def _htm9(config: dict[str, Any]) -> None:
@@ -109,6 +124,24 @@ MADE_UP: dict[str, Callable[[dict[str, Any]], None]] = {
     "renamed": _renamed,
 }
 NAMES = (*VERSIONS, *MADE_UP)
+
+SPECTRA = "{run:/}/{datasetType}/{datasetType}_" + "_".join(
+    f"{{{name}:?}}"
+    for name in (
+        *("instrument", "exposure", "visit", "detector", "physical_filter", "band"),
+        *("skymap", "tract", "patch", "plan", "field", "campaign", "skypix"),
+        *("fiber", "fiber_bundle", "fiber_color", "run"),
+    )
+)
+"""File names that tell the spectrograph's datasets apart."""
+
+
+def repository_config(name: str | None) -> Config:
+    """Make the configuration of a repository with a universe; `None` is the newest one."""
+    config = Config()
+    if name == "spectrograph":
+        config["datastore", "templates", "default"] = SPECTRA
+    return config
 
 
 def universe_config(name: str) -> DimensionConfig:

@@ -20,10 +20,10 @@ import shutil
 from pathlib import Path
 
 import astropy.units as u
-from lsst.daf.butler import Butler, CollectionType, Config, DatasetRef, DimensionConfig, Timespan
-from lsst.sphgeom import HtmPixelization
+from lsst.daf.butler import Butler, CollectionType, DatasetRef, Timespan
 
 from kit_support import CAMERA, DEFAULTS, RELEASE, SKYMAP, KitError, make_parser, script_main
+from kit_universes import NAMES, repository_config, universe_config
 from release_datasets import TABLE, Archive
 from release_records import (
     FIRST_NOON,
@@ -129,14 +129,17 @@ def store_calibrations(archive: Archive, survey: Survey, exposures: list[Exposur
 
 def store_references(archive: Archive) -> None:
     """Store a reference catalog, its partial second version, and the sky map."""
-    refcat = archive.define("star_refcat", ["htm7"], TABLE)
-    htm7 = HtmPixelization(7)
+    dimensions = archive.butler.dimensions
+    shard = dimensions.skypix_dimensions.get("htm7", dimensions.commonSkyPix)
+    if dimensions.commonSkyPix.system is not shard.system:
+        shard = dimensions.commonSkyPix
+    refcat = archive.define("star_refcat", [shard.name], TABLE)
     pixels: set[int] = set()
     for element in ("tract", "visit"):
         for record in archive.butler.query_dimension_records(element, limit=None):
-            for begin, end in htm7.envelope(record.region):
+            for begin, end in shard.pixelization.envelope(record.region):
                 pixels.update(range(begin, end))
-    shards = [archive.butler.registry.expandDataId(htm7=pixel) for pixel in sorted(pixels)]
+    shards = [archive.butler.registry.expandDataId({shard.name: pixel}) for pixel in sorted(pixels)]
     archive.store(refcat, shards, f"{REFCATS}/v1")
     archive.store(refcat, shards[1::2], f"{REFCATS}/étoiles v2")
     archive.chain(REFCATS, f"{REFCATS}/étoiles v2", f"{REFCATS}/v1")
@@ -158,22 +161,27 @@ def store_products(archive: Archive) -> None:
 
 
 def make_repository(
-    root: Path, database: str | None, schema: str | None, universe: DimensionConfig | None = None
+    root: Path, database: str | None, schema: str | None, universe: str | None = None
 ) -> None:
     """Make an empty repository, with its registry in SQLite or in another database."""
-    config = Config()
+    config = repository_config(universe)
     if database:
         config["registry", "db"] = database
         if schema:
             config["registry", "namespace"] = schema
-    Butler.makeRepo(str(root), config=config, dimensionConfig=universe)
+    dimensions = universe_config(universe) if universe else None
+    Butler.makeRepo(str(root), config=config, dimensionConfig=dimensions)
 
 
 def make_release(
-    root: Path, survey: Survey, database: str | None = None, schema: str | None = None
+    root: Path,
+    survey: Survey,
+    database: str | None = None,
+    schema: str | None = None,
+    universe: str | None = None,
 ) -> dict[str, int]:
     """Make a repository; returns what is in it, by count."""
-    make_repository(root, database, schema)
+    make_repository(root, database, schema, universe)
     with Butler.from_config(str(root), writeable=True) as butler:
         insert_camera(butler, survey)
         insert_sky_map(butler, survey)
@@ -204,7 +212,8 @@ def run(args: argparse.Namespace) -> int:
     if len(set(args.bands)) != len(args.bands):
         raise KitError(f"--bands names a band twice: {' '.join(args.bands)}")
     survey = Survey(**sizes, bands=tuple(args.bands), seed=args.seed)
-    print(json.dumps({"root": str(root), **make_release(root, survey, args.database, args.schema)}))
+    made = make_release(root, survey, args.database, args.schema, args.universe)
+    print(json.dumps({"root": str(root), **made}))
     return 0
 
 
@@ -228,6 +237,9 @@ def main() -> None:
         "--database", default=None, metavar="URI", help="registry database, instead of SQLite"
     )
     parser.add_argument("--schema", default=None, help="schema of the database for the registry")
+    parser.add_argument(
+        "--universe", choices=NAMES, help="universe of dimensions, if not the newest one"
+    )
     script_main(run, parser)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import random
+from functools import partial
 from typing import Any
 
 import astropy.time
@@ -63,6 +64,24 @@ class Exposure:
     timespan: Timespan
 
 
+OLD_NAMES = {"group_name": "group"}
+"""Fields of old universes by the names that they have in the newest one."""
+
+
+def fitted(butler: Butler, element: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Take the fields that the element has in the butler's universe."""
+    names = butler.dimensions[element].RecordClass.fields.names
+    by_old_name = {old: row[new] for old, new in OLD_NAMES.items() if new in row}
+    return {name: value for name, value in (row | by_old_name).items() if name in names}
+
+
+def insert_records(butler: Butler, element: str, *rows: dict[str, Any]) -> None:
+    """Insert records in so far as the butler's universe knows them."""
+    if element in butler.dimensions.elements.names:
+        fitting = [fitted(butler, element, row) for row in rows]
+        butler.registry.insertDimensionData(element, *fitting)
+
+
 def detector_name(number: int) -> str:
     """Return a detector's full name; one in four is awkward but legal."""
     plain = f"R{number // 9:02d}_S{number % 9 // 3}{number % 3}"
@@ -71,7 +90,7 @@ def detector_name(number: int) -> str:
 
 def insert_camera(butler: Butler, survey: Survey) -> None:
     """Insert the instrument and its fixed parts."""
-    insert = butler.registry.insertDimensionData
+    insert = partial(insert_records, butler)
     insert(
         "instrument",
         {
@@ -113,7 +132,7 @@ def insert_sky_map(butler: Butler, survey: Survey) -> None:
     """Insert the sky map, tracts and patches."""
     columns, rows = columns_and_rows(survey.patches)
     tracts = make_tracts(survey.tracts, survey.patches)
-    insert = butler.registry.insertDimensionData
+    insert = partial(insert_records, butler)
     insert(
         "skymap",
         {
@@ -257,7 +276,8 @@ class Logbook:
         )
         for snap in snaps:
             self.exposures.append(Exposure(snap["id"], night, visit, snap["timespan"]))
-            self.add("visit_definition", exposure=snap["id"], visit=visit)
+            # Which belonged to one system each, once.
+            self.add("visit_definition", exposure=snap["id"], visit=visit, visit_system=1)
         regions = chip_regions(pointing, survey.detectors)
         for detector, region in enumerate(regions):
             self.add("visit_detector_region", visit=visit, detector=detector, region=region)
@@ -266,6 +286,7 @@ class Logbook:
             id=visit,
             name=snaps[0]["obs_id"],
             physical_filter=physical_filter,
+            visit_system=1,
             day_obs=self.day_obs(night),
             seq_num=snaps[0]["seq_num"],
             exposure_time=EXPOSURE_SECONDS * n_snaps,
@@ -294,5 +315,5 @@ def insert_observations(butler: Butler, survey: Survey) -> list[Exposure]:
         book.add_visit(number)
     for element, rows in book.rows.items():
         for start in range(0, len(rows), 20_000):
-            butler.registry.insertDimensionData(element, *rows[start : start + 20_000])
+            insert_records(butler, element, *rows[start : start + 20_000])
     return sorted(book.exposures, key=lambda exposure: exposure.timespan.nsec)

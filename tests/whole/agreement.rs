@@ -22,6 +22,7 @@ topics! {
     random_pipelines,
     skip,
     sphere,
+    universe,
     where_language,
 }
 
