@@ -20,7 +20,7 @@ import shutil
 from pathlib import Path
 
 import astropy.units as u
-from lsst.daf.butler import Butler, CollectionType, DatasetRef, Timespan
+from lsst.daf.butler import Butler, CollectionType, Config, DatasetRef, DimensionConfig, Timespan
 
 from kit_support import CAMERA, DEFAULTS, RELEASE, SKYMAP, KitError, make_parser, script_main
 from kit_universes import NAMES, repository_config, universe_config
@@ -161,16 +161,19 @@ def store_products(archive: Archive) -> None:
 
 
 def make_repository(
-    root: Path, database: str | None, schema: str | None, universe: str | None = None
+    root: Path,
+    database: str | None,
+    schema: str | None,
+    universe: DimensionConfig | None = None,
+    config: Config | None = None,
 ) -> None:
     """Make an empty repository, with its registry in SQLite or in another database."""
-    config = repository_config(universe)
+    config = Config() if config is None else config
     if database:
         config["registry", "db"] = database
         if schema:
             config["registry", "namespace"] = schema
-    dimensions = universe_config(universe) if universe else None
-    Butler.makeRepo(str(root), config=config, dimensionConfig=dimensions)
+    Butler.makeRepo(str(root), config=config, dimensionConfig=universe)
 
 
 def make_release(
@@ -181,7 +184,8 @@ def make_release(
     universe: str | None = None,
 ) -> dict[str, int]:
     """Make a repository; returns what is in it, by count."""
-    make_repository(root, database, schema, universe)
+    dimensions = universe_config(universe) if universe else None
+    make_repository(root, database, schema, dimensions, repository_config(universe))
     with Butler.from_config(str(root), writeable=True) as butler:
         insert_camera(butler, survey)
         insert_sky_map(butler, survey)
