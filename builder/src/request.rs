@@ -21,17 +21,18 @@ pub enum DatasetConstraint {
 }
 
 impl DatasetConstraint {
-    /// Reads `all`, `off` or names separated by commas.
+    /// Reads `all`, `off` or names separated by commas. Anything else is names too, as for
+    /// `pipetask`: no name is no constraint.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        match text.trim() {
-            "" | "all" | "ALL" => Self::All,
-            "off" | "OFF" => Self::Off,
+        match text {
+            "all" => Self::All,
+            "off" => Self::Off,
             names => Self::Names(
                 names
                     .split(',')
-                    .map(|name| name.trim().to_owned())
-                    .filter(|n| !n.is_empty())
+                    .map(|name| name.replace(' ', ""))
+                    .filter(|name| !name.is_empty())
                     .collect(),
             ),
         }

@@ -287,12 +287,12 @@ impl Resolver<'_> {
             return Ok(());
         }
         let (to, from) = if use_.is_read() { (ours, theirs) } else { (theirs, ours) };
-        let converts = match (&use_.task.runner, self.storage_classes.get(to)) {
+        let examined = |name| self.storage_classes.get(name).filter(|class| !class.unexamined);
+        let converts = match (&use_.task.runner, examined(to)) {
             // Only Python converts.
             (Runner::Command(_) | Runner::Function(_), _) => false,
             (Runner::PipelineTask(_), Some(target)) => {
-                target.convertible_from.iter().any(|name| name == from)
-                    || !self.storage_classes.contains_key(from)
+                target.convertible_from.iter().any(|name| name == from) || examined(from).is_none()
             }
             (Runner::PipelineTask(_), None) => true,
         };

@@ -86,6 +86,9 @@ pub struct StorageClassDefinition {
     pub component_storage_classes: BTreeMap<String, String>,
     /// Names of storage classes whose objects convert to this one.
     pub convertible_from: Vec<String>,
+    /// Whether it is not known what converts to it, nor to what it converts.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unexamined: bool,
 }
 
 impl StorageClassDefinition {

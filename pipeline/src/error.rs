@@ -187,6 +187,21 @@ pub enum ResolveError {
         /// Another one.
         second: String,
     },
+    /// Two inputs of one task ask for different storage classes of one dataset type.
+    #[error(
+        "inputs `{first}` and `{second}` of task `{task}` read dataset type `{dataset_type}` with \
+         different storage classes, which the middleware does not support: use one storage class"
+    )]
+    TwoStorageClasses {
+        /// The task.
+        task: String,
+        /// Name of one input.
+        first: String,
+        /// Name of the other.
+        second: String,
+        /// The dataset type, with component.
+        dataset_type: String,
+    },
     /// One task's prerequisite is another kind of connection elsewhere.
     #[error(
         "dataset type `{dataset_type}` is a prerequisite input of task `{task}`, but {other}: \

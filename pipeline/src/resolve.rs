@@ -85,6 +85,7 @@ impl PipelineDefinition {
         graph.add_packages(registered.get(PACKAGES).copied());
         for task in &self.tasks {
             let task = resolve_task(task, &graph)?;
+            check_storage_classes(&task, &graph)?;
             graph.tasks.push(task);
         }
         graph.tasks.sort_unstable_by_key(|task| labels[task.label.as_str()]);
@@ -191,6 +192,26 @@ fn resolve_task(task: &TaskDefinition, graph: &PipelineGraph) -> Result<Task, Re
         log_output,
         hooks: task.hooks.clone(),
     })
+}
+
+/// Checks that inputs with one dataset type (and component) ask for one storage class: a quantum
+/// has its datasets by dataset type.
+fn check_storage_classes(task: &Task, graph: &PipelineGraph) -> Result<(), ResolveError> {
+    let mut known: FxHashMap<_, &Connection> = FxHashMap::default();
+    for connection in task.quantum_inputs() {
+        let first =
+            *known.entry((connection.dataset_type, &connection.component)).or_insert(connection);
+        if first.storage_class != connection.storage_class {
+            let name = &graph.dataset_type(connection.dataset_type).dataset_type.name;
+            return Err(ResolveError::TwoStorageClasses {
+                task: task.label.clone(),
+                first: first.name.clone(),
+                second: connection.name.clone(),
+                dataset_type: connection.full_name(name),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Checks the placeholders for data ID values, which only a universe makes possible.

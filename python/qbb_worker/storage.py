@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ("describe_storage_classes",)
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,8 +22,11 @@ def describe_storage_classes(
     Returns
     -------
     storage_classes : `dict` [ `str`, `dict` ]
-        Python type, components, and the other storage classes among these
-        from which conversion is possible, by name.
+        Python type, components, and the other storage classes from which
+        conversion is possible, by name.  All that the default configuration
+        knows are there, since a repository may have registered any of them;
+        ``unexamined`` is true where examining conversions would take importing
+        a type that no connection mentions.
     formatters : `dict` [ `str`, `dict` ]
         Formatter class and extension of files by storage class name.
     """
@@ -33,9 +37,15 @@ def describe_storage_classes(
     factory.addFromConfig(config)
     known = _with_components(factory, names)
     tree = config["storageClasses"].toDict()
+    everything = {name: factory.getStorageClass(name) for name in tree if name in factory} | known
+    examined = {
+        name: storage_class
+        for name, storage_class in everything.items()
+        if name in known or _is_imported(storage_class, tree)
+    }
     storage_classes = {
         name: {
-            "pytype": _python_type(storage_class, tree),
+            "pytype": _python_type(storage_class, tree, importing=name in known),
             "components": sorted(storage_class.components),
             "derived_components": sorted(storage_class.derivedComponents),
             "component_storage_classes": {
@@ -44,11 +54,14 @@ def describe_storage_classes(
             },
             "convertible_from": sorted(
                 other.name
-                for other in known.values()
-                if other is not storage_class and _can_convert(storage_class, other)
+                for other in examined.values()
+                if other is not storage_class
+                and name in examined
+                and _can_convert(storage_class, other)
             ),
+            "unexamined": name not in examined,
         }
-        for name, storage_class in sorted(known.items())
+        for name, storage_class in sorted(everything.items())
     }
     return storage_classes, _describe_formatters(config, known)
 
@@ -76,14 +89,24 @@ def _with_components(factory: Any, names: Iterable[str]) -> dict[str, Any]:
     return known
 
 
-def _python_type(storage_class: Any, tree: Mapping[str, Any]) -> str | None:
+def _is_imported(storage_class: Any, tree: Mapping[str, Any]) -> bool:
+    """Tell whether looking at the Python type would import nothing."""
+    name = _python_type(storage_class, tree, importing=False)
+    if name is None:
+        return False
+    module = name.rpartition(".")[0]
+    return not module or module in sys.modules
+
+
+def _python_type(storage_class: Any, tree: Mapping[str, Any], importing: bool) -> str | None:
     """Return the name of the Python type, even if it cannot be imported."""
     from lsst.utils.introspection import get_full_type_name
 
-    try:
-        return str(get_full_type_name(storage_class.pytype))
-    except ImportError:
-        pass
+    if importing:
+        try:
+            return str(get_full_type_name(storage_class.pytype))
+        except ImportError:
+            pass
     # Reading data is not planned, so the name in the configuration will do.
     name: str | None = storage_class.name
     while name is not None and (definition := tree.get(name)) is not None:

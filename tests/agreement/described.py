@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from kit_support import CAMERA
 from kit_task_base import DigestConfig, DigestTask
 from lsst.pex.config import Field
-from lsst.pipe.base import PipelineTaskConnections, connectionTypes
+from lsst.pipe.base import Instrument, PipelineTaskConnections, connectionTypes
 
 
 class DescribedConnections(PipelineTaskConnections, dimensions=()):
@@ -84,10 +85,30 @@ def written(description: str, tasks: dict[str, dict[str, Any]], **more: Any) -> 
         "tasks": {
             label: {
                 "class": "described."
-                + ("BoundedTask" if {"spatial_bounds", "temporal_bounds"} & task.keys() else "DescribedTask"),
+                + (
+                    "BoundedTask"
+                    if {"spatial_bounds", "temporal_bounds"} & task.keys()
+                    else "DescribedTask"
+                ),
                 "config": {"python": f"config.text = {json.dumps(task)!r}"},
             }
             for label, task in tasks.items()
         },
         **more,
     }
+
+
+class KitCamera(Instrument):
+    """The instrument of the kit's releases, for pipelines that name it."""
+
+    @classmethod
+    def getName(cls) -> str:
+        """Return the name in the registry."""
+        return CAMERA
+
+    def register(self, registry: Any, update: bool = False) -> None:
+        """Do nothing; releases have their camera."""
+
+    def getRawFormatter(self, dataId: Any) -> Any:
+        """Refuse, since nothing reads raw images through it."""
+        raise NotImplementedError(dataId)

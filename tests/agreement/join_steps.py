@@ -47,7 +47,9 @@ def add_pixel_datasets(butler: Butler) -> None:
         for begin, end in htm9.envelope(visit.region):
             shards.update(range(begin, end))
         pixels = [pixel for b, e in healpix5.envelope(visit.region) for pixel in range(b, e)]
-        tiles += [{**CAMERA, "visit": visit.id, "healpix5": pixel} for pixel in pixels[: number + 1]]
+        tiles += [
+            {**CAMERA, "visit": visit.id, "healpix5": pixel} for pixel in pixels[: number + 1]
+        ]
         # Whether they overlap does not matter: somebody said that they belong together.
         pairs.append({**CAMERA, "visit": visit.id, **SKYMAP, "tract": tracts[number % 2].id})
     put(butler, "star_shard", ({"htm9": pixel} for pixel in sorted(shards)[::3]), "pixels")

@@ -45,7 +45,35 @@ TASK_DIMENSIONS = [
     ("instrument", "visit", "healpix3"),
     ("skymap", "tract", "htm6"),
 ]
-WEIGHTS = [1, 1, 2, 3, 1, 1, 1, 3, 4, 4, 5, 1, 1, 2, 4, 2, 3, 2, 3, 2, 1, 1, 0.4, 0.3, 0.4, 0.2, 0.3]
+WEIGHTS = [
+    1,
+    1,
+    2,
+    3,
+    1,
+    1,
+    1,
+    3,
+    4,
+    4,
+    5,
+    1,
+    1,
+    2,
+    4,
+    2,
+    3,
+    2,
+    3,
+    2,
+    1,
+    1,
+    0.4,
+    0.3,
+    0.4,
+    0.2,
+    0.3,
+]
 OVERALL: list[tuple[str, tuple[str, ...], str]] = [
     ("raw", EXPOSURE, DICT),
     ("raw", EXPOSURE, DICT),
@@ -99,9 +127,7 @@ CONVERTED = {TABLE: [TABLE, TABLE, "ArrowTable", "ArrowNumpy"], DICT: [DICT]}
 """Storage classes that a consumer may ask for."""
 
 
-def cases(
-    first: int, count: int, releases: list[str] | None = None
-) -> Iterator[dict[str, Any]]:
+def cases(first: int, count: int, releases: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Make a case for each seed from ``first``."""
     for seed in range(first, first + count):
         random_case = RandomCase(random.Random(seed))
@@ -273,7 +299,9 @@ class RandomCase:
         if self.draw.random() < 0.85:
             return dimensions
         larger = [own for own in TASK_DIMENSIONS if set(own) > set(dimensions)]
-        larger = [own for own in larger if not any(name.startswith(("htm", "heal")) for name in own)]
+        larger = [
+            own for own in larger if not any(name.startswith(("htm", "heal")) for name in own)
+        ]
         return self.draw.choice(larger or [dimensions])
 
     def init(self, label: str, found: dict[str, Any]) -> None:

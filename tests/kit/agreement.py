@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import dataclasses
 import functools
+import itertools
 import json
 import logging
 import os
@@ -124,7 +125,7 @@ class Agreement:
                 if found:
                     wrong.append(self.describe(case, places[case.name], found))
         watch.append(time.perf_counter())
-        laps = [f"{b - a:.1f} s" for a, b in zip(watch, watch[1:], strict=False)]
+        laps = [f"{b - a:.1f} s" for a, b in itertools.pairwise(watch)]
         print("releases {}, exports {}, builds and comparisons {}".format(*laps))
         return wrong
 

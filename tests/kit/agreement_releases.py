@@ -134,9 +134,7 @@ def take_step(step: dict[str, Any], root: Path) -> None:
 
         module, _, function = step["call"].partition(":")
         with Butler.from_config(str(root), writeable=True) as butler:
-            getattr(importlib.import_module(module), function)(
-                butler, **step.get("arguments", {})
-            )
+            getattr(importlib.import_module(module), function)(butler, **step.get("arguments", {}))
         return
     else:
         raise KitError(f"a step has pipetask, butler or call, not {sorted(step)}")

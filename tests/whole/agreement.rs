@@ -16,6 +16,7 @@ macro_rules! topics {
 }
 
 topics! {
+    connections,
     hooks,
     joins,
     pipelines,
