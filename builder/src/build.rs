@@ -1,8 +1,9 @@
 //! The build from beginning to end.
 
+use qbb_dimensions::{DataValue, ElementIx};
 use qbb_graph::GraphHeader;
 use qbb_pipeline::{PipelineGraph, TaskIx};
-use qbb_registry::RegistryReader;
+use qbb_registry::{RegistryReader, Snapshot};
 
 use crate::anchoring::remove_unanchored;
 use crate::assembly::assemble;
@@ -68,7 +69,8 @@ pub fn build_with_hooks(
     warnings.extend(retained.iter().flat_map(|retained| &retained.unmatched).map(|name| {
         format!("retained dataset types: no dataset type of the pipeline fits `{name}`")
     }));
-    let plan = Plan::new(&pipeline, request)?;
+    let defaults = default_governors(snapshot, &collections)?;
+    let plan = Plan::new(&pipeline, request, &defaults)?;
     let summaries = snapshot.summaries(&collections.catalog, &collections.flat)?;
     let sources = Sources {
         collections: &collections,
@@ -128,6 +130,19 @@ pub fn build_with_hooks(
     graph.collections = collections.structure(memberships)?;
     graph.symbols = symbols;
     Ok(Build { graph, tasks: outcomes, statements: snapshot.statements(), warnings })
+}
+
+/// Governor dimensions for which the datasets in the input collections have one value.
+fn default_governors(
+    snapshot: &mut dyn Snapshot,
+    collections: &InputCollections,
+) -> Result<Vec<(ElementIx, DataValue)>, BuildError> {
+    let values = snapshot.governor_values(&collections.catalog, &collections.flat)?;
+    let single = values.into_iter().filter_map(|(governor, mut values)| match values.len() {
+        1 => Some((governor, values.remove(0))),
+        _ => None,
+    });
+    Ok(single.collect())
 }
 
 /// Data IDs of all components, and the records that they need.

@@ -1,11 +1,13 @@
 //! What was read from the repository: everything that a build looks at, in columns.
 
 use qbb_dimensions::ElementIx;
+use qbb_dimensions::expression::DatasetField;
 use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
 use qbb_registry::{CollectionIx, CollectionKind, OverlapRows, RegisteredDatasetType, Snapshot};
 use rustc_hash::FxHashMap;
 
 use crate::collections::InputCollections;
+use crate::dataset_conditions::{DatasetFacts, uses_field};
 use crate::datasets::DatasetSearch;
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
@@ -31,6 +33,8 @@ pub(crate) struct Contents {
     pub(crate) tables: Vec<(String, Relation)>,
     /// What was not read because it cannot matter.
     pub(crate) restrictions: Restrictions,
+    /// What fields of datasets stand for, if conditions look at any.
+    pub(crate) dataset_facts: DatasetFacts,
 }
 
 /// Where datasets are looked for.
@@ -127,7 +131,17 @@ impl Contents {
             .collect();
         let regions = Regions::new(&dictionary);
         let outputs = FxHashMap::default();
-        Ok(Self { dictionary, footprints, regions, inputs, outputs, tables, restrictions })
+        let dataset_facts = dataset_facts(snapshot, pipeline, plan, sources)?;
+        Ok(Self {
+            dictionary,
+            footprints,
+            regions,
+            inputs,
+            outputs,
+            tables,
+            restrictions,
+            dataset_facts,
+        })
     }
 
     /// Reads what exists of the datasets that the pipeline writes, after the last value was added
@@ -161,6 +175,34 @@ impl Contents {
     pub(crate) fn footprints(&self, element: ElementIx) -> Option<&Footprints> {
         self.footprints.iter().find(|footprints| footprints.element == element)
     }
+}
+
+/// Names of collections and ingest dates, as far as conditions look at them.
+fn dataset_facts(
+    snapshot: &mut dyn Snapshot,
+    pipeline: &PipelineGraph,
+    plan: &Plan,
+    sources: &Sources<'_>,
+) -> Result<DatasetFacts, BuildError> {
+    let mut facts = DatasetFacts::default();
+    let mut conditions = plan.components.iter().flat_map(|component| &component.conditions);
+    if conditions.all(|conjunct| conjunct.datasets().is_empty()) {
+        return Ok(facts);
+    }
+    let catalog = &sources.collections.catalog;
+    facts.collections = catalog.iter().map(|(_, collection)| collection.name.clone()).collect();
+    facts.searched = sources.collections.names();
+    for component in &plan.components {
+        for &ix in &component.constraints {
+            let name = &pipeline.dataset_type(ix).dataset_type.name;
+            if uses_field(component, ix, DatasetField::IngestDate)
+                && let Some(registered) = sources.registered(name)
+            {
+                facts.ingested.extend(snapshot.ingest_dates(registered)?);
+            }
+        }
+    }
+    Ok(facts)
 }
 
 /// If the common pixels are a dimension of a query, all pixels that records touch are values.

@@ -139,6 +139,11 @@ impl DatasetSearch {
         &self.layout
     }
 
+    /// Rows with a data ID, in search order.
+    pub(crate) fn rows(&self, key: u64) -> &[u32] {
+        self.groups.rows(key)
+    }
+
     /// The first dataset for a data ID. With a time, validity ranges must overlap it; without,
     /// every validity range matches, as in a query without temporal dimensions.
     pub(crate) fn find(&self, key: u64, time: Option<Timespan>) -> Found {

@@ -8,6 +8,7 @@ use qbb_pipeline::PipelineGraph;
 use qbb_registry::Snapshot;
 
 use crate::contents::{Contents, Sources};
+use crate::dataset_conditions::condition_groups;
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
 use crate::families::Endpoint;
@@ -179,12 +180,13 @@ impl Diagnoser<'_> {
                 return Ok(());
             }
         }
-        for condition in &self.plan.conditions {
+        for group in condition_groups(self.plan) {
             let tree = JoinTree::new(self.dictionary(), relations.clone())?;
-            relations.push(satisfying(self.dictionary(), &tree, condition)?);
-            let constraint = format!("after `{}`", condition.text);
+            relations.push(satisfying(self.contents, self.plan, &tree, &group)?);
+            let texts: Vec<&str> = group.iter().map(|condition| condition.text.as_str()).collect();
+            let constraint = format!("after `{}`", texts.join(" AND "));
             if self.left(&relations, constraint, steps)? == 0 {
-                if let Some(last) = steps.last_mut() {
+                if let ([condition], Some(last)) = (group.as_slice(), steps.last_mut()) {
                     last.instead = self.existing(&tree, condition)?;
                 }
                 return Ok(());

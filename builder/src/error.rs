@@ -49,6 +49,15 @@ pub enum BuildError {
     /// The output collections do not fit what is asked for or what exists.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// A condition joins the validity ranges of datasets that have none.
+    #[error(
+        "`{dataset_type}.timespan` cannot be joined by OVERLAPS: no CALIBRATION collection is \
+         searched for `{dataset_type}`"
+    )]
+    NoValidity {
+        /// The dataset type.
+        dataset_type: String,
+    },
     /// A value of the pipeline's data ID does not fit its dimension.
     #[error("data ID of the pipeline: `{value}` is no value of {dimension}")]
     PipelineDataId {

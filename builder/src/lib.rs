@@ -22,6 +22,7 @@ mod components;
 mod contents;
 mod data_id_table;
 mod data_ids;
+mod dataset_conditions;
 mod datasets;
 mod diagnosis;
 mod dictionary;

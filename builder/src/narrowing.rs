@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use qbb_dimensions::expression::Conjunct;
 use qbb_dimensions::{DataValue, DimensionGroup, ElementIx, RecordTable, Symbols, Universe};
 use qbb_registry::{CellRange, CellSet, Filter, Snapshot};
 use rustc_hash::FxHashMap;
@@ -81,6 +82,7 @@ impl<'a> NarrowingReader<'a> {
         snapshot: &mut dyn Snapshot,
         symbols: &mut Symbols,
     ) -> Result<(), BuildError> {
+        self.narrow_by_regions(snapshot, symbols)?;
         self.narrow_by_pixels(snapshot, symbols)?;
         // Relationships first, so that a restricted dimension restricts what it is related to; then
         // what implies other dimensions before those. Both come late in universe order.
@@ -120,6 +122,40 @@ impl<'a> NarrowingReader<'a> {
             && (self.plan.components.iter().map(|component| &component.dimensions))
                 .filter(|group| group.contains(dimension))
                 .all(has_others)
+    }
+
+    /// Elements that must overlap a region are restricted to what shares a pixel with it.
+    fn narrow_by_regions(
+        &mut self,
+        snapshot: &mut dyn Snapshot,
+        symbols: &mut Symbols,
+    ) -> Result<(), BuildError> {
+        // All components have the same conditions.
+        let component = self.plan.components.first().filter(|_| self.plan.narrows);
+        let Some(component) = component else { return Ok(()) };
+        let common = self.universe.common_skypix();
+        let Some(level) = common.skypix() else { return Ok(()) };
+        let constraints = component.conditions.iter().filter_map(Conjunct::spatial_constraint);
+        for (element, region) in constraints {
+            if !self.universe.element(element).has_table() {
+                continue;
+            }
+            let Ok(pixels) = level.pixelization() else { continue };
+            let envelope = pixels.envelope(region.region(), Some(MAX_VALUES));
+            let ranges = envelope.as_slice().iter();
+            let ranges = ranges
+                .map(|range| CellRange { first: range.begin as i64, last: range.end as i64 - 1 });
+            let required = &self.universe.element(element).required;
+            let mut filter = self.restrictions.filter(required);
+            filter.restrictions.push((common.ix, CellSet::Ranges(ranges.collect())));
+            let rows = snapshot.overlaps(element, &filter, symbols)?;
+            for (&dimension, cells) in required.iter().zip(&rows.keys) {
+                if self.always_with(dimension, &[]) {
+                    self.restrictions.set_cells(self.universe, symbols, dimension, cells);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// If all queries have a spatial join, and conditions restrict one side of it, the other side is

@@ -79,18 +79,23 @@ pub(crate) struct Plan {
     pub(crate) row_limit: RowLimit,
     /// Tables of data IDs that all components are restricted to.
     pub(crate) tables: Vec<PlannedTable>,
+    /// Whether less is read where conditions allow it.
+    pub(crate) narrows: bool,
 }
 
 impl Plan {
     pub(crate) fn new(
         pipeline: &PipelineGraph,
         request: &BuildRequest,
+        defaults: &[(ElementIx, DataValue)],
     ) -> Result<Self, BuildError> {
         let universe = &pipeline.universe;
         let expression = parse(&request.data_query)?;
         let fixed = pipeline_data_id(pipeline)?;
-        let fixed_dimensions: Vec<ElementIx> =
-            fixed.iter().flat_map(|conjunct| conjunct.dimensions(universe)).collect();
+        let constrained: Vec<ElementIx> = (fixed.iter())
+            .flat_map(|conjunct| conjunct.governors.iter().copied())
+            .chain(defaults.iter().map(|(governor, _)| *governor))
+            .collect();
         let mut components = Vec::new();
         let table_groups: Vec<DimensionGroup> = (request.data_id_tables.iter())
             .map(|table| table.group(universe))
@@ -114,7 +119,7 @@ impl Plan {
                 dimensions: &queryable,
                 datasets: &constraint_names,
                 bindings: &request.bindings,
-                constrained: &fixed_dimensions,
+                constrained: &constrained,
             };
             let mut conditions = fixed.clone();
             conditions.extend(bind(&expression, &context)?);
@@ -130,6 +135,7 @@ impl Plan {
                 dimensions = dimensions.union(group);
             }
             operands.extend(table_groups.iter().cloned());
+            add_defaults(&dimensions, defaults, &mut conditions);
             let pixels = take_pixel_conditions(&dimensions, &mut conditions)?;
             let spatial = take_spatial_joins(&dimensions, &operands, &mut conditions)?;
             check_pixels(&dimensions, &operands, &spatial)?;
@@ -168,12 +174,14 @@ impl Plan {
             unrestricted,
             row_limit,
             tables: tables.unwrap_or_default(),
+            narrows: true,
         })
     }
 
     /// The same plan without restrictions, to find out what they leave out.
     pub(crate) fn forget_restrictions(&mut self) {
         self.restrictions = Restrictions::default();
+        self.narrows = false;
     }
 }
 
@@ -183,18 +191,49 @@ fn is_used(pipeline: &PipelineGraph, dataset_type: DatasetTypeIx) -> bool {
         .any(|connection| connection.dataset_type == dataset_type)
 }
 
+/// Governor dimensions of a query that no condition mentions have the value that all datasets in the
+/// input collections have, if there is only one.
+fn add_defaults(
+    dimensions: &DimensionGroup,
+    defaults: &[(ElementIx, DataValue)],
+    conditions: &mut Vec<Conjunct>,
+) {
+    for (governor, value) in defaults {
+        let mentioned = conditions.iter().any(|conjunct| conjunct.governors.contains(governor));
+        if mentioned || !dimensions.contains(*governor) {
+            continue;
+        }
+        let name = &dimensions.universe().element(*governor).name;
+        let text = format!("{name} = {} (the only one in the inputs)", value_text(value));
+        conditions.push(equality(*governor, value, text));
+    }
+}
+
+/// The condition that a dimension has a value.
+fn equality(dimension: ElementIx, value: &DataValue, text: String) -> Conjunct {
+    let (column_type, literal) = match value {
+        DataValue::Int(number) => (ValueType::Int, Value::Int(*number)),
+        DataValue::Text(text) => (ValueType::Text, Value::Text(text.clone())),
+    };
+    let column = Value::Column(Column::Key(dimension), column_type);
+    Conjunct {
+        condition: Condition::Compare(column, Comparison::Equal, literal),
+        text,
+        span: Span::default(),
+        governors: vec![dimension],
+    }
+}
+
 /// The pipeline's own data ID as conditions.
 fn pipeline_data_id(pipeline: &PipelineGraph) -> Result<Vec<Conjunct>, BuildError> {
     let universe = &pipeline.universe;
     let mut conditions = Vec::new();
     for (name, value) in &pipeline.data_id {
         let dimension = universe.dimension(name)?;
-        let (column_type, literal) = match (dimension.key_type(), value) {
-            (Some(KeyType::Text), serde_json::Value::String(text)) => {
-                (ValueType::Text, Value::Text(text.clone()))
-            }
+        let value = match (dimension.key_type(), value) {
+            (Some(KeyType::Text), serde_json::Value::String(text)) => DataValue::Text(text.clone()),
             (Some(KeyType::Int), serde_json::Value::Number(number)) if number.is_i64() => {
-                (ValueType::Int, Value::Int(number.as_i64().unwrap_or_default()))
+                DataValue::Int(number.as_i64().unwrap_or_default())
             }
             _ => {
                 return Err(BuildError::PipelineDataId {
@@ -203,13 +242,8 @@ fn pipeline_data_id(pipeline: &PipelineGraph) -> Result<Vec<Conjunct>, BuildErro
                 });
             }
         };
-        let column = Value::Column(Column::Key(dimension.ix), column_type);
-        conditions.push(Conjunct {
-            condition: Condition::Compare(column, Comparison::Equal, literal),
-            text: format!("{name} = {value} (data ID of the pipeline)"),
-            span: Span::default(),
-            governors: dimension.is_governor().then_some(dimension.ix).into_iter().collect(),
-        });
+        let text = format!("{name} = {} (data ID of the pipeline)", value_text(&value));
+        conditions.push(equality(dimension.ix, &value, text));
     }
     Ok(conditions)
 }

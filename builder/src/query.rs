@@ -3,8 +3,10 @@
 use qbb_dimensions::expression::Conjunct;
 use qbb_dimensions::{DimensionGroup, ElementIx};
 use qbb_pipeline::DatasetTypeIx;
+use rayon::prelude::*;
 
 use crate::contents::Contents;
+use crate::dataset_conditions::{condition_groups, satisfying_datasets};
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
 use crate::families::Endpoint;
@@ -13,6 +15,9 @@ use crate::plan::ComponentPlan;
 use crate::relation::Relation;
 use crate::spatial::{pixels_within, spatial_relations};
 use crate::validity::temporal_steps;
+
+/// Fewer rows than this are not worth a task of their own.
+const PARALLEL_ROWS: usize = 1024;
 
 /// A relation that all data IDs must be consistent with, and where it came from.
 #[derive(Debug)]
@@ -54,9 +59,9 @@ pub(crate) fn join(contents: &Contents, plan: &ComponentPlan) -> Result<JoinTree
         relations.push(step.relation);
     }
     let mut tree = JoinTree::new(dictionary, relations)?;
-    for condition in &plan.conditions {
-        if unary_dimension(dictionary, condition).is_none() {
-            let satisfied = satisfying(dictionary, &tree, condition)?;
+    for group in condition_groups(plan) {
+        if !group.iter().all(|condition| unary_dimension(dictionary, condition).is_some()) {
+            let satisfied = satisfying(contents, plan, &tree, &group)?;
             let mut relations = tree.into_relations();
             relations.push(satisfied);
             tree = JoinTree::new(dictionary, relations)?;
@@ -128,6 +133,9 @@ pub(crate) fn spatial_steps(
 
 /// The dimension that a condition is about, if it and what follows from it are all.
 fn unary_dimension(dictionary: &Dictionary, condition: &Conjunct) -> Option<ElementIx> {
+    if !condition.datasets().is_empty() {
+        return None;
+    }
     let dimensions = condition.dimensions(dictionary.universe());
     let group = DimensionGroup::of_elements(dictionary.universe(), dimensions);
     match dictionary.generators(&group).as_slice() {
@@ -136,12 +144,19 @@ fn unary_dimension(dictionary: &Dictionary, condition: &Conjunct) -> Option<Elem
     }
 }
 
-/// Rows of the join for the dimensions of a condition, as far as they satisfy it.
+/// Rows of the join for the dimensions of a condition, or of several that look at datasets of the
+/// same types, as far as they satisfy it.
 pub(crate) fn satisfying(
-    dictionary: &Dictionary,
+    contents: &Contents,
+    plan: &ComponentPlan,
     tree: &JoinTree,
-    condition: &Conjunct,
+    group: &[&Conjunct],
 ) -> Result<Relation, BuildError> {
+    let dictionary = &contents.dictionary;
+    let [condition] = group else { return satisfying_datasets(contents, plan, tree, group) };
+    if !condition.datasets().is_empty() {
+        return satisfying_datasets(contents, plan, tree, group);
+    }
     let dimensions = condition.dimensions(dictionary.universe());
     let group = DimensionGroup::of_elements(dictionary.universe(), dimensions);
     let mut relation = tree.project(dictionary, &group)?;
@@ -152,6 +167,8 @@ pub(crate) fn satisfying(
 fn keep_satisfying(dictionary: &Dictionary, relation: &mut Relation, condition: &Conjunct) {
     let rows = relation.rows(dictionary);
     let keep: Vec<bool> = (0..relation.len as u32)
+        .into_par_iter()
+        .with_min_len(PARALLEL_ROWS)
         .map(|row| condition.condition.holds(&rows, row) == Some(true))
         .collect();
     relation.retain(&keep);

@@ -55,7 +55,7 @@ pub(crate) fn temporal_steps(
 /// What a query joins by time: validity ranges as conditions say, and what is joined
 /// automatically. Timespans of two elements that a condition compares need no join, since the
 /// condition itself is applied.
-fn temporal_joins(
+pub(crate) fn temporal_joins(
     contents: &Contents,
     plan: &ComponentPlan,
 ) -> Result<Vec<(Endpoint, Endpoint)>, BuildError> {
@@ -68,7 +68,16 @@ fn temporal_joins(
         TemporalOperand::Dataset(at) => Endpoint::Validity(plan.constraints[usize::from(at)]),
     };
     for (a, b) in plan.conditions.iter().flat_map(|conjunct| conjunct.temporal_joins()) {
-        families.connect(universe, endpoint(a), endpoint(b))?;
+        let (a, b) = (endpoint(a), endpoint(b));
+        for endpoint in [a, b] {
+            if let Endpoint::Validity(ix) = endpoint
+                && !contents.inputs.get(&ix).is_some_and(|search| search.is_calibration)
+            {
+                let dataset_type = plan.dataset_type_name(ix);
+                return Err(BuildError::NoValidity { dataset_type });
+            }
+        }
+        families.connect(universe, a, b)?;
     }
     for operand in &plan.operands {
         families.connect_table(operand);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use qbb_dimensions::{DatasetType, ElementIx, RecordTable, Symbols, Timespan, Universe};
+use qbb_dimensions::{DataValue, DatasetType, ElementIx, RecordTable, Symbols, Timespan, Universe};
 
 use crate::collection::{CollectionCatalog, CollectionIx};
 use crate::filter::Filter;
@@ -46,6 +46,26 @@ pub trait Snapshot {
         catalog: &CollectionCatalog,
         collections: &[CollectionIx],
     ) -> Result<Vec<Vec<String>>, crate::RegistryError>;
+
+    /// For each governor dimension, the values that datasets in the given collections may have, as
+    /// summaries say; chains are not followed.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::collections`].
+    fn governor_values(
+        &mut self,
+        catalog: &CollectionCatalog,
+        collections: &[CollectionIx],
+    ) -> Result<Vec<(ElementIx, Vec<DataValue>)>, crate::RegistryError>;
+
+    /// When the datasets of a type were ingested, TAI nanoseconds.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::collections`], and for old schemas, which have texts instead.
+    fn ingest_dates(
+        &mut self,
+        dataset_type: &RegisteredDatasetType,
+    ) -> Result<Vec<([u8; 16], i64)>, crate::RegistryError>;
 
     /// Records of an element, in the order of the database's keys: rows of its table or, if it is
     /// a view of another element, the distinct values there.

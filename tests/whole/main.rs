@@ -8,6 +8,7 @@ mod building;
 mod demo;
 mod execution;
 mod exports;
+mod expressions;
 mod graphs;
 mod hooks;
 mod kit;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use qbb_dimensions::sphere::Region;
-use qbb_dimensions::{DatasetType, ElementIx, RecordTable, Symbols, TaiNanos, Timespan, Universe};
+use qbb_dimensions::{
+    DataValue, DatasetType, ElementIx, RecordTable, Symbols, TaiNanos, Timespan, Universe,
+};
 use qbb_registry::{
     CalibrationRows, Collection, CollectionCatalog, CollectionIx, DatasetRows, DatastoreRecordRows,
     Filter, OverlapRows, RegisteredDatasetType, RegistryError, RegistryReader, Snapshot,
@@ -58,6 +60,23 @@ impl Snapshot for View<'_> {
             }
         });
         Ok(types.collect())
+    }
+
+    fn governor_values(
+        &mut self,
+        _: &CollectionCatalog,
+        _: &[CollectionIx],
+    ) -> Result<Vec<(ElementIx, Vec<DataValue>)>, RegistryError> {
+        self.0.count();
+        Ok(Vec::new())
+    }
+
+    fn ingest_dates(
+        &mut self,
+        _: &RegisteredDatasetType,
+    ) -> Result<Vec<([u8; 16], i64)>, RegistryError> {
+        self.0.count();
+        Ok(self.0.datasets.iter().map(|dataset| (dataset.id, 0)).collect())
     }
 
     fn summaries(

@@ -36,6 +36,10 @@ pub struct BuildArguments {
     /// Restriction of the data IDs, such as "instrument = 'Cam' AND visit IN (1..9)".
     #[arg(short, long, value_name = "EXPRESSION", default_value = "", hide_default_value = true)]
     pub data_query: String,
+    /// Value of `:NAME` in the restriction: a number, 'text', T'time', a JSON list for IN, or text
+    /// as it is.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub bind: Vec<String>,
     /// Dataset types whose existence restricts the data IDs: all, off, or names.
     #[arg(long, value_name = "all|off|TYPES", default_value = "all")]
     pub dataset_query_constraint: String,

@@ -1,11 +1,14 @@
 //! Building graphs, for `qbb prepare` and `qbb graph build`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use qbb_builder::{
     Build, BuildError, BuildRequest, DatasetConstraint, HookNeed, Progress, TaskHooks,
 };
 use qbb_datastore::RepositoryConfig;
+use qbb_dimensions::expression::{Bindings, Literal};
+use qbb_dimensions::{DimensionGroup, Universe};
 use qbb_executor::python::{Interpreter, WorkerPackage};
 use qbb_hooks::PythonHooks;
 use qbb_pipeline::PipelineDefinition;
@@ -56,6 +59,7 @@ pub fn build(arguments: &BuildArguments, terminal: Terminal) -> Result<Built, Fa
         output: arguments.output.clone(),
         output_run: arguments.output_run.clone(),
         data_query: arguments.data_query.clone(),
+        bindings: bindings(&arguments.bind, registry.universe())?,
         constraint: DatasetConstraint::parse(&arguments.dataset_query_constraint),
         max_rows: Some(arguments.max_rows),
         datastore_roots: BTreeMap::from([(name, release.datastore.root.to_string())]),
@@ -130,6 +134,25 @@ fn unanchored(arguments: &ResumeArguments) -> Result<Option<(String, String)>, F
             "--prune-unanchored-quanta takes two labels as SOURCE:ANCHOR, not `{text}`"
         ))),
     }
+}
+
+/// Values of bind names.
+fn bindings(texts: &[String], universe: &Arc<Universe>) -> Result<Bindings, Failure> {
+    let none = DimensionGroup::empty(universe);
+    let mut bindings = Bindings::new();
+    for text in texts {
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            Failure::usage(format!(
+                "--bind {text}: write NAME=VALUE, such as --bind night=20250620"
+            ))
+        })?;
+        let value = Literal::parse(value, &none)
+            .map_err(|error| Failure::usage(format!("--bind {name}: {error}")))?;
+        if bindings.insert(name.to_owned(), value).is_some() {
+            return Err(Failure::usage(format!("--bind gives `{name}` twice")));
+        }
+    }
+    Ok(bindings)
 }
 
 fn metadata(arguments: &BuildArguments) -> serde_json::Map<String, serde_json::Value> {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use miette::Diagnostic;
+use miette::{Diagnostic, LabeledSpan, SourceCode};
 
 /// Exit codes, as `qbb --help` documents them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,17 @@ pub struct Failure {
     code: ExitCode,
     message: String,
     hint: Option<String>,
+    place: Option<Place>,
     source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// Where in a text something is wrong.
+#[derive(Debug)]
+struct Place {
+    text: String,
+    /// Offset and length in bytes.
+    span: (usize, usize),
+    label: String,
 }
 
 impl Failure {
@@ -68,7 +78,7 @@ impl Failure {
         }
         let message = error.to_string();
         let source = Chain::of_causes(&error, &message).map(Into::into);
-        Self { code, message, hint: None, source }
+        Self { code, message, hint: None, place: None, source }
     }
 
     /// Adds advice.
@@ -107,7 +117,7 @@ impl Failure {
     }
 
     fn new(code: ExitCode, message: impl fmt::Display) -> Self {
-        Self { code, message: message.to_string(), hint: None, source: None }
+        Self { code, message: message.to_string(), hint: None, place: None, source: None }
     }
 }
 
@@ -124,6 +134,16 @@ impl Error for Failure {
 }
 
 impl Diagnostic for Failure {
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.place.as_ref().map(|place| &place.text as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let place = self.place.as_ref()?;
+        let label = LabeledSpan::new(Some(place.label.clone()), place.span.0, place.span.1);
+        Some(Box::new(std::iter::once(label)))
+    }
+
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
     }
@@ -173,7 +193,6 @@ macro_rules! failures {
 
 failures!(
     qbb::journal::JournalError,
-    qbb_builder::BuildError,
     qbb_datastore::RepositoryError,
     qbb_demo::DemoError,
     qbb_graph::GraphError,
@@ -183,6 +202,22 @@ failures!(
     qbb_builder::DataIdTableError,
     qbb_submit_dirs::SubmitError,
 );
+
+/// A slip in a restriction is shown where it is.
+impl From<qbb_builder::BuildError> for Failure {
+    fn from(error: qbb_builder::BuildError) -> Self {
+        let place = match &error {
+            qbb_builder::BuildError::Expression(slip) => Some(Place {
+                // The end of the text is a place too.
+                text: format!("{} ", slip.text),
+                span: (slip.span.begin, (slip.span.end - slip.span.begin).max(1)),
+                label: slip.kind.to_string(),
+            }),
+            _ => None,
+        };
+        Self { place, ..Self::from_error(error) }
+    }
+}
 
 impl From<qbb_executor::RunError> for Failure {
     fn from(error: qbb_executor::RunError) -> Self {

@@ -1,6 +1,5 @@
 //! Typed conditions: expressions whose names mean columns of a universe.
 
-use crate::sphere::SkyPixelization;
 use crate::universe::Universe;
 
 use super::glob::Glob;
@@ -132,7 +131,7 @@ fn compare(left: Value, comparison: Comparison, right: Value, universe: &Univers
         && let (Value::Column(Column::Region(element), _), Value::Region(literal))
         | (Value::Region(literal), Value::Column(Column::Region(element), _)) = (&left, &right)
         && let Some(level) = universe.element(*element).skypix()
-        && let Ok(pixelization) = SkyPixelization::new(&level.system, level.level)
+        && let Ok(pixelization) = level.pixelization()
     {
         // The middleware asks only whether the pixel is in the region's envelope.
         let ranges = pixelization.envelope(literal.region(), None);

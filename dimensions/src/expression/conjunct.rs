@@ -1,6 +1,5 @@
 //! What a `where` expression joins with AND at its top, and what a query must know about it.
 
-use crate::sphere::SkyPixelization;
 use crate::universe::{DimensionElement, ElementIx, Universe};
 
 use super::bind::{Binder, Context};
@@ -182,7 +181,7 @@ fn check_regions(universe: &Universe, condition: &Condition) -> Result<(), Expre
     let skypix = |ix: ElementIx| universe.element(ix).skypix();
     match *elements.as_slice() {
         [element] => match skypix(element) {
-            Some(level) if SkyPixelization::new(&level.system, level.level).is_err() => {
+            Some(level) if level.pixelization().is_err() => {
                 not_supported(&format!("OVERLAPS of a region and pixels of `{}`", level.system))
             }
             _ => Ok(()),

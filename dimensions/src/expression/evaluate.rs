@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use uuid::Uuid;
 
 use crate::record::{FieldColumn, RecordTable};
-use crate::sphere::{Region, SkyPixelization};
+use crate::sphere::Region;
 use crate::symbols::Symbols;
 use crate::time::TaiNanos;
 use crate::timespan::Timespan;
@@ -305,7 +305,7 @@ fn regions_overlap(a: &Region, b: &Region, universe: &Universe) -> bool {
         Some(overlaps) => overlaps,
         None => {
             let Some(level) = universe.common_skypix().skypix() else { return true };
-            let Ok(pixels) = SkyPixelization::new(&level.system, level.level) else { return true };
+            let Ok(pixels) = level.pixelization() else { return true };
             pixels.envelope(a, None).intersects(&pixels.envelope(b, None))
         }
     }

@@ -15,6 +15,7 @@ mod glob;
 mod identifier;
 mod julian;
 mod lexer;
+mod literal;
 mod operator;
 mod parser;
 #[cfg(test)]

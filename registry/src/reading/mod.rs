@@ -4,6 +4,7 @@
 //! everything else is written once.
 
 mod collections;
+mod dataset_facts;
 mod datasets;
 mod datastore;
 mod dialect;

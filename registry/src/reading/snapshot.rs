@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use qbb_dimensions::{ElementIx, Symbols, Universe};
+use qbb_dimensions::{DataValue, ElementIx, Symbols, Universe};
 
 use super::collections::{read_collections, read_dataset_types};
 use super::datastore::DatastoreTable;
@@ -60,6 +60,21 @@ impl<S: RowSource> Snapshot for TableSnapshot<'_, S> {
         collections: &[CollectionIx],
     ) -> Result<Vec<Vec<String>>, RegistryError> {
         self.read_summaries(catalog, collections)
+    }
+
+    fn governor_values(
+        &mut self,
+        catalog: &CollectionCatalog,
+        collections: &[CollectionIx],
+    ) -> Result<Vec<(ElementIx, Vec<DataValue>)>, RegistryError> {
+        self.read_governor_values(catalog, collections)
+    }
+
+    fn ingest_dates(
+        &mut self,
+        dataset_type: &RegisteredDatasetType,
+    ) -> Result<Vec<([u8; 16], i64)>, RegistryError> {
+        self.read_ingest_dates(dataset_type)
     }
 
     fn records(

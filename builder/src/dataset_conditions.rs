@@ -1,0 +1,218 @@
+//! Conditions on fields of the datasets that a query asks for.
+//!
+//! A query joins every dataset of a type in every collection that is searched, not only the first
+//! one for a data ID. So a data ID passes if any of its datasets, in any of the collections, has
+//! what all conditions on it ask for together. Validity ranges that are joined automatically count
+//! as such a condition.
+
+use std::cell::Cell as Current;
+
+use qbb_dimensions::expression::{
+    Cell, Column, Comparison, Condition, Conjunct, DatasetField, RowSource, Value, ValueType,
+};
+use qbb_dimensions::{DimensionGroup, ElementIx, RecordTable, Symbols, Timespan, Universe};
+use qbb_pipeline::DatasetTypeIx;
+use rustc_hash::FxHashMap;
+use uuid::Uuid;
+
+use crate::contents::Contents;
+use crate::datasets::DatasetSearch;
+use crate::error::BuildError;
+use crate::families::Endpoint;
+use crate::join::JoinTree;
+use crate::plan::ComponentPlan;
+use crate::relation::{Relation, RelationRows};
+use crate::validity::temporal_joins;
+
+/// Names and dates that fields of datasets stand for.
+#[derive(Debug, Default)]
+pub(crate) struct DatasetFacts {
+    /// Names of all collections, by index.
+    pub(crate) collections: Vec<String>,
+    /// Names of the searched collections, by search position.
+    pub(crate) searched: Vec<String>,
+    /// When datasets were ingested, as far as conditions ask.
+    pub(crate) ingested: FxHashMap<[u8; 16], i64>,
+}
+
+/// Whether conditions look at a field of datasets of a type of a component.
+pub(crate) fn uses_field(plan: &ComponentPlan, ix: DatasetTypeIx, field: DatasetField) -> bool {
+    let Some(at) = plan.constraints.iter().position(|&other| other == ix) else { return false };
+    let wanted = Column::Dataset(at as u16, field);
+    plan.conditions.iter().any(|conjunct| conjunct.columns().contains(&wanted))
+}
+
+/// The conditions of a component, those that look at datasets of the same types together.
+pub(crate) fn condition_groups(plan: &ComponentPlan) -> Vec<Vec<&Conjunct>> {
+    let mut groups: Vec<(Vec<u16>, Vec<&Conjunct>)> = Vec::new();
+    for conjunct in &plan.conditions {
+        let mut datasets = conjunct.datasets();
+        let mut members = vec![conjunct];
+        let shares = |group: &(Vec<u16>, Vec<&Conjunct>), datasets: &[u16]| {
+            group.0.iter().any(|dataset| datasets.contains(dataset))
+        };
+        while let Some(at) = groups.iter().position(|group| shares(group, &datasets)) {
+            let (more, mut earlier) = groups.remove(at);
+            datasets.extend(more);
+            earlier.append(&mut members);
+            members = earlier;
+        }
+        groups.push((datasets, members));
+    }
+    groups.into_iter().map(|(_, members)| members).collect()
+}
+
+/// Data IDs of the join for which there are datasets that satisfy all of a group of conditions.
+pub(crate) fn satisfying_datasets(
+    contents: &Contents,
+    plan: &ComponentPlan,
+    tree: &JoinTree,
+    group: &[&Conjunct],
+) -> Result<Relation, BuildError> {
+    let dictionary = &contents.dictionary;
+    let universe = dictionary.universe();
+    let mut datasets: Vec<u16> = group.iter().flat_map(|conjunct| conjunct.datasets()).collect();
+    let validity = validity_conditions(contents, plan, &mut datasets)?;
+    let mut dimensions = DimensionGroup::of_elements(
+        universe,
+        group.iter().flat_map(|conjunct| conjunct.dimensions(universe)),
+    );
+    for condition in &validity {
+        condition.visit(&mut |column| {
+            if let Column::Timespan(ix) = column {
+                let required = universe.element(ix).required.iter().copied();
+                dimensions = dimensions.union(&DimensionGroup::of_elements(universe, required));
+            }
+        });
+    }
+    let mut searches = Vec::with_capacity(datasets.len());
+    for at in datasets {
+        let Some(search) = contents.inputs.get(&plan.constraints[usize::from(at)]) else {
+            continue;
+        };
+        dimensions = dimensions.union(&search.relation.group);
+        searches.push((at, search));
+    }
+    let mut relation = tree.project(dictionary, &dimensions)?;
+    let keys: Vec<Vec<u64>> =
+        (searches.iter()).map(|(_, search)| relation.keys(dictionary, search.layout())).collect();
+    let keep: Vec<bool> = {
+        let rows = DatasetRows {
+            rows: relation.rows(dictionary),
+            facts: &contents.dataset_facts,
+            current: vec![Current::new(0); searches.len()],
+            searches,
+        };
+        let conditions: Vec<&Condition> =
+            group.iter().map(|conjunct| &conjunct.condition).chain(&validity).collect();
+        (0..relation.len as u32)
+            .map(|row| {
+                rows.any(row, 0, &keys, &|row| {
+                    conditions.iter().all(|condition| condition.holds(&rows, row) == Some(true))
+                })
+            })
+            .collect()
+    };
+    relation.retain(&keep);
+    Ok(relation)
+}
+
+/// Automatic joins of the validity ranges of some datasets; datasets that they are joined with are
+/// added.
+fn validity_conditions(
+    contents: &Contents,
+    plan: &ComponentPlan,
+    datasets: &mut Vec<u16>,
+) -> Result<Vec<Condition>, BuildError> {
+    datasets.sort_unstable();
+    datasets.dedup();
+    let mut conditions = Vec::new();
+    for (a, b) in temporal_joins(contents, plan)? {
+        let position = |endpoint: Endpoint| match endpoint {
+            Endpoint::Validity(ix) => plan.constraints.iter().position(|&other| other == ix),
+            Endpoint::Element(_) => None,
+        };
+        let ends = [a, b].map(|endpoint| position(endpoint).map(|at| at as u16));
+        if !ends.iter().flatten().any(|at| datasets.contains(at)) {
+            continue;
+        }
+        let value = |endpoint: Endpoint, at: Option<u16>| {
+            let column = match (endpoint, at) {
+                (Endpoint::Element(ix), _) => Column::Timespan(ix),
+                (Endpoint::Validity(_), at) => {
+                    Column::Dataset(at.unwrap_or(u16::MAX), DatasetField::Timespan)
+                }
+            };
+            Value::Column(column, ValueType::Timespan)
+        };
+        datasets.extend(ends.iter().flatten());
+        conditions.push(Condition::Compare(
+            value(a, ends[0]),
+            Comparison::Overlaps,
+            value(b, ends[1]),
+        ));
+    }
+    datasets.sort_unstable();
+    datasets.dedup();
+    Ok(conditions)
+}
+
+/// Rows of data IDs, each with one of its datasets of every type.
+struct DatasetRows<'a> {
+    rows: RelationRows<'a>,
+    facts: &'a DatasetFacts,
+    searches: Vec<(u16, &'a DatasetSearch)>,
+    /// Row of each search that belongs to the present row.
+    current: Vec<Current<u32>>,
+}
+
+impl DatasetRows<'_> {
+    /// Whether some choice of datasets for a row passes.
+    fn any(&self, row: u32, at: usize, keys: &[Vec<u64>], passes: &dyn Fn(u32) -> bool) -> bool {
+        let Some((_, search)) = self.searches.get(at) else { return passes(row) };
+        search.rows(keys[at][row as usize]).iter().any(|&candidate| {
+            self.current[at].set(candidate);
+            self.any(row, at + 1, keys, passes)
+        })
+    }
+}
+
+impl RowSource for DatasetRows<'_> {
+    fn universe(&self) -> &Universe {
+        self.rows.universe()
+    }
+
+    fn symbols(&self) -> &Symbols {
+        self.rows.symbols()
+    }
+
+    fn key(&self, dimension: ElementIx, row: u32) -> Option<i64> {
+        self.rows.key(dimension, row)
+    }
+
+    fn record(&self, element: ElementIx, row: u32) -> Option<(&RecordTable, u32)> {
+        self.rows.record(element, row)
+    }
+
+    fn dataset(&self, dataset: u16, field: DatasetField, _: u32) -> Cell<'_> {
+        let Some(at) = self.searches.iter().position(|(other, _)| *other == dataset) else {
+            return Cell::Null;
+        };
+        let (search, row) = (self.searches[at].1, self.current[at].get() as usize);
+        match field {
+            DatasetField::Id => Cell::Uuid(Uuid::from_bytes(search.id[row])),
+            DatasetField::IngestDate => {
+                self.facts.ingested.get(&search.id[row]).map_or(Cell::Null, |&n| Cell::Time(n))
+            }
+            DatasetField::Run => name(self.facts.collections.get(search.run[row].index())),
+            DatasetField::Collection => name(self.facts.searched.get(search.rank[row] as usize)),
+            DatasetField::Timespan => {
+                Cell::Timespan(search.validity[row].unwrap_or(Timespan::UNBOUNDED))
+            }
+        }
+    }
+}
+
+fn name(name: Option<&String>) -> Cell<'_> {
+    name.map_or(Cell::Null, |name| Cell::Text(name))
+}
