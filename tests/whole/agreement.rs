@@ -25,6 +25,7 @@ topics! {
     sphere,
     universe,
     where_language,
+    where_sqlite,
 }
 
 /// Builds all cases of a topic with both builders; the kit compares the graphs.

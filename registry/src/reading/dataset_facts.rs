@@ -24,7 +24,7 @@ impl<S: RowSource> TableSnapshot<'_, S> {
             let table = summary_table_name(governor);
             let source = self.counted();
             let columns = [("s", governor.name.as_str())];
-            let mut query = Query::select_distinct(source.dialect(), &table, &columns);
+            let mut query = Query::select(source.dialect(), &table, &columns);
             query.push(" FROM ").push_table(&table).push(" s WHERE s.collection_id");
             query.in_integers(&ids);
             let mut values = Vec::new();
@@ -36,6 +36,7 @@ impl<S: RowSource> TableSnapshot<'_, S> {
                 Ok(())
             })?;
             values.sort_unstable();
+            values.dedup();
             found.push((governor.ix, values));
         }
         Ok(found)
