@@ -42,7 +42,7 @@ pub use model::{
     Datastore, GraphHeader, InitQuantum, InputRecords, QuantumGraph, QuantumIx, QuantumTable,
     RunIx,
 };
-pub use native::{Check, MAGIC, MAJOR, MINOR, open_native, write_native};
+pub use native::{BLOCK, Check, MAGIC, MAJOR, MINOR, open_native, write_native};
 pub use open::{open, open_with};
 pub use part::{GraphPart, open_quanta};
 pub use picture::{DEFAULT_NODE_LIMIT, NodeKind, Picture, PictureNode};

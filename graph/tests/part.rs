@@ -162,7 +162,7 @@ fn only_the_blocks_that_are_touched_are_checked() {
     damaged[table(18) + 4 * last.index()] ^= 1;
     std::fs::write(&changed, &damaged).unwrap();
     let error = open_quanta(&changed, &[name]).unwrap_err().to_string();
-    let block = table(18) + (4 * last.index()) / 16384 * 16384;
+    let block = table(18) + (4 * last.index()) / 4096 * 4096;
     let expected = format!(
         "section `data IDs of quanta` at offset {}: the checksum of the block at offset {block} \
          does not match",

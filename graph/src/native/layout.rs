@@ -28,7 +28,7 @@ const UNPACKED_ALLOWANCE: u64 = 16 << 20;
 /// what zstd makes of real ones, and little enough that a small file cannot claim much memory.
 const MAX_PACKING: u64 = 64;
 /// Bytes of a section in place that one block checksum covers.
-pub(super) const BLOCK: usize = 16 << 10;
+pub const BLOCK: usize = 4 << 10;
 
 /// What a section holds; the numbers are the file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

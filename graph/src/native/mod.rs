@@ -8,7 +8,7 @@ mod renumbering;
 mod touched;
 mod write;
 
-pub use layout::{MAGIC, MAJOR, MINOR};
+pub use layout::{BLOCK, MAGIC, MAJOR, MINOR};
 pub use open::{Check, open_native};
 pub(crate) use part::open_native_quanta;
 pub use write::write_native;

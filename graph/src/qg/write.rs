@@ -1,6 +1,7 @@
 //! Writing `.qg` files that the middleware reads and runs.
 
 use std::io::{Seek, Write};
+use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8Path;
 use qbb_pipeline::{Runner, TaskIx};
@@ -13,7 +14,7 @@ use zstd::dict::EncoderDictionary;
 use super::blocks::RecordPaths;
 use super::json;
 use crate::error::{GraphError, Result};
-use crate::model::{QuantumGraph, QuantumIx};
+use crate::model::{InitQuantum, QuantumGraph, QuantumIx};
 use crate::publish::publish;
 
 /// Compression level of the middleware.
@@ -23,6 +24,8 @@ const DICTIONARY_SIZE: usize = 32_768;
 const DICTIONARY_SAMPLES: usize = 512;
 /// Quanta whose blocks are made at once.
 const BATCH: usize = 4096;
+/// Quanta whose blocks one thread makes in one go.
+const CHUNK: usize = 64;
 /// Size of the integers in multi-block and address files.
 const INT_SIZE: u64 = 8;
 
@@ -46,15 +49,13 @@ pub fn write_qg(graph: &QuantumGraph, path: &Utf8Path, options: &QgOptions) -> R
         }
     }
     graph.check_indices()?;
-    let writer = Writer { graph, path, paths: options.record_paths, dictionary: Vec::new() };
-    writer.with_dictionary()?.write()
+    Writer { graph, path, paths: options.record_paths }.write()
 }
 
 struct Writer<'a> {
     graph: &'a QuantumGraph,
     path: &'a Utf8Path,
     paths: RecordPaths,
-    dictionary: Vec<u8>,
 }
 
 /// Where a block stands.
@@ -70,11 +71,10 @@ impl Writer<'_> {
         GraphError::io("write", self.path)
     }
 
-    /// Trains the dictionary on the first quanta, if there are enough; without one, blocks are
-    /// only longer.
-    fn with_dictionary(mut self) -> Result<Self> {
+    /// Trains the dictionary, if there are enough quanta; without one, blocks are only longer.
+    fn dictionary(&self) -> Result<Vec<u8>> {
         if self.graph.quanta.len() < DICTIONARY_SAMPLES {
-            return Ok(self);
+            return Ok(Vec::new());
         }
         // The first quanta of the file are all of the first tasks; samples from everywhere serve
         // the whole file better.
@@ -88,36 +88,44 @@ impl Writer<'_> {
             self.graph.write_quantum(quantum, self.paths, init, &mut samples)?;
             sizes.push(samples.len() - begin);
         }
-        self.dictionary =
-            zstd::dict::from_continuous(&samples, &sizes, DICTIONARY_SIZE).unwrap_or_default();
-        Ok(self)
+        Ok(zstd::dict::from_continuous(&samples, &sizes, DICTIONARY_SIZE).unwrap_or_default())
+    }
+
+    /// The members that are one frame each, not yet compressed, in the order of the file.
+    fn texts(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let texts: [(&str, Text<'_>); 5] = [
+            (super::HEADER, Box::new(|| Ok(self.graph.header_json()))),
+            (super::PIPELINE_GRAPH, Box::new(|| self.pipeline_graph())),
+            (super::THIN_GRAPH, Box::new(|| Ok(thin_graph(self.graph)))),
+            (super::DIMENSION_DATA, Box::new(|| Ok(self.graph.all_dimension_data_json()))),
+            (super::INIT_QUANTA, Box::new(|| self.graph.init_quanta_json(self.paths))),
+        ];
+        texts.into_par_iter().map(|(name, text)| Ok((name, text()?))).collect()
     }
 
     fn write(&self) -> Result<()> {
-        let prepared = EncoderDictionary::try_copy(&self.dictionary, LEVEL)
+        let (dictionary, texts) = rayon::join(|| self.dictionary(), || self.texts());
+        let (dictionary, texts) = (dictionary?, texts?);
+        let prepared = EncoderDictionary::try_copy(&dictionary, LEVEL)
             .map_err(GraphError::io("prepare compression of", self.path))?;
-        let compressor = || match self.dictionary.is_empty() {
-            true => Compressor::new(LEVEL),
-            false => Compressor::with_prepared_dictionary(&prepared),
+        let compressor = || {
+            match dictionary.is_empty() {
+                true => Compressor::new(LEVEL),
+                false => Compressor::with_prepared_dictionary(&prepared),
+            }
+            .map_err(self.failed())
         };
-        let pack = |bytes: &[u8]| {
-            compressor()
-                .and_then(|mut compressor| compressor.compress(bytes))
-                .map_err(self.failed())
-        };
-        let graph = self.graph;
+        let frames: Vec<(&str, Vec<u8>)> = (texts.into_par_iter())
+            .map(|(name, text)| Ok((name, compressor()?.compress(&text).map_err(self.failed())?)))
+            .collect::<Result<_>>()?;
         publish(self.path, |file| {
             let mut zip = ZipWriter::new(file);
-            self.member(&mut zip, super::HEADER, &pack(&graph.header_json())?)?;
-            if !self.dictionary.is_empty() {
-                self.member(&mut zip, super::DICTIONARY, &self.dictionary)?;
+            for (name, frame) in &frames {
+                self.member(&mut zip, name, frame)?;
+                if *name == super::HEADER && !dictionary.is_empty() {
+                    self.member(&mut zip, super::DICTIONARY, &dictionary)?;
+                }
             }
-            self.member(&mut zip, super::PIPELINE_GRAPH, &pack(&self.pipeline_graph()?)?)?;
-            self.member(&mut zip, super::THIN_GRAPH, &pack(&thin_graph(graph))?)?;
-            let dimension_data = pack(&graph.all_dimension_data_json())?;
-            self.member(&mut zip, super::DIMENSION_DATA, &dimension_data)?;
-            let init_quanta = pack(&graph.init_quanta_json(self.paths)?)?;
-            self.member(&mut zip, super::INIT_QUANTA, &init_quanta)?;
             let addresses = self.quanta(&mut zip, &compressor)?;
             self.member(&mut zip, super::ADDRESSES, &address_file(addresses))?;
             let file = zip.finish().map_err(|error| self.failed()(error.into()))?;
@@ -158,43 +166,85 @@ impl Writer<'_> {
     fn quanta<'c, W: Write + Seek>(
         &self,
         zip: &mut ZipWriter<W>,
-        compressor: &(impl Fn() -> std::io::Result<Compressor<'c>> + Sync),
+        compressor: &(impl Fn() -> Result<Compressor<'c>> + Sync),
     ) -> Result<Vec<Address>> {
         self.start(zip, super::QUANTUM_DATASETS, true)?;
         let mut addresses = Vec::with_capacity(self.graph.quanta.len());
         let mut offset = 0;
+        // Preparing a compressor takes as long as compressing many blocks, so each thread keeps
+        // its own.
+        let workers: Vec<Mutex<Option<Worker<'c>>>> =
+            (0..rayon::current_num_threads()).map(|_| Mutex::new(None)).collect();
         let quanta: Vec<QuantumIx> = self.graph.quanta.iter().collect();
         // A quantum's block also has the records of what its task is constructed from.
         let tasks = 0..self.graph.pipeline.tasks.len() as u32;
         let inits: Vec<_> = tasks.map(|at| self.graph.init_quantum(Some(TaskIx(at)))).collect();
         for batch in quanta.chunks(BATCH) {
-            let blocks: Vec<Vec<u8>> = (batch.par_iter())
-                .map_init(
-                    || (compressor(), Vec::new()),
-                    |(compressor, text), &quantum| {
-                        text.clear();
-                        let init = inits[self.graph.quanta.task(quantum).index()];
-                        self.graph.write_quantum(quantum, self.paths, init, text)?;
-                        match compressor {
-                            Ok(compressor) => compressor.compress(text).map_err(self.failed()),
-                            Err(error) => {
-                                Err(self.failed()(std::io::Error::other(error.to_string())))
-                            }
-                        }
-                    },
-                )
+            let chunks: Vec<Chunk> = (batch.par_chunks(CHUNK))
+                .map(|quanta| {
+                    let thread = rayon::current_thread_index().unwrap_or(0) % workers.len();
+                    let worker = &workers[thread];
+                    let mut worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut own = match worker.take() {
+                        Some(own) => own,
+                        None => Worker { compressor: compressor()?, text: Vec::new() },
+                    };
+                    let chunk = self.chunk(quanta, &inits, &mut own);
+                    *worker = Some(own);
+                    chunk
+                })
                 .collect::<Result<_>>()?;
-            for (&quantum, block) in batch.iter().zip(&blocks) {
-                let length = block.len() as u64;
-                zip.write_all(&length.to_be_bytes()).map_err(self.failed())?;
-                zip.write_all(block).map_err(self.failed())?;
-                let (id, size) = (self.graph.quanta.id[quantum.index()], length + INT_SIZE);
-                addresses.push(Address { id, offset, size });
-                offset += size;
+            for (quanta, chunk) in batch.chunks(CHUNK).zip(&chunks) {
+                zip.write_all(&chunk.blocks).map_err(self.failed())?;
+                for (&quantum, &size) in quanta.iter().zip(&chunk.sizes) {
+                    let id = self.graph.quanta.id[quantum.index()];
+                    addresses.push(Address { id, offset, size });
+                    offset += size;
+                }
             }
         }
         Ok(addresses)
     }
+
+    /// The blocks of some quanta, each behind its length.
+    fn chunk(
+        &self,
+        quanta: &[QuantumIx],
+        inits: &[Option<&InitQuantum>],
+        worker: &mut Worker<'_>,
+    ) -> Result<Chunk> {
+        let (mut blocks, mut sizes) = (Vec::new(), Vec::with_capacity(quanta.len()));
+        for &quantum in quanta {
+            let Worker { compressor, text } = worker;
+            text.clear();
+            let init = inits[self.graph.quanta.task(quantum).index()];
+            self.graph.write_quantum(quantum, self.paths, init, text)?;
+            let begin = blocks.len();
+            let frame = begin + INT_SIZE as usize;
+            blocks.resize(frame + zstd::zstd_safe::compress_bound(text.len()), 0);
+            let length = compressor.compress_to_buffer(text, &mut blocks[frame..]);
+            let length = length.map_err(self.failed())?;
+            blocks[begin..frame].copy_from_slice(&(length as u64).to_be_bytes());
+            blocks.truncate(frame + length);
+            sizes.push((INT_SIZE as usize + length) as u64);
+        }
+        Ok(Chunk { blocks, sizes })
+    }
+}
+
+/// Makes the text of a member.
+type Text<'a> = Box<dyn Fn() -> Result<Vec<u8>> + Send + Sync + 'a>;
+
+/// What a thread needs to make blocks.
+struct Worker<'c> {
+    compressor: Compressor<'c>,
+    text: Vec<u8>,
+}
+
+/// Blocks one after another, and the size of each with its length.
+struct Chunk {
+    blocks: Vec<u8>,
+    sizes: Vec<u64>,
 }
 
 /// The address file: rows sorted by UUID, one address each, all integers big-endian.
