@@ -317,7 +317,16 @@ fn joins_stop_at_the_limit_of_rows() {
     let mut request = request(drp(), "");
     request.max_rows = Some(3);
     let error = build(&request, &mut MemoryRelease::new(4), &mut |_| {}).err().unwrap();
-    insta::assert_snapshot!(error);
+    let mut texts = vec![error.to_string()];
+    // Without a join by region or time, every exposure meets every patch.
+    let apart = ["instrument", "exposure", "skymap", "tract", "patch"];
+    let apart = with(task("apart", &apart), vec![connection(Kind::Input, "raw", &EXPOSURE)]);
+    request.pipeline = pipeline(vec![apart]);
+    request.max_rows = Some(9);
+    let error = build(&request, &mut MemoryRelease::new(4), &mut |_| {}).err().unwrap();
+    texts.push(error.to_string());
+    insta::assert_snapshot!(texts.join("\n"));
+    request.pipeline = drp();
     request.max_rows = Some(100);
     assert!(build(&request, &mut MemoryRelease::new(4), &mut |_| {}).is_ok());
 }

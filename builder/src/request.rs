@@ -40,8 +40,8 @@ impl DatasetConstraint {
 }
 
 /// The most rows that a join may have unless a build says otherwise: memory for them stays below
-/// some gigabytes.
-pub const DEFAULT_MAX_ROWS: usize = 100_000_000;
+/// two gigabytes. Quanta that come of them need some 500 bytes each besides.
+pub const DEFAULT_MAX_ROWS: usize = 20_000_000;
 
 /// Everything that a build depends on besides the repository.
 #[derive(Debug, Clone, Default)]

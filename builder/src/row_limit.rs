@@ -45,11 +45,17 @@ impl JoinSides {
     /// A join of two sets of data IDs on the dimensions that they share.
     pub(crate) fn of(a: &DimensionGroup, b: &DimensionGroup, rows: [usize; 2]) -> Self {
         let shared = a.intersection(b);
-        let on = match shared.is_empty() {
-            true => "nothing in common".to_owned(),
-            false => format!("only {shared} in common"),
+        let shared = match shared.is_empty() {
+            true => "nothing".to_owned(),
+            false => format!("only {}", identifying(&shared)),
         };
-        let text = format!("{} data IDs {a} and {} data IDs {b}, with {on}", rows[0], rows[1]);
+        let text = format!(
+            "{} data IDs {} and {} data IDs {}, which share {shared},",
+            rows[0],
+            identifying(a),
+            rows[1],
+            identifying(b)
+        );
         Self { text, free: free(a, b) }
     }
 
@@ -57,6 +63,14 @@ impl JoinSides {
     pub(crate) fn overlap(what: String, a: &DimensionGroup, b: &DimensionGroup) -> Self {
         Self { text: what, free: free(a, b) }
     }
+}
+
+/// The dimensions that identify a data ID.
+fn identifying(group: &DimensionGroup) -> String {
+    let universe = group.universe();
+    let names: Vec<&str> =
+        group.required().iter().map(|&ix| universe.element(ix).name.as_str()).collect();
+    format!("{{{}}}", names.join(", "))
 }
 
 fn free(a: &DimensionGroup, b: &DimensionGroup) -> String {
