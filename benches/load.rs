@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use qbb_graph::{Check, QuantumGraph, QuantumIx, open_with};
+use qbb_graph::{Check, QuantumGraph, QuantumIx, QuantumName, open_quanta, open_with};
 use support::{
     DEFAULTS, Report, Result, Samples, Setting, Unit, WHERE, alternate, measure, pipeline, utf8,
 };
@@ -78,8 +78,12 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
 
 /// `qbb graph show`, which opens a graph, checks all of it and counts everything in it.
 fn show(setting: &Setting, graph: &Path) -> Command {
+    of_graph(setting, "show", graph)
+}
+
+fn of_graph(setting: &Setting, what: &str, graph: &Path) -> Command {
     let mut command = setting.qbb();
-    command.args(["graph", "show"]).arg(graph);
+    command.args(["graph", what]).arg(graph);
     command
 }
 
@@ -92,8 +96,9 @@ fn load_by_middleware(setting: &Setting, graph: &Path) -> Command {
 /// UUID of a quantum from the middle of a task. Another process finds it, lest the memory of this
 /// one grows, below which it cannot measure.
 fn some_quantum(setting: &Setting, graph: &Path) -> Result<Uuid> {
-    let shown = measure(show(setting, graph).args(["--task", "makeWarp"]))?.json()?;
-    let quanta = shown["task_quanta"].as_array().ok_or("the graph has no such task")?;
+    let mut list = of_graph(setting, "quanta", graph);
+    let listed = measure(list.args(["--task", "makeWarp"]))?.json()?;
+    let quanta = listed["quanta"].as_array().ok_or("the graph has no such task")?;
     let quantum = quanta[quanta.len() / 2]["quantum"].as_str().ok_or("a quantum without UUID")?;
     Ok(quantum.parse()?)
 }
@@ -105,12 +110,10 @@ fn whole_graph(file: &Path) -> Result<usize> {
     Ok(prepared + graph.flow().len())
 }
 
-/// Opens a graph, finds one quantum in it and prepares it; nothing else is checked.
+/// Opens one quantum of a graph and prepares it; nothing else is read.
 fn one_quantum(file: &Path, id: Uuid) -> Result<usize> {
-    let graph = open_with(utf8(file)?, Check::Structure)?;
-    let quantum = graph.find_quantum(id).ok_or("the quantum has gone")?;
-    graph.check_quantum(quantum)?;
-    Ok(prepare(&graph, quantum))
+    let part = open_quanta(utf8(file)?, &[QuantumName::Id(id)])?;
+    Ok(prepare(&part.graph, part.quanta[0]))
 }
 
 /// Finds what a quantum's task is given: the records that expand its data IDs and those of its
