@@ -36,33 +36,62 @@ def read_table(uri: str) -> dict[str, Any]:
         Raised if the table cannot be read or has values that are missing.
     """
     try:
-        from astropy.table import Table
         from lsst.resources import ResourcePath
-    except ImportError as exc:
-        raise WorkerError("import", f"Cannot import what reads tables: {exc}") from exc
-    try:
+
         with ResourcePath(uri, forceDirectory=False).as_local() as local:
-            table = Table.read(local.ospath)
+            if local.getExtension() in (".parquet", ".parq", ".pq"):
+                return {"columns": _read_parquet(local.ospath)}
+            return {"columns": _read_any(local.ospath)}
+    except WorkerError:
+        raise
     except FileNotFoundError as exc:
         raise WorkerError("usage", f"File not found: {exc}", hint="Check the path.") from exc
+    except ImportError as exc:
+        raise WorkerError("import", f"Cannot import what reads the table: {exc}") from exc
     except Exception as exc:
-        # Without pyarrow astropy says so itself.
         raise WorkerError("usage", f"{type(exc).__name__}: {exc}") from exc
+
+
+def _read_parquet(path: str) -> list[dict[str, Any]]:
+    """Read a Parquet file; astropy would need pandas for that."""
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(path)
+    columns = []
+    for name in table.column_names:
+        values = table.column(name).to_pylist()
+        if None in values:
+            raise _missing(values.index(None) + 1, name)
+        columns.append(_column(name, values))
+    return columns
+
+
+def _read_any(path: str) -> list[dict[str, Any]]:
+    """Read a file in whatever format astropy recognizes."""
+    from astropy.table import Table
+
+    table = Table.read(path)
     columns = []
     for name in table.colnames:
         column = table[name]
         mask = getattr(column, "mask", None)
         if mask is not None and mask.any():
-            row = int(mask.argmax()) + 1
-            raise WorkerError(
-                "usage",
-                f"Row {row} has no value in column {name!r}.",
-                hint="Data IDs must be complete; remove the row or the column.",
-            )
-        values = column.tolist()
-        texts = [v.decode() if isinstance(v, bytes) else str(v) for v in values]
-        columns.append({"name": name, "values": texts})
-    return {"columns": columns}
+            raise _missing(int(mask.argmax()) + 1, name)
+        columns.append(_column(name, column.tolist()))
+    return columns
+
+
+def _column(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    texts = [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    return {"name": name, "values": texts}
+
+
+def _missing(row: int, column: str) -> WorkerError:
+    return WorkerError(
+        "usage",
+        f"Row {row} has no value in column {column!r}.",
+        hint="Data IDs must be complete; remove the row or the column.",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

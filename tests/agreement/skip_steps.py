@@ -16,6 +16,12 @@ from lsst.pipe.base import Pipeline
 from lsst.pipe.base.all_dimensions_quantum_graph_builder import AllDimensionsQuantumGraphBuilder
 from lsst.pipe.base.quantum_graph import PredictedQuantumGraph
 
+CONTENTS: dict[str, Any] = {
+    "ButlerLogRecords": [],
+    "TaskMetadata": {"scalars": {}, "arrays": {}, "metadata": {}},
+}
+"""What files of some storage classes hold, so that they can be read; others hold a number."""
+
 UNUSED = "kit/unused"
 """Run that graphs are built for; the outputs go to others."""
 
@@ -83,7 +89,8 @@ def finish(
         files = []
         for number, ref in enumerate(refs):
             path = Path(folder, f"{number}.json")
-            path.write_text(json.dumps({"number": number}), encoding="utf-8")
+            content = CONTENTS.get(ref.datasetType.storageClass_name, {"number": number})
+            path.write_text(json.dumps(content), encoding="utf-8")
             files.append(FileDataset(str(path), [ref], formatter=JsonFormatter))
         butler.ingest(*files, transfer="move")
     if chain is not None:

@@ -28,8 +28,8 @@ const OPTIONS: [(Option<char>, &str, bool, Treatment); 21] = [
         "show",
         true,
         Refused(
-            "see `qbb graph show GRAPH` and `qbb graph dot GRAPH` after the build, and `pipetask \
-             build --show` for configuration",
+            "see `qbb graph show GRAPH`, `qbb graph quanta GRAPH` and `qbb graph dot GRAPH` after the \
+             build, and `pipetask build --show` for configuration",
         ),
     ),
     (
@@ -42,9 +42,9 @@ const OPTIONS: [(Option<char>, &str, bool, Treatment); 21] = [
         ),
     ),
     (None, "pipeline-dot", true, Refused("use `qbb graph dot GRAPH` after the build")),
-    (None, "pipeline-mermaid", true, Refused("use `qbb graph` on the graph after the build")),
-    (None, "qgraph-dot", true, Refused("use `qbb graph dot --level quanta GRAPH` after the build")),
-    (None, "qgraph-mermaid", true, Refused("use `qbb graph` on the graph after the build")),
+    (None, "pipeline-mermaid", true, Refused("use `qbb graph mermaid GRAPH` after the build")),
+    (None, "qgraph-dot", true, Refused("use `qbb graph dot GRAPH` after the build")),
+    (None, "qgraph-mermaid", true, Refused("use `qbb graph mermaid GRAPH` after the build")),
     (
         Some('g'),
         "qgraph",
@@ -58,7 +58,7 @@ const OPTIONS: [(Option<char>, &str, bool, Treatment); 21] = [
         true,
         Refused("it is about loading a graph; use `qbb graph show GRAPH`"),
     ),
-    (None, "summary", true, Refused("use `qbb graph show --format json GRAPH` after the build")),
+    (None, "summary", true, Refused("use `qbb graph summary --format json GRAPH` after the build")),
     (None, "mock", false, Refused("mock pipelines can only be built by `pipetask qgraph --mock`")),
     (None, "mock-failure", true, Refused("mock pipelines can only be built by `pipetask qgraph`")),
     (
