@@ -265,15 +265,24 @@ def ranges(found: object) -> list[list[int]] | None:
     return None if found is None else [list(r) for r in found.ranges()]
 
 
-def searches(s: Source, regions: list[Region], count: int) -> list[list]:
+def largest_radius(region: Region) -> float:
+    """Return the radius of a region, or of its largest member: each is searched alone."""
+    if isinstance(region, UnionRegion | IntersectionRegion):
+        return max(map(largest_radius, Region.getRegions(region)), default=math.pi)
+    return region.getBoundingCircle().getOpeningAngle().asRadians()
+
+
+def searches(s: Source, maker: Callable, regions: list[Region], count: int) -> list[list]:
     """Search for the pixels of some regions."""
     rows: list[list] = []
     for number in s.rng.sample(range(len(regions)), min(count, len(regions))):
         region = regions[number]
-        circle = answer(region.getBoundingCircle)
-        if circle is None:
+        size = answer(largest_radius, region)
+        if size is None:
             continue
-        size = circle.getOpeningAngle().asRadians()
+        if maker is degenerate:
+            # What is no polygon may be large in spite of a small bounding circle.
+            size = max(size, 1.0)
         deepest = 24 if size <= 0 else max(3, min(24, int(math.log2(20 / size))))
         level = s.rng.choice([7, s.rng.randint(1, deepest)])
         level = min(level, deepest)
@@ -351,7 +360,7 @@ def group(s: Source, maker: Callable[[Source], list[Region]]) -> dict:
         "relations": "".join(relations),
         "bounds": [bounds(r) for r in regions],
         "points": points,
-        "searches": searches(s, regions, 3),
+        "searches": searches(s, maker, regions, 3),
         "pixels": pixels(s, 1),
     }
 
