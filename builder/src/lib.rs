@@ -53,6 +53,7 @@ mod skeleton;
 mod skip_tests;
 mod skipping;
 mod spatial;
+mod spatial_plan;
 mod table_text;
 #[cfg(test)]
 mod testing;

@@ -6,7 +6,6 @@ use qbb_dimensions::expression::{
     Column, Comparison, Condition, Conjunct, Context, Restriction, Span, Value, ValueType, bind,
     parse,
 };
-use qbb_dimensions::sphere::RangeSet;
 use qbb_dimensions::{DataValue, DimensionGroup, ElementIx, KeyType, Storage};
 use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
 use qbb_registry::{CellRange, CellSet};
@@ -14,12 +13,12 @@ use qbb_registry::{CellRange, CellSet};
 use crate::components::{Component, split};
 use crate::data_id_table::PlannedTable;
 use crate::error::BuildError;
-use crate::families::{Endpoint, Families};
-use crate::generation::envelope;
 use crate::narrowing::Restrictions;
 use crate::request::BuildRequest;
 use crate::row_limit::RowLimit;
-use crate::spatial::unsupported_join;
+use crate::spatial_plan::{
+    PixelCondition, check_pixels, queryable, take_pixel_conditions, take_spatial_joins,
+};
 use crate::tree::DimensionTree;
 
 /// A component with what its common data ID query needs.
@@ -43,15 +42,6 @@ pub(crate) struct ComponentPlan {
     pub(crate) pixels: Vec<PixelCondition>,
     /// Elements that are joined by region, as conditions say or automatically.
     pub(crate) spatial: Vec<(ElementIx, ElementIx)>,
-}
-
-/// A skypix dimension's values must be among some pixels.
-#[derive(Debug)]
-pub(crate) struct PixelCondition {
-    pub(crate) skypix: ElementIx,
-    /// The element whose regions touch the pixels; the dimension itself if it stands for itself.
-    pub(crate) element: ElementIx,
-    pub(crate) pixels: RangeSet,
 }
 
 impl ComponentPlan {
@@ -246,108 +236,6 @@ fn pipeline_data_id(pipeline: &PipelineGraph) -> Result<Vec<Conjunct>, BuildErro
         conditions.push(equality(dimension.ix, &value, text));
     }
     Ok(conditions)
-}
-
-/// The dimensions that a query can give: all but skypix dimensions other than the common one, unless
-/// a constraint has them.
-fn queryable(own: &DimensionGroup, constraints: &[DimensionGroup]) -> DimensionGroup {
-    let universe = own.universe();
-    let common = universe.common_skypix().ix;
-    let kept = (own.names().iter().copied())
-        .filter(|&ix| ix == common || universe.element(ix).skypix().is_none());
-    constraints.iter().fold(DimensionGroup::of_elements(universe, kept), |all, g| all.union(g))
-}
-
-/// Overlaps with given regions, where pixels take part in them: those of a skypix dimension, which
-/// are taken out, and those of an element in a query that has the common skypix dimension, whose
-/// pixels must then be shared by the element and the region.
-fn take_pixel_conditions(
-    dimensions: &DimensionGroup,
-    conditions: &mut Vec<Conjunct>,
-) -> Result<Vec<PixelCondition>, BuildError> {
-    let universe = dimensions.universe();
-    let common = universe.common_skypix().ix;
-    let mut taken = Vec::new();
-    let mut kept = Vec::with_capacity(conditions.len());
-    for conjunct in conditions.drain(..) {
-        let condition = conjunct.spatial_constraint().and_then(|(element, region)| {
-            let stands_for_itself = universe.element(element).skypix().is_some();
-            let skypix = if stands_for_itself { element } else { common };
-            dimensions.contains(skypix).then(|| (skypix, element, region.region().clone()))
-        });
-        let Some((skypix, element, region)) = condition else {
-            kept.push(conjunct);
-            continue;
-        };
-        let pixels = envelope(universe.element(skypix), &region)?;
-        taken.push(PixelCondition { skypix, element, pixels });
-        if skypix != element {
-            kept.push(conjunct);
-        }
-    }
-    *conditions = kept;
-    Ok(taken)
-}
-
-/// The spatial joins of a query: what conditions join, which are taken out, and what is joined
-/// automatically.
-fn take_spatial_joins(
-    dimensions: &DimensionGroup,
-    operands: &[DimensionGroup],
-    conditions: &mut Vec<Conjunct>,
-) -> Result<Vec<(ElementIx, ElementIx)>, BuildError> {
-    let universe = dimensions.universe();
-    let mut joins: Vec<(ElementIx, ElementIx)> =
-        conditions.iter().filter_map(Conjunct::spatial_join).collect();
-    conditions.retain(|conjunct| conjunct.spatial_join().is_none());
-    joins.extend(missing_spatial_join(dimensions, operands, &joins)?);
-    for &(a, b) in &joins {
-        let common = universe.common_skypix().ix;
-        let stored = |ix: ElementIx| universe.element(ix).skypix().is_none();
-        if !(stored(a) || a == common) || !(stored(b) || b == common) || a == b {
-            return Err(unsupported_join(universe, a, b));
-        }
-    }
-    Ok(joins)
-}
-
-/// The spatial join that a query needs besides those of its operands and those that are given.
-pub(crate) fn missing_spatial_join(
-    dimensions: &DimensionGroup,
-    operands: &[DimensionGroup],
-    given: &[(ElementIx, ElementIx)],
-) -> Result<Option<(ElementIx, ElementIx)>, BuildError> {
-    let universe = dimensions.universe();
-    let mut families = Families::spatial(dimensions);
-    for &(a, b) in given {
-        families.connect(universe, Endpoint::Element(a), Endpoint::Element(b))?;
-    }
-    operands.iter().for_each(|operand| families.connect_table(operand));
-    Ok(match families.automatic_join(universe, &|_| String::new())? {
-        Some((Endpoint::Element(a), Endpoint::Element(b))) => Some((a, b)),
-        _ => None,
-    })
-}
-
-/// Pixels are in no table of their own: something else must give their values.
-fn check_pixels(
-    dimensions: &DimensionGroup,
-    operands: &[DimensionGroup],
-    spatial: &[(ElementIx, ElementIx)],
-) -> Result<(), BuildError> {
-    let common = dimensions.universe().common_skypix().ix;
-    for pixel in dimensions.skypix() {
-        let of_dataset = operands.iter().any(|operand| operand.contains(pixel.ix));
-        if !of_dataset && (pixel.ix != common || spatial.is_empty()) {
-            let hint = match pixel.ix == common {
-                true => ", or a dimension with regions",
-                false => "",
-            };
-            let dimension = pixel.name.clone();
-            return Err(BuildError::NoPixels { dimension, hint: hint.to_owned() });
-        }
-    }
-    Ok(())
 }
 
 /// Groups of a task's dimensions together with those of one of its prerequisites.

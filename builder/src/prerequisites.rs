@@ -17,10 +17,10 @@ use crate::error::BuildError;
 use crate::join::JoinTree;
 use crate::key_index::{KeyGroups, KeyIndex};
 use crate::layout::Layout;
-use crate::plan::missing_spatial_join;
 use crate::relation::Relation;
 use crate::skeleton::{Edges, Skeleton};
 use crate::spatial::spatial_relations;
+use crate::spatial_plan::missing_spatial_join;
 use crate::validity::timespans;
 
 /// Looks up the prerequisites of all tasks and adds them to the graph.

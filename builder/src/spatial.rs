@@ -12,9 +12,9 @@ use crate::contents::Contents;
 use crate::dictionary::{Dictionary, NONE};
 use crate::error::BuildError;
 use crate::layout::Layout;
-use crate::plan::PixelCondition;
 use crate::relation::Relation;
 use crate::row_limit::JoinSides;
+use crate::spatial_plan::PixelCondition;
 
 /// Records in one task of the parallel search.
 const CHUNK: usize = 64;
