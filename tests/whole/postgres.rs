@@ -46,13 +46,13 @@ fn a_pipeline_is_run_over_a_release() {
 fn repository(scratch: &Scratch, name: &str, url: &str, schema: &str) -> String {
     let release = postgres_release();
     let root = scratch.path(name);
-    fs_err::create_dir(&root).unwrap();
+    fs_err::create_dir(&root).expect("the folder is new");
     let yaml = format!(
         "datastore: {{root: '{}', name: 'FileDatastore@<butlerRoot>'}}\n\
          registry: {{db: '{url}', namespace: {schema}}}\n",
         release.display()
     );
-    fs_err::write(format!("{root}/butler.yaml"), yaml).unwrap();
+    fs_err::write(format!("{root}/butler.yaml"), yaml).expect("the folder can be written");
     root
 }
 
@@ -66,7 +66,7 @@ fn build(scratch: &Scratch, repository: &str, variables: &[(&str, &str)]) -> Out
     command.env("HOME", scratch.path("home")).envs(variables.iter().copied());
     command.args(["graph", "build", "-b", repository, "-p", &pipeline, "-q", &graph]);
     command.args(["-i", crate::kit::RELEASED, "-d", WHERE, "--output-run", "u/me/run1"]);
-    command.output().unwrap()
+    command.output().expect("the command can be run")
 }
 
 /// The error of a build that must fail; it must not show the password.
@@ -181,7 +181,8 @@ with psycopg.connect(sys.argv[1], autocommit=True) as connection:
     print(connection.execute(sys.argv[2]).rowcount)
 ";
     let mut python = Command::new(python());
-    let output = python.args(["-c", EXECUTE, &postgres().url, statement]).output().unwrap();
+    let output = python.args(["-c", EXECUTE, &postgres().url, statement]).output();
+    let output = output.expect("the interpreter can be run");
     succeeded(statement, output).trim().to_owned()
 }
 
