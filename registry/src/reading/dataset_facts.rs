@@ -51,6 +51,9 @@ impl<S: RowSource> TableSnapshot<'_, S> {
         let mut query = Query::select(source.dialect(), "dataset", &columns);
         query.push(" FROM ").push_table("dataset");
         query.push(" d WHERE d.dataset_type_id = ").bind(dataset_type.id);
+        // Older schemas have a timestamp there, whose bytes in PostgreSQL would pass for a number;
+        // it is refused because the two are not comparable.
+        query.push(" AND d.ingest_date >= ").bind(i64::MIN);
         let mut found = Vec::new();
         source.each(&query, |row| {
             found.push((row.uuid(0)?, row.int(1)?));
