@@ -1,0 +1,165 @@
+//! The constraints of an initial query, to be applied in any combination.
+
+use std::collections::BTreeSet;
+
+use crate::contents::{Contents, Sources};
+use crate::dictionary::Dictionary;
+use crate::error::BuildError;
+use crate::families::Endpoint;
+use crate::join::JoinTree;
+use crate::plan::ComponentPlan;
+use crate::query::{StepSource, independent_steps, satisfying, spatial_steps};
+use crate::relation::Relation;
+use crate::validity::temporal_steps;
+
+/// How many collections a message lists.
+const EXAMPLES: usize = 6;
+
+/// One constraint.
+#[derive(Debug)]
+pub(super) enum Constraint {
+    /// Data IDs must be in a relation.
+    Relation { relation: Relation, text: String },
+    /// A condition of the plan must hold.
+    Condition(usize),
+}
+
+/// Everything that data IDs of a component must agree with.
+pub(crate) struct Constraints<'a> {
+    pub(super) contents: &'a Contents,
+    pub(super) plan: &'a ComponentPlan,
+    /// Records of the repository; these are no constraints that anybody chose.
+    base: Vec<Relation>,
+    pub(super) list: Vec<Constraint>,
+    /// Dimension elements without records.
+    pub(super) without_records: Vec<String>,
+}
+
+impl<'a> Constraints<'a> {
+    /// Takes the constraints of a component apart. Only data IDs in `within` are looked at.
+    pub(crate) fn new(
+        contents: &'a Contents,
+        plan: &'a ComponentPlan,
+        sources: &Sources<'_>,
+        within: Option<Relation>,
+    ) -> Result<Self, BuildError> {
+        let dictionary = &contents.dictionary;
+        let name = |ix| dictionary.universe().element(ix).name.as_str();
+        let mut base: Vec<Relation> = within.into_iter().collect();
+        let mut without_records = Vec::new();
+        let mut list = Vec::new();
+        for step in independent_steps(contents, plan)? {
+            match step.source {
+                StepSource::Dimension(ix) | StepSource::Relationship(ix) => {
+                    if step.relation.len == 0 {
+                        without_records.push(name(ix).to_owned());
+                    }
+                    base.push(step.relation);
+                }
+                StepSource::Datasets(ix) => {
+                    let dataset_type = plan.dataset_type_name(ix);
+                    let count = contents.inputs.get(&ix).map_or(0, |search| search.len());
+                    let text = match holding(sources, &dataset_type) {
+                        Some(holding) => {
+                            format!("`{dataset_type}` exists ({count} datasets in {holding})")
+                        }
+                        None => format!(
+                            "`{dataset_type}` exists (no input collection holds any: {})",
+                            sources.collections.describe()
+                        ),
+                    };
+                    list.push(Constraint::Relation { relation: step.relation, text });
+                }
+                // All conditions are applied to joins, so that they are treated alike.
+                StepSource::Condition => {}
+                source => {
+                    let text = format!("{source:?}");
+                    list.push(Constraint::Relation { relation: step.relation, text });
+                }
+            }
+        }
+        for step in temporal_steps(contents, plan, &base)? {
+            let StepSource::Validity(endpoints) = &step.source else { continue };
+            let names: Vec<String> = (endpoints.iter())
+                .map(|endpoint| match endpoint {
+                    Endpoint::Element(ix) => format!("timespans of `{}`", name(*ix)),
+                    Endpoint::Validity(ix) => {
+                        format!("validity ranges of `{}`", plan.dataset_type_name(*ix))
+                    }
+                })
+                .collect();
+            let text = format!("{} overlap", names.join(" and "));
+            list.push(Constraint::Relation { relation: step.relation, text });
+        }
+        for step in spatial_steps(contents, plan, &base)? {
+            let StepSource::Overlap(a, b) = step.source else { continue };
+            let text = format!("regions of `{}` and `{}` overlap", name(a), name(b));
+            list.push(Constraint::Relation { relation: step.relation, text });
+        }
+        list.extend((0..plan.conditions.len()).map(Constraint::Condition));
+        Ok(Self { contents, plan, base, list, without_records })
+    }
+
+    pub(super) fn dictionary(&self) -> &Dictionary {
+        &self.contents.dictionary
+    }
+
+    /// How a constraint is called.
+    pub(super) fn text(&self, at: usize) -> &str {
+        match &self.list[at] {
+            Constraint::Relation { text, .. } => text,
+            Constraint::Condition(condition) => &self.plan.conditions[*condition].text,
+        }
+    }
+
+    /// What is left if some of the constraints apply, in their order.
+    pub(super) fn join(&self, which: &[usize]) -> Result<JoinTree, BuildError> {
+        let dictionary = self.dictionary();
+        let mut relations = self.base.clone();
+        for &at in which {
+            if let Constraint::Relation { relation, .. } = &self.list[at] {
+                relations.push(relation.clone());
+            }
+        }
+        let mut tree = JoinTree::new(dictionary, relations)?;
+        for &at in which {
+            if let Constraint::Condition(condition) = self.list[at] {
+                if tree.is_empty() {
+                    break;
+                }
+                let satisfied = satisfying(dictionary, &tree, &self.plan.conditions[condition])?;
+                let mut relations = tree.into_relations();
+                relations.push(satisfied);
+                tree = JoinTree::new(dictionary, relations)?;
+            }
+        }
+        Ok(tree)
+    }
+
+    /// Rows that a join has to go through, more or less.
+    pub(super) fn size(&self) -> usize {
+        let relations = self.list.iter().map(|constraint| match constraint {
+            Constraint::Relation { relation, .. } => relation.len,
+            Constraint::Condition(_) => 0,
+        });
+        relations.chain(self.base.iter().map(|relation| relation.len)).sum()
+    }
+}
+
+/// Names of the searched collections that may hold a dataset type.
+fn holding(sources: &Sources<'_>, dataset_type: &str) -> Option<String> {
+    let [(tagged, _), (calibrations, _)] = sources.holding(dataset_type);
+    let names: BTreeSet<usize> = (tagged.iter().chain(&calibrations)).map(|ix| ix.index()).collect();
+    let names: Vec<&str> = (tagged.iter().chain(&calibrations))
+        .take(names.len())
+        .map(|&ix| sources.collections.catalog.get(ix).name.as_str())
+        .collect();
+    match names.as_slice() {
+        [] => None,
+        names if names.len() > EXAMPLES => {
+            let shown = names[..EXAMPLES].join(", ");
+            Some(format!("{shown} and {} more", names.len() - EXAMPLES))
+        }
+        names => Some(names.join(", ")),
+    }
+}
