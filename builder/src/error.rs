@@ -6,7 +6,7 @@ use qbb_dimensions::sphere::{RegionError, SkyPixelizationError};
 use qbb_registry::RegistryError;
 
 use crate::data_id_table::DataIdTableError;
-use crate::diagnosis::Diagnosis;
+use crate::explanation::Explanation;
 use crate::outputs::OutputError;
 
 /// Why a graph could not be built.
@@ -65,6 +65,12 @@ pub enum BuildError {
         dimension: String,
         /// The value.
         value: String,
+    },
+    /// A value of the data ID to be explained does not fit its dimension.
+    #[error("the data ID to be explained has a value of `{dimension}` that is no whole number")]
+    AskedDataId {
+        /// The dimension.
+        dimension: String,
     },
     /// A task needs Python while the graph is built.
     #[error(
@@ -334,7 +340,7 @@ pub enum BuildError {
     Inconsistent(String),
     /// No quanta.
     #[error("the graph would be empty\n{0}")]
-    Empty(Box<Diagnosis>),
+    Empty(Box<Explanation>),
 }
 
 fn of_quantum(data_id: Option<&str>) -> String {

@@ -24,11 +24,11 @@ mod data_id_table;
 mod data_ids;
 mod dataset_conditions;
 mod datasets;
-mod diagnosis;
 mod dictionary;
 mod dimension_records;
 mod error;
 mod existing;
+mod explanation;
 mod families;
 mod generation;
 mod hooks;
@@ -62,8 +62,11 @@ mod validity;
 
 pub use build::{build, build_with_hooks};
 pub use data_id_table::{DataIdTable, DataIdTableError, TableProblem};
-pub use diagnosis::{Diagnosis, DiagnosisStep};
 pub use error::BuildError;
+pub use explanation::{
+    ConstraintEffect, DataIdExplanation, DroppedQuanta, Explain, Explanation, PartExplanation,
+    TaskExplanation,
+};
 pub use hooks::{
     AdjustedLists, Adjustments, DataIdBatch, DatasetBatch, DroppedQuantum, FoundDataset,
     FoundPrerequisites, HookError, HookNeed, HookSession, NumberLists, QuantumBatch, RecordRows,

@@ -1,7 +1,5 @@
 //! The constraints of an initial query, to be applied in any combination.
 
-use std::collections::BTreeSet;
-
 use crate::contents::{Contents, Sources};
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
@@ -25,7 +23,7 @@ pub(super) enum Constraint {
 }
 
 /// Everything that data IDs of a component must agree with.
-pub(crate) struct Constraints<'a> {
+pub(super) struct Constraints<'a> {
     pub(super) contents: &'a Contents,
     pub(super) plan: &'a ComponentPlan,
     /// Records of the repository; these are no constraints that anybody chose.
@@ -37,15 +35,15 @@ pub(crate) struct Constraints<'a> {
 
 impl<'a> Constraints<'a> {
     /// Takes the constraints of a component apart. Only data IDs in `within` are looked at.
-    pub(crate) fn new(
+    pub(super) fn new(
         contents: &'a Contents,
         plan: &'a ComponentPlan,
         sources: &Sources<'_>,
-        within: Option<Relation>,
+        within: Vec<Relation>,
     ) -> Result<Self, BuildError> {
         let dictionary = &contents.dictionary;
         let name = |ix| dictionary.universe().element(ix).name.as_str();
-        let mut base: Vec<Relation> = within.into_iter().collect();
+        let mut base = within;
         let mut without_records = Vec::new();
         let mut list = Vec::new();
         for step in independent_steps(contents, plan)? {
@@ -149,9 +147,7 @@ impl<'a> Constraints<'a> {
 /// Names of the searched collections that may hold a dataset type.
 fn holding(sources: &Sources<'_>, dataset_type: &str) -> Option<String> {
     let [(tagged, _), (calibrations, _)] = sources.holding(dataset_type);
-    let names: BTreeSet<usize> = (tagged.iter().chain(&calibrations)).map(|ix| ix.index()).collect();
     let names: Vec<&str> = (tagged.iter().chain(&calibrations))
-        .take(names.len())
         .map(|&ix| sources.collections.catalog.get(ix).name.as_str())
         .collect();
     match names.as_slice() {

@@ -20,7 +20,7 @@ const SMALL: usize = 1_000_000;
 const EXAMPLES: usize = 6;
 
 /// Applies the constraints of a component one after another and says what each took away.
-pub(crate) fn explain_component(
+pub(super) fn explain_component(
     pipeline: &PipelineGraph,
     constraints: &Constraints<'_>,
 ) -> Result<PartExplanation, BuildError> {

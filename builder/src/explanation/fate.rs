@@ -14,7 +14,7 @@ const METADATA: &str = "_metadata";
 
 /// Why a quantum is or is not in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fate {
+pub(super) enum Fate {
     /// It is in the graph.
     Kept,
     /// It is done already.
@@ -26,7 +26,7 @@ pub(crate) enum Fate {
 }
 
 /// The fate of each quantum of a task.
-pub(crate) fn fates(pipeline: &PipelineGraph, skeleton: &Skeleton, ix: TaskIx) -> Vec<Fate> {
+pub(super) fn fates(pipeline: &PipelineGraph, skeleton: &Skeleton, ix: TaskIx) -> Vec<Fate> {
     let quanta = &skeleton.quanta[ix.index()];
     let task = pipeline.task(ix);
     let metadata = task.quantum_outputs().zip(&quanta.outputs).find(|(c, _)| c.name == METADATA);
@@ -56,7 +56,7 @@ pub(crate) fn fates(pipeline: &PipelineGraph, skeleton: &Skeleton, ix: TaskIx) -
 }
 
 /// What became of the quanta of every task.
-pub(crate) fn explain_tasks(
+pub(super) fn explain_tasks(
     pipeline: &PipelineGraph,
     contents: &Contents,
     skeleton: &Skeleton,

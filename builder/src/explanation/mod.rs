@@ -2,12 +2,16 @@
 //! leave nothing, and what became of the quanta of one data ID.
 
 mod constraints;
+mod data_id;
 mod effects;
 mod fate;
+mod inspection;
 mod report;
 mod smallest;
 
-pub(crate) use constraints::Constraints;
-pub(crate) use effects::explain_component;
-pub(crate) use fate::{explain_tasks, fates};
-pub use report::{ConstraintEffect, DroppedQuanta, Explanation, PartExplanation, TaskExplanation};
+pub use inspection::Explain;
+pub(crate) use inspection::Inspection;
+pub use report::{
+    ConstraintEffect, DataIdExplanation, DroppedQuanta, Explanation, PartExplanation,
+    TaskExplanation,
+};

@@ -11,6 +11,22 @@ pub struct Explanation {
     pub parts: Vec<PartExplanation>,
     /// What became of the quanta that the initial queries gave; empty if they gave none.
     pub tasks: Vec<TaskExplanation>,
+    /// What became of the data ID that was asked for, task by task.
+    pub data_id: Vec<DataIdExplanation>,
+}
+
+/// What became of the quanta of a task that agree with a data ID.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DataIdExplanation {
+    /// Label.
+    pub task: String,
+    /// Quanta that the initial query gave.
+    pub possible: usize,
+    /// Quanta in the graph.
+    pub kept: usize,
+    /// Why others are not, each reason the cause of the one before it; if none were possible, the
+    /// fewest constraints that exclude the data ID together.
+    pub because: Vec<String>,
 }
 
 /// The initial query of tasks that hang together.
