@@ -9,10 +9,10 @@ use crate::anchoring::remove_unanchored;
 use crate::assembly::assemble;
 use crate::collections::InputCollections;
 use crate::contents::{Contents, Sources};
-use crate::diagnosis::{diagnose, of_outcomes};
 use crate::dimension_records::NeededRecords;
 use crate::error::BuildError;
 use crate::existing::OutputSources;
+use crate::explanation::{Explain, Explanation, Inspection};
 use crate::generation::component_rows;
 use crate::hooks::{self, HookCalls, TaskHooks};
 use crate::outputs::OutputCollections;
@@ -70,7 +70,7 @@ pub fn build_with_hooks(
         format!("retained dataset types: no dataset type of the pipeline fits `{name}`")
     }));
     let defaults = default_governors(snapshot, &collections)?;
-    let plan = Plan::new(&pipeline, request, &defaults)?;
+    let mut plan = Plan::new(&pipeline, request, &defaults)?;
     let summaries = snapshot.summaries(&collections.catalog, &collections.flat)?;
     let sources = Sources {
         collections: &collections,
@@ -83,8 +83,12 @@ pub fn build_with_hooks(
 
     let (mut skeleton, mut needed) = data_ids(&pipeline, &mut contents, &plan, progress)?;
     if skeleton.quanta.iter().all(|quanta| quanta.rows.len == 0) {
-        let diagnosis = diagnose(snapshot, &pipeline, plan, &sources)?;
-        return Err(BuildError::Empty(Box::new(diagnosis)));
+        let explain = &request.explain;
+        let (contents, skeleton) = (&contents, &skeleton);
+        let inspection =
+            Inspection { explain, pipeline: &pipeline, sources: &sources, contents, skeleton };
+        let explanation = inspection.explain(snapshot, &mut plan, &[])?;
+        return Err(BuildError::Empty(Box::new(explanation)));
     }
     let name = |rank: u32| {
         let ix = collections.flat.get(rank as usize);
@@ -109,7 +113,18 @@ pub fn build_with_hooks(
             outcome.kept -= removed;
         }
     }
-    refuse_empty(&outcomes, &outputs)?;
+    let is_empty = outcomes.iter().all(|outcome| outcome.kept == 0);
+    let mut explanation = None;
+    if is_empty || request.explain != Explain::Nothing {
+        let explain = &request.explain;
+        let (contents, skeleton) = (&contents, &skeleton);
+        let inspection =
+            Inspection { explain, pipeline: &pipeline, sources: &sources, contents, skeleton };
+        explanation = Some(inspection.explain(snapshot, &mut plan, &outcomes)?);
+    }
+    if is_empty {
+        return Err(nothing_left(&outcomes, &outputs, explanation.unwrap_or_default()));
+    }
 
     progress(Progress::Assembling);
     let header = header(request, &collections, outputs);
@@ -129,7 +144,7 @@ pub fn build_with_hooks(
     graph.dimension_records = needed.tables(&pipeline, &contents.dictionary);
     graph.collections = collections.structure(memberships)?;
     graph.symbols = symbols;
-    Ok(Build { graph, tasks: outcomes, statements: snapshot.statements(), warnings })
+    Ok(Build { graph, tasks: outcomes, statements: snapshot.statements(), warnings, explanation })
 }
 
 /// Governor dimensions for which the datasets in the input collections have one value.
@@ -244,16 +259,18 @@ fn unknown_anchors(pipeline: &PipelineGraph, source: &str, anchor: &str) -> Opti
     }
 }
 
-fn refuse_empty(outcomes: &[TaskOutcome], outputs: &OutputCollections) -> Result<(), BuildError> {
-    if outcomes.iter().any(|outcome| outcome.kept > 0) {
-        return Ok(());
-    }
-    let skipped = outcomes.iter().map(|outcome| outcome.skipped).sum();
+/// All quanta that there could be are done, or none has what it needs.
+fn nothing_left(
+    outcomes: &[TaskOutcome],
+    outputs: &OutputCollections,
+    explanation: Explanation,
+) -> BuildError {
+    let skipped: usize = outcomes.iter().map(|outcome| outcome.skipped).sum();
     if skipped == outcomes.iter().map(|outcome| outcome.initial).sum::<usize>() {
         let collections = outputs.skip_existing_in.join(", ");
-        return Err(BuildError::AllDone { quanta: skipped, collections });
+        return BuildError::AllDone { quanta: skipped, collections };
     }
-    Err(BuildError::Empty(Box::new(of_outcomes(outcomes))))
+    BuildError::Empty(Box::new(explanation))
 }
 
 fn header(

@@ -7,6 +7,7 @@ use qbb_graph::QuantumGraph;
 use qbb_pipeline::PipelineDefinition;
 
 use crate::data_id_table::DataIdTable;
+use crate::explanation::{Explain, Explanation};
 
 /// Which overall inputs must exist for a data ID to be part of the initial query.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -83,6 +84,8 @@ pub struct BuildRequest {
     pub constraint: DatasetConstraint,
     /// Tables of data IDs that quanta must be consistent with.
     pub data_id_tables: Vec<DataIdTable>,
+    /// What is to be explained besides an empty graph.
+    pub explain: Explain,
     /// The most rows that any one join may have; [`DEFAULT_MAX_ROWS`] if not given.
     pub max_rows: Option<usize>,
     /// Absolute URIs of the roots of datastores by name, each ending in `/`.
@@ -107,6 +110,8 @@ pub struct Build {
     pub statements: u64,
     /// What people should know about how the request was understood.
     pub warnings: Vec<String>,
+    /// Why the graph is as it is, if that was asked for.
+    pub explanation: Option<Explanation>,
 }
 
 /// What became of a task's quanta.

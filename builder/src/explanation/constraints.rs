@@ -70,10 +70,11 @@ impl<'a> Constraints<'a> {
                 }
                 // All conditions are applied to joins, so that they are treated alike.
                 StepSource::Condition => {}
-                source => {
-                    let text = format!("{source:?}");
+                StepSource::Table(at) => {
+                    let text = format!("the data ID table {}", contents.tables[at].0);
                     list.push(Constraint::Relation { relation: step.relation, text });
                 }
+                StepSource::Overlap(..) | StepSource::Validity(_) => {}
             }
         }
         for step in temporal_steps(contents, plan, &base)? {

@@ -7,6 +7,7 @@ use qbb_pipeline::{Connection, PipelineGraph, TaskIx};
 use super::report::{DroppedQuanta, TaskExplanation};
 use crate::contents::Contents;
 use crate::dictionary::NONE;
+use crate::request::TaskOutcome;
 use crate::skeleton::Skeleton;
 
 /// Name of the connection of a quantum's metadata.
@@ -60,6 +61,7 @@ pub(super) fn explain_tasks(
     pipeline: &PipelineGraph,
     contents: &Contents,
     skeleton: &Skeleton,
+    outcomes: &[TaskOutcome],
 ) -> Vec<TaskExplanation> {
     let explain = |at: usize| {
         let ix = TaskIx(at as u32);
@@ -75,7 +77,10 @@ pub(super) fn explain_tasks(
             after: skeleton.n_alive(ix),
             dropped: (dropped.into_iter())
                 .map(|(fate, (quanta, example))| DroppedQuanta {
-                    reason: reason(pipeline, ix, fate),
+                    reason: match outcomes.get(at) {
+                        Some(outcome) if fate == Fate::Removed => removal(outcome),
+                        _ => reason(pipeline, ix, fate),
+                    },
                     quanta,
                     example: rows.describe(&contents.dictionary, example),
                 })
@@ -83,6 +88,17 @@ pub(super) fn explain_tasks(
         }
     };
     (0..pipeline.tasks.len()).map(explain).collect()
+}
+
+/// What the task's own code, or pruning, said.
+fn removal(outcome: &TaskOutcome) -> String {
+    match outcome.dropped_by_hooks.as_slice() {
+        [] => "lead to nothing that is wanted".to_owned(),
+        hooks => {
+            let reasons: Vec<&str> = hooks.iter().map(|(reason, _)| reason.as_str()).collect();
+            format!("were dropped by the task: {}", reasons.join("; "))
+        }
+    }
 }
 
 /// Why quanta with a fate are not in the graph.

@@ -11,6 +11,7 @@ use super::report::{DataIdExplanation, Explanation, PartExplanation};
 use crate::contents::{Contents, Sources};
 use crate::error::BuildError;
 use crate::plan::Plan;
+use crate::request::TaskOutcome;
 use crate::skeleton::Skeleton;
 
 /// What is to be explained besides an empty graph.
@@ -44,11 +45,12 @@ impl Inspection<'_> {
         &self,
         snapshot: &mut dyn Snapshot,
         plan: &mut Plan,
+        outcomes: &[TaskOutcome],
     ) -> Result<Explanation, BuildError> {
         let mut explanation = Explanation::default();
         let none_possible = self.skeleton.quanta.iter().all(|quanta| quanta.rows.len == 0);
         if !none_possible {
-            explanation.tasks = explain_tasks(self.pipeline, self.contents, self.skeleton);
+            explanation.tasks = explain_tasks(self.pipeline, self.contents, self.skeleton, outcomes);
         }
         if *self.explain == Explain::Nothing && !none_possible {
             return Ok(explanation);
