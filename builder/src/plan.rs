@@ -200,7 +200,7 @@ fn add_defaults(
 }
 
 /// The condition that a dimension has a value.
-fn equality(dimension: ElementIx, value: &DataValue, text: String) -> Conjunct {
+pub(crate) fn equality(dimension: ElementIx, value: &DataValue, text: String) -> Conjunct {
     let (column_type, literal) = match value {
         DataValue::Int(number) => (ValueType::Int, Value::Int(*number)),
         DataValue::Text(text) => (ValueType::Text, Value::Text(text.clone())),

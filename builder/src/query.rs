@@ -164,7 +164,11 @@ pub(crate) fn satisfying(
     Ok(relation)
 }
 
-pub(crate) fn keep_satisfying(dictionary: &Dictionary, relation: &mut Relation, condition: &Conjunct) {
+pub(crate) fn keep_satisfying(
+    dictionary: &Dictionary,
+    relation: &mut Relation,
+    condition: &Conjunct,
+) {
     let rows = relation.rows(dictionary);
     let keep: Vec<bool> = (0..relation.len as u32)
         .into_par_iter()

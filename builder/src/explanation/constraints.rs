@@ -1,6 +1,9 @@
 //! The constraints of an initial query, to be applied in any combination.
 
+use qbb_dimensions::expression::Conjunct;
+
 use crate::contents::{Contents, Sources};
+use crate::dataset_conditions::condition_groups;
 use crate::dictionary::Dictionary;
 use crate::error::BuildError;
 use crate::families::Endpoint;
@@ -18,8 +21,8 @@ const EXAMPLES: usize = 6;
 pub(super) enum Constraint {
     /// Data IDs must be in a relation.
     Relation { relation: Relation, text: String },
-    /// A condition of the plan must hold.
-    Condition(usize),
+    /// A group of the plan's conditions must hold.
+    Conditions(usize),
 }
 
 /// Everything that data IDs of a component must agree with.
@@ -29,6 +32,8 @@ pub(super) struct Constraints<'a> {
     /// Records of the repository; these are no constraints that anybody chose.
     base: Vec<Relation>,
     pub(super) list: Vec<Constraint>,
+    /// Conditions, those together that look at the same datasets.
+    groups: Vec<Vec<&'a Conjunct>>,
     /// Dimension elements without records.
     pub(super) without_records: Vec<String>,
 }
@@ -95,8 +100,9 @@ impl<'a> Constraints<'a> {
             let text = format!("regions of `{}` and `{}` overlap", name(a), name(b));
             list.push(Constraint::Relation { relation: step.relation, text });
         }
-        list.extend((0..plan.conditions.len()).map(Constraint::Condition));
-        Ok(Self { contents, plan, base, list, without_records })
+        let groups = condition_groups(plan);
+        list.extend((0..groups.len()).map(Constraint::Conditions));
+        Ok(Self { contents, plan, base, list, groups, without_records })
     }
 
     pub(super) fn dictionary(&self) -> &Dictionary {
@@ -104,10 +110,24 @@ impl<'a> Constraints<'a> {
     }
 
     /// How a constraint is called.
-    pub(super) fn text(&self, at: usize) -> &str {
-        match &self.list[at] {
-            Constraint::Relation { text, .. } => text,
-            Constraint::Condition(condition) => &self.plan.conditions[*condition].text,
+    pub(super) fn text(&self, at: usize) -> String {
+        let texts: Vec<&str> = match &self.list[at] {
+            Constraint::Relation { text, .. } => vec![text],
+            Constraint::Conditions(group) => {
+                self.groups[*group].iter().map(|condition| condition.text.as_str()).collect()
+            }
+        };
+        texts.join(" AND ")
+    }
+
+    /// The condition that a constraint is, if it is exactly one.
+    pub(super) fn condition(&self, at: usize) -> Option<&'a Conjunct> {
+        match self.list[at] {
+            Constraint::Conditions(group) => match self.groups[group].as_slice() {
+                [condition] => Some(condition),
+                _ => None,
+            },
+            Constraint::Relation { .. } => None,
         }
     }
 
@@ -122,11 +142,11 @@ impl<'a> Constraints<'a> {
         }
         let mut tree = JoinTree::new(dictionary, relations)?;
         for &at in which {
-            if let Constraint::Condition(condition) = self.list[at] {
+            if let Constraint::Conditions(group) = self.list[at] {
                 if tree.is_empty() {
                     break;
                 }
-                let satisfied = satisfying(dictionary, &tree, &self.plan.conditions[condition])?;
+                let satisfied = satisfying(self.contents, self.plan, &tree, &self.groups[group])?;
                 let mut relations = tree.into_relations();
                 relations.push(satisfied);
                 tree = JoinTree::new(dictionary, relations)?;
@@ -139,7 +159,7 @@ impl<'a> Constraints<'a> {
     pub(super) fn size(&self) -> usize {
         let relations = self.list.iter().map(|constraint| match constraint {
             Constraint::Relation { relation, .. } => relation.len,
-            Constraint::Condition(_) => 0,
+            Constraint::Conditions(_) => 0,
         });
         relations.chain(self.base.iter().map(|relation| relation.len)).sum()
     }

@@ -10,7 +10,7 @@ use super::report::DataIdExplanation;
 use super::smallest::smallest;
 use crate::contents::{Contents, Sources};
 use crate::error::BuildError;
-use crate::plan::{ComponentPlan, equality};
+use crate::plan::{ComponentPlan, equality, value_text};
 use crate::query::keep_satisfying;
 use crate::relation::Relation;
 use crate::skeleton::Skeleton;
@@ -24,7 +24,10 @@ pub(super) struct AskedDataId(Vec<(ElementIx, DataValue)>);
 
 impl AskedDataId {
     /// Reads values as the dimensions need them.
-    pub(super) fn new(universe: &Universe, values: &[(String, String)]) -> Result<Self, BuildError> {
+    pub(super) fn new(
+        universe: &Universe,
+        values: &[(String, String)],
+    ) -> Result<Self, BuildError> {
         let read = |(name, value): &(String, String)| {
             let dimension = universe.dimension(name)?;
             let value = match dimension.key_type() {
@@ -39,13 +42,26 @@ impl AskedDataId {
         values.iter().map(read).collect::<Result<_, BuildError>>().map(Self)
     }
 
-    /// Whether the data ID says something about a task's quanta.
-    pub(super) fn concerns(&self, task: &Task) -> bool {
-        self.0.iter().any(|(dimension, _)| task.dimensions.contains(*dimension))
+    /// The tasks whose quanta the data ID says something about: those that have all of its
+    /// dimensions, or if there are none, those that have one.
+    pub(super) fn concerned<'p>(&self, pipeline: &'p PipelineGraph) -> Vec<(TaskIx, &'p Task)> {
+        let has = |task: &Task, (dimension, _): &(ElementIx, DataValue)| {
+            task.dimensions.contains(*dimension)
+        };
+        let tasks = || (0..).map(TaskIx).zip(&pipeline.tasks);
+        let all: Vec<_> =
+            tasks().filter(|(_, task)| self.0.iter().all(|value| has(task, value))).collect();
+        match all.is_empty() {
+            true => tasks().filter(|(_, t)| self.0.iter().any(|value| has(t, value))).collect(),
+            false => all,
+        }
     }
 
     fn conditions<'a>(&'a self, universe: &'a Universe) -> impl Iterator<Item = Conjunct> + 'a {
-        self.0.iter().map(|(dimension, value)| equality(universe, *dimension, value))
+        self.0.iter().map(|(dimension, value)| {
+            let text = format!("{} = {}", universe.element(*dimension).name, value_text(value));
+            equality(*dimension, value, text)
+        })
     }
 
     /// The quanta of a task that agree with the data ID.
@@ -63,9 +79,9 @@ impl AskedDataId {
             })
             .collect();
         let agrees = |&row: &usize| {
-            wanted.iter().all(|&(dimension, cell)| {
-                cell.is_some() && view.key(dimension, row as u32) == cell
-            })
+            wanted
+                .iter()
+                .all(|&(dimension, cell)| cell.is_some() && view.key(dimension, row as u32) == cell)
         };
         (0..rows.len).filter(agrees).collect()
     }
@@ -83,7 +99,9 @@ pub(super) fn explain_absence(
     let universe = dictionary.universe();
     let mut within = Vec::new();
     for condition in asked.conditions(universe) {
-        let Some(dimension) = condition.dimensions(universe).into_iter().next_back() else { continue };
+        let Some(dimension) = condition.dimensions(universe).into_iter().next_back() else {
+            continue;
+        };
         if !plan.dimensions.contains(dimension) || !dictionary.has(dimension) {
             continue;
         }
@@ -102,9 +120,8 @@ pub(super) fn explain_absence(
     if constraints.join(&[])?.is_empty() {
         return Ok(Some(vec!["no records of the repository agree with it".to_owned()]));
     }
-    let found =
-        smallest(all.len(), true, |set| constraints.join(set).map(|tree| tree.is_empty()))?;
-    Ok(Some(found.into_iter().map(|at| constraints.text(at).to_owned()).collect()))
+    let found = smallest(all.len(), true, |set| constraints.join(set).map(|tree| tree.is_empty()))?;
+    Ok(Some(found.into_iter().map(|at| constraints.text(at)).collect()))
 }
 
 /// What became of the quanta of a task that agree with a data ID.
@@ -142,7 +159,11 @@ fn follow(
     let quanta = &skeleton.quanta[ix.index()];
     let fate = fates(pipeline, skeleton, ix).get(quantum).copied().unwrap_or(Fate::Kept);
     let data_id = quanta.rows.describe(&contents.dictionary, quantum);
-    because.push(format!("quanta of `{}` such as {data_id} {}", task.label, reason(pipeline, ix, fate)));
+    because.push(format!(
+        "quanta of `{}` such as {data_id} {}",
+        task.label,
+        reason(pipeline, ix, fate)
+    ));
     let Fate::TooFew(position) = fate else { return };
     let Some(connection) = task.quantum_inputs().nth(position) else { return };
     let nodes = &skeleton.datasets[connection.dataset_type.index()];

@@ -5,7 +5,7 @@ use qbb_dimensions::{DataValue, DimensionGroup, KeyType};
 use qbb_pipeline::PipelineGraph;
 use rustc_hash::FxHashSet;
 
-use super::constraints::{Constraint, Constraints};
+use super::constraints::Constraints;
 use super::report::{ConstraintEffect, PartExplanation};
 use super::smallest::smallest;
 use crate::error::BuildError;
@@ -28,7 +28,8 @@ pub(super) fn explain_component(
     let labels = plan.component.tasks.iter().map(|&task| pipeline.task(task).label.clone());
     let mut part = PartExplanation { tasks: labels.collect(), ..PartExplanation::default() };
     if let Some(first) = constraints.without_records.first() {
-        part.remark = Some(format!("the repository has no records of `{first}` that could be used"));
+        part.remark =
+            Some(format!("the repository has no records of `{first}` that could be used"));
     }
     let n = constraints.list.len();
     let mut before = State::new(pipeline, constraints, constraints.join(&[])?)?;
@@ -41,7 +42,7 @@ pub(super) fn explain_component(
         let after = State::new(pipeline, constraints, constraints.join(&applied)?)?;
         let left_nothing = after.possible() == 0 && before.possible() > 0;
         part.constraints.push(ConstraintEffect {
-            constraint: constraints.text(at).to_owned(),
+            constraint: constraints.text(at),
             before: before.possible(),
             after: after.possible(),
             example: before.first_missing_from(&after, constraints),
@@ -51,8 +52,7 @@ pub(super) fn explain_component(
     }
     if before.tree.is_empty() {
         let pairs = constraints.size() <= SMALL;
-        let found =
-            smallest(n, pairs, |set| constraints.join(set).map(|tree| tree.is_empty()))?;
+        let found = smallest(n, pairs, |set| constraints.join(set).map(|tree| tree.is_empty()))?;
         part.smallest = Some(found);
     }
     Ok(part)
@@ -111,11 +111,11 @@ fn existing(
     tree: &JoinTree,
     at: usize,
 ) -> Result<Option<String>, BuildError> {
-    let Constraint::Condition(condition) = &constraints.list[at] else { return Ok(None) };
+    let Some(condition) = constraints.condition(at) else { return Ok(None) };
     let dictionary = constraints.dictionary();
     let universe = dictionary.universe();
     let mut texts = Vec::new();
-    for column in constraints.plan.conditions[*condition].columns() {
+    for column in condition.columns() {
         let Column::Key(dimension) = column else { continue };
         let group = DimensionGroup::of_elements(universe, [dimension]);
         let rows = tree.project(dictionary, &group)?;

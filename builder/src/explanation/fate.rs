@@ -107,7 +107,9 @@ pub(super) fn reason(pipeline: &PipelineGraph, ix: TaskIx, fate: Fate) -> String
     match fate {
         Fate::Kept => "are in the graph".to_owned(),
         Fate::Skipped => "are done already".to_owned(),
-        Fate::Removed => "were removed by the task's own code, or lead to nothing wanted".to_owned(),
+        Fate::Removed => {
+            "were removed by the task's own code, or lead to nothing wanted".to_owned()
+        }
         Fate::TooFew(position) => match task.quantum_inputs().nth(position) {
             Some(connection) => {
                 let node = pipeline.dataset_type(connection.dataset_type);

@@ -1,6 +1,6 @@
 //! Explaining a build at the points where everything that is needed is known.
 
-use qbb_pipeline::{PipelineGraph, TaskIx};
+use qbb_pipeline::PipelineGraph;
 use qbb_registry::Snapshot;
 
 use super::constraints::Constraints;
@@ -50,14 +50,14 @@ impl Inspection<'_> {
         let mut explanation = Explanation::default();
         let none_possible = self.skeleton.quanta.iter().all(|quanta| quanta.rows.len == 0);
         if !none_possible {
-            explanation.tasks = explain_tasks(self.pipeline, self.contents, self.skeleton, outcomes);
+            explanation.tasks =
+                explain_tasks(self.pipeline, self.contents, self.skeleton, outcomes);
         }
         if *self.explain == Explain::Nothing && !none_possible {
             return Ok(explanation);
         }
         plan.forget_restrictions();
-        let contents =
-            Contents::read(snapshot, self.pipeline, plan, self.sources, &mut |_| {})?;
+        let contents = Contents::read(snapshot, self.pipeline, plan, self.sources, &mut |_| {})?;
         if none_possible || *self.explain == Explain::Constraints {
             for component in &plan.components {
                 let part = Constraints::new(&contents, component, self.sources, Vec::new())
@@ -89,13 +89,12 @@ impl Inspection<'_> {
         plan: &Plan,
         asked: &AskedDataId,
     ) -> Result<Vec<DataIdExplanation>, BuildError> {
+        let concerned = asked.concerned(self.pipeline);
         let mut found = Vec::new();
         for component in &plan.components {
             let absence = explain_absence(unrestricted, component, self.sources, asked)?;
-            for at in 0..self.pipeline.tasks.len() {
-                let ix = TaskIx(at as u32);
-                let task = self.pipeline.task(ix);
-                if !component.component.tasks.contains(&ix) || !asked.concerns(task) {
+            for &(ix, _) in &concerned {
+                if !component.component.tasks.contains(&ix) {
                     continue;
                 }
                 let mut fate =

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// How many tasks a message names.
+const MANY: usize = 3;
+
 /// What each constraint of a build took away.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Explanation {
@@ -96,7 +99,12 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines: Vec<String> = Vec::new();
         for (part, emptying) in self.emptying() {
-            let tasks = part.tasks.join(", ");
+            let tasks = match part.tasks.as_slice() {
+                many if many.len() > MANY => {
+                    format!("{} and {} more", many[..MANY].join(", "), many.len() - MANY)
+                }
+                few => few.join(", "),
+            };
             lines.push(match emptying.as_slice() {
                 [] => format!("no data IDs for {tasks}: the repository lacks records"),
                 [one] => format!("no data IDs for {tasks} because of: {}", one.constraint),

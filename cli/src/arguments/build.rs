@@ -51,6 +51,9 @@ pub struct BuildArguments {
     /// names the join.
     #[arg(long, value_name = "ROWS", default_value_t = qbb_builder::DEFAULT_MAX_ROWS)]
     pub max_rows: usize,
+    /// Show what each constraint takes away from the possible quanta, with an example.
+    #[arg(long)]
+    pub explain: bool,
     #[command(flatten)]
     pub foreign: ForeignOptions,
     #[command(flatten)]

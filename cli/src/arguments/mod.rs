@@ -3,6 +3,7 @@
 mod build;
 mod changes;
 mod execution;
+mod explain;
 mod foreign;
 mod graph;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub use build::{
 };
 pub use changes::{ChangeKind, split_commas};
 pub use execution::{ReportArguments, RunArguments, StatusArguments, TransferArguments};
+pub use explain::ExplainArguments;
 pub use graph::{
     DiffArguments, GraphCommand, PictureArguments, PictureLevel, QuantaArguments,
     RecordPathsArgument,
@@ -65,6 +67,8 @@ pub enum Command {
     /// Build, inspect and convert quantum graphs.
     #[command(subcommand)]
     Graph(GraphCommand),
+    /// Say why a data ID has quanta in a graph that would be built, or none.
+    Explain(Box<ExplainArguments>),
     /// Execute a submit directory or a graph; run again to continue where it stopped.
     Run(RunArguments),
     /// Show how far a submit directory is.

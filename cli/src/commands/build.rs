@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use qbb_builder::{
-    Build, BuildError, BuildRequest, DatasetConstraint, HookNeed, Progress, TaskHooks,
+    Build, BuildError, BuildRequest, DatasetConstraint, Explain, HookNeed, Progress, TaskHooks,
 };
 use qbb_datastore::RepositoryConfig;
 use qbb_dimensions::expression::{Bindings, Literal};
@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::arguments::{BuildArguments, ResumeArguments, split_commas};
 use crate::commands::pipeline::{self, PipelineText};
 use crate::commands::tables;
-use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
+use crate::output::{ExitCode, Failure, ProgressBars, Terminal, explanation_text};
 
 /// A finished build with the pipeline it came from.
 pub struct Built {
@@ -27,8 +27,39 @@ pub struct Built {
     pub pipeline: PipelineText,
 }
 
-/// Builds a graph.
+/// What came of building a graph.
+pub enum Attempt {
+    /// The graph.
+    Built(Box<Built>),
+    /// Why there is none.
+    Refused(BuildError),
+}
+
+/// Builds a graph. With `--explain`, or if nothing is left, people are shown why.
 pub fn build(arguments: &BuildArguments, terminal: Terminal) -> Result<Built, Failure> {
+    let explain = if arguments.explain { Explain::Constraints } else { Explain::Nothing };
+    match attempt(arguments, explain, terminal)? {
+        Attempt::Built(built) => {
+            if let Some(explanation) = &built.build.explanation {
+                terminal.note(&explanation_text(explanation));
+            }
+            Ok(*built)
+        }
+        Attempt::Refused(BuildError::Empty(explanation)) => {
+            terminal.note(&explanation_text(&explanation));
+            let details = serde_json::to_value(&explanation).map_err(Failure::internal)?;
+            Err(Failure::from(BuildError::Empty(explanation)).with_details(details))
+        }
+        Attempt::Refused(error) => Err(error.into()),
+    }
+}
+
+/// Builds a graph, and explains what is asked for.
+pub fn attempt(
+    arguments: &BuildArguments,
+    explain: Explain,
+    terminal: Terminal,
+) -> Result<Attempt, Failure> {
     arguments.foreign.check()?;
     let bars = ProgressBars::new(terminal);
     let release = RepositoryConfig::open(&arguments.butler_config)?;
@@ -62,6 +93,7 @@ pub fn build(arguments: &BuildArguments, terminal: Terminal) -> Result<Built, Fa
         bindings: bindings(&arguments.bind, registry.universe())?,
         constraint: DatasetConstraint::parse(&arguments.dataset_query_constraint),
         max_rows: Some(arguments.max_rows),
+        explain,
         datastore_roots: BTreeMap::from([(name, release.datastore.root.to_string())]),
         user: user(),
         command: command(),
@@ -79,12 +111,16 @@ pub fn build(arguments: &BuildArguments, terminal: Terminal) -> Result<Built, Fa
         Progress::Task(task) => bars.stage(&format!("{} quanta of {}", task.kept, task.label)),
         _ => bars.stage("assembling the graph"),
     };
-    let build = qbb_builder::build_with_hooks(&request, &mut *registry, hooks, &mut show)?;
+    let build = qbb_builder::build_with_hooks(&request, &mut *registry, hooks, &mut show);
     drop(bars);
+    let build = match build {
+        Ok(build) => build,
+        Err(error) => return Ok(Attempt::Refused(error)),
+    };
     for warning in &build.warnings {
         terminal.note(&format!("warning: {warning}"));
     }
-    Ok(Built { build, pipeline })
+    Ok(Attempt::Built(Box::new(Built { build, pipeline })))
 }
 
 /// Starts a Python process if graphs of a pipeline cannot be built without one.

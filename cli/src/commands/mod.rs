@@ -3,6 +3,7 @@
 mod build;
 mod create;
 mod demo;
+mod explain;
 mod graph;
 mod manual;
 mod opened;
@@ -25,6 +26,7 @@ pub fn execute(command: Command, terminal: Terminal) -> Result<ExitCode, Failure
         Command::Pipeline(command) => pipeline::execute(command, terminal),
         Command::Prepare(arguments) => prepare::execute(&arguments, terminal),
         Command::Graph(command) => graph::execute(command, terminal),
+        Command::Explain(arguments) => explain::execute(&arguments, terminal),
         Command::Run(arguments) => run::execute(&arguments, terminal),
         Command::Status(arguments) => status::execute(&arguments, terminal),
         Command::Report(arguments) => report::execute(&arguments, terminal),

@@ -30,6 +30,7 @@ pub struct Failure {
     message: String,
     hint: Option<String>,
     place: Option<Place>,
+    details: Option<serde_json::Value>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -78,12 +79,18 @@ impl Failure {
         }
         let message = error.to_string();
         let source = Chain::of_causes(&error, &message).map(Into::into);
-        Self { code, message, hint: None, place: None, source }
+        Self { code, message, hint: None, place: None, details: None, source }
     }
 
     /// Adds advice.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what programs may want to know besides the message.
+    pub fn with_details(mut self, details: serde_json::Value) -> Self {
+        self.details = Some(details);
         self
     }
 
@@ -112,12 +119,20 @@ impl Failure {
                 "causes": causes,
                 "hint": self.hint,
                 "exit_code": self.code as u8,
+                "details": self.details,
             }
         })
     }
 
     fn new(code: ExitCode, message: impl fmt::Display) -> Self {
-        Self { code, message: message.to_string(), hint: None, place: None, source: None }
+        Self {
+            code,
+            message: message.to_string(),
+            hint: None,
+            place: None,
+            details: None,
+            source: None,
+        }
     }
 }
 

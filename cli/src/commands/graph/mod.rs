@@ -6,6 +6,7 @@ mod quanta;
 mod show;
 
 use camino::Utf8Path;
+use qbb_builder::Explanation;
 use qbb_graph::{QgOptions, QuantumGraph, RecordPaths, Verification};
 use serde::Serialize;
 
@@ -92,6 +93,8 @@ struct BuiltGraph<'a> {
     output_run: &'a str,
     tasks: Vec<BuiltTask<'a>>,
     statements: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<&'a Explanation>,
 }
 
 #[derive(Serialize)]
@@ -122,6 +125,7 @@ fn build_file(
             })
             .collect(),
         statements: build.statements,
+        explanation: build.explanation.as_ref(),
     };
     terminal.result(&built, |built| {
         let rows = built.tasks.iter();
