@@ -8,7 +8,7 @@ use qbb_pipeline::{ConnectionKind as Kind, PipelineDefinition, TaskDefinition};
 use serde_json::json;
 
 use crate::testing::{DAY, MemoryRelease, connection, pipeline, task, with};
-use crate::{Build, BuildError, BuildRequest, DatasetConstraint, build};
+use crate::{Build, BuildError, BuildRequest, DatasetConstraint, Explain, build};
 
 const EXPOSURE: [&str; 3] = ["instrument", "exposure", "detector"];
 const VISIT_DETECTOR: [&str; 3] = ["instrument", "visit", "detector"];
@@ -294,6 +294,48 @@ fn an_empty_graph_is_explained() {
     release.records.retain(|(element, _)| *element != "patch");
     add(&mut release, "");
     insta::assert_snapshot!(texts.join("\n\n"));
+}
+
+#[test]
+fn what_constraints_take_away_is_counted() {
+    let mut release = MemoryRelease::new(4);
+    release.datasets.retain(|d| d.dataset_type != "raw" || d.data_id[1] != json!(1));
+    let mut request = request(drp(), "instrument='Cam' AND visit IN (1..3) AND patch=0");
+    request.explain = Explain::Constraints;
+    let built = build(&request, &mut release, &mut |_| {}).unwrap();
+    let explanation = built.explanation.unwrap();
+    assert!(explanation.parts.iter().all(|part| part.smallest.is_none()), "something is left");
+    insta::assert_json_snapshot!(explanation);
+}
+
+#[test]
+fn a_data_id_is_followed_to_what_it_lacks() {
+    let mut release = MemoryRelease::new(4);
+    release.datasets.retain(|d| d.dataset_type != "raw" || d.data_id[1] != json!(1));
+    let mut texts = Vec::new();
+    let mut ask = |data_id: &[(&str, &str)], query: &str, constraint: DatasetConstraint| {
+        let mut request = request(drp(), query);
+        let values = data_id.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        request.explain = Explain::DataId(values.collect());
+        request.constraint = constraint;
+        let explanation = match build(&request, &mut release, &mut |_| {}) {
+            Ok(built) => built.explanation.unwrap(),
+            Err(BuildError::Empty(explanation)) => *explanation,
+            Err(error) => panic!("{error}"),
+        };
+        for task in explanation.data_id {
+            let because = task.because.join("\n    ");
+            let (name, kept, possible) = (task.task, task.kept, task.possible);
+            texts.push(format!("{data_id:?} {query}: {name} {kept} of {possible}\n    {because}"));
+        }
+    };
+    ask(&[("visit", "1"), ("detector", "0")], "", DatasetConstraint::All);
+    ask(&[("visit", "1"), ("detector", "1")], "", DatasetConstraint::All);
+    ask(&[("visit", "1"), ("detector", "1")], "", DatasetConstraint::Off);
+    ask(&[("visit", "2")], "instrument='Cam' AND visit > 2", DatasetConstraint::All);
+    ask(&[("visit", "77")], "", DatasetConstraint::All);
+    ask(&[("instrument", "Dog")], "", DatasetConstraint::All);
+    insta::assert_snapshot!(texts.join("\n"));
 }
 
 #[test]
