@@ -300,7 +300,8 @@ fn an_empty_graph_is_explained() {
 fn what_constraints_take_away_is_counted() {
     let mut release = MemoryRelease::new(4);
     release.datasets.retain(|d| d.dataset_type != "raw" || d.data_id[1] != json!(1));
-    let mut request = request(drp(), "instrument='Cam' AND visit IN (1..3) AND patch=0");
+    let mut request =
+        request(drp(), "instrument='Cam' AND skymap='Sky' AND visit IN (1..3) AND patch=0");
     request.explain = Explain::Constraints;
     let built = build(&request, &mut release, &mut |_| {}).unwrap();
     let explanation = built.explanation.unwrap();

@@ -7,6 +7,7 @@ mod book;
 mod building;
 mod demo;
 mod execution;
+mod explaining;
 mod exports;
 mod expressions;
 mod graphs;
