@@ -72,10 +72,9 @@ impl Conditions {
         if let Some(folder) = self.search_path.iter().find(|folder| !self.offers_the_same(folder)) {
             return Some(format!("{} offers other modules", folder.path));
         }
-        let changed = (self.files.par_iter().with_min_len(64))
+        (self.files.par_iter().with_min_len(64))
             .find_any(|file| !file.is_unchanged(self.recorded))
-            .map(|file| format!("{} has changed", file.path));
-        changed
+            .map(|file| format!("{} has changed", file.path))
     }
 
     fn offers_the_same(&self, folder: &FolderCondition) -> bool {
