@@ -17,10 +17,10 @@ impl Watched {
         let program = scratch.path("python");
         let text =
             format!("#!/bin/sh\necho started >> {}.log\nexec {} \"$@\"\n", program, python());
-        fs_err::write(&program, text).unwrap();
+        fs_err::write(&program, text).expect("the scratch folder can be written");
         let permissions = std::fs::Permissions::from_mode(0o755);
-        fs_err::set_permissions(&program, permissions).unwrap();
-        fs_err::create_dir(scratch.path("modules")).unwrap();
+        fs_err::set_permissions(&program, permissions).expect("the scratch folder can be written");
+        fs_err::create_dir(scratch.path("modules")).expect("the scratch folder can be written");
         Self { scratch }
     }
 
@@ -39,9 +39,12 @@ impl Watched {
             None => command.env_remove("QBB_TEST_BAND"),
         };
         command.args(["pipeline", "export", pipeline, "-o", &output]).args(options);
-        succeeded("qbb pipeline export", command.output().unwrap());
-        let export = serde_json::from_slice(&fs_err::read(&output).unwrap()).unwrap();
-        (export, fs_err::read_to_string(format!("{program}.log")).unwrap().lines().count())
+        let output_of = command.output().expect("the command can be run");
+        succeeded("qbb pipeline export", output_of);
+        let export =
+            serde_json::from_slice(&fs_err::read(&output).expect("an export")).expect("JSON");
+        let starts = fs_err::read_to_string(format!("{program}.log")).expect("the log of starts");
+        (export, starts.lines().count())
     }
 }
 
@@ -63,11 +66,12 @@ fn an_unchanged_pipeline_is_not_looked_at_again() {
 fn whatever_python_saw_counts() {
     let watched = Watched::new();
     let (pipeline, imported) = (watched.path("pipeline.yaml"), watched.path("imported.yaml"));
-    fs_err::write(&pipeline, format!("description: one\nimports: [{imported}]\n")).unwrap();
+    fs_err::write(&pipeline, format!("description: one\nimports: [{imported}]\n"))
+        .expect("the scratch folder can be written");
     let write = |description: &str| {
         let text =
             format!("description: {description}\ntasks:\n  a:\n    class: extra_tasks.ExtraTask\n");
-        fs_err::write(&imported, text).unwrap();
+        fs_err::write(&imported, text).expect("the scratch folder can be written");
     };
     write("first");
     let module = |folder: &str, name: &str| {
@@ -83,8 +87,9 @@ fn whatever_python_saw_counts() {
              class ExtraTask(PipelineTask):\n\
              \x20   ConfigClass = ExtraConfig\n    _DefaultName = 'extra'\n"
         );
-        fs_err::create_dir_all(watched.path(folder)).unwrap();
-        fs_err::write(format!("{}/extra_tasks.py", watched.path(folder)), text).unwrap();
+        fs_err::create_dir_all(watched.path(folder)).expect("the scratch folder can be written");
+        fs_err::write(format!("{}/extra_tasks.py", watched.path(folder)), text)
+            .expect("the scratch folder can be written");
     };
     let made = |expected_starts: usize, variable: Option<&str>| {
         let (export, starts) = watched.export(&pipeline, &[], variable);
@@ -101,6 +106,7 @@ fn whatever_python_saw_counts() {
     assert_eq!(made(3, None), "other_none", "an imported pipeline was edited");
     assert_eq!(made(4, Some("r")), "other_r", "a variable that the module asks for was set");
     assert_eq!(made(4, Some("r")), "other_r");
-    fs_err::write(format!("{}/unrelated.py", watched.path("modules")), "").unwrap();
+    fs_err::write(format!("{}/unrelated.py", watched.path("modules")), "")
+        .expect("the scratch folder can be written");
     assert_eq!(made(4, Some("r")), "other_r", "another module beside it changes nothing");
 }
