@@ -63,7 +63,7 @@ pub enum Command {
     #[command(subcommand)]
     Pipeline(PipelineCommand),
     /// Build a quantum graph into a submit directory, ready to run.
-    Prepare(PrepareArguments),
+    Prepare(Box<PrepareArguments>),
     /// Build, inspect and convert quantum graphs.
     #[command(subcommand)]
     Graph(GraphCommand),

@@ -98,7 +98,6 @@ pub fn attempt(
         user: user(),
         command: command(),
         metadata: metadata(arguments),
-        ..BuildRequest::default()
     };
     let mut hooks = hooks(&request.pipeline, arguments)?;
     let hooks = hooks.as_mut().map(|hooks| hooks as &mut dyn TaskHooks);
