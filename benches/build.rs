@@ -12,7 +12,7 @@ use std::process::Command;
 
 use support::{
     DEFAULTS, Measured, Report, Result, Runs, Samples, Setting, Unit, WHERE, alternate, measure,
-    pipeline,
+    pipeline, run_statements, statements,
 };
 
 fn main() -> Result<()> {
@@ -36,25 +36,43 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         built["quanta"], built["datasets"], built["statements"]
     ));
 
-    let [yaml_qbb, yaml_qg, export_qbb, export_qg, exporting, stock, inside] = alternate(
-        setting.rounds,
-        [
-            &mut || measured(ours(setting, &yaml, &qbb), &qbb),
-            &mut || measured(ours(setting, &yaml, &qg), &qg),
-            &mut || measured(ours(setting, &export, &qbb), &qbb),
-            &mut || measured(ours(setting, &export, &qg), &qg),
-            &mut || {
-                let mut command = setting.qbb();
-                command.args(["pipeline", "export"]).arg(&yaml).arg("-o").arg(&export);
-                measured(command, &export)
-            },
-            &mut || measured(pipetask(setting, &yaml, &theirs), &theirs),
-            &mut || measured(inside_python(setting, &pipetask(setting, &yaml, &theirs)), &theirs),
-        ],
-    )?;
+    // From now on the look at the Python pipeline is kept.
+    measure(&mut ours(setting, &yaml, &qbb))?;
+    let sent = statements(&setting.release, &export)?;
+    let fresh = |graph: &Path| {
+        let mut command = ours(setting, &yaml, graph);
+        command.arg("--fresh-export");
+        command
+    };
+    let [yaml_qbb, yaml_qg, kept_qbb, export_qbb, export_qg, exporting, stock, inside, database] =
+        alternate(
+            setting.rounds,
+            [
+                &mut || measured(fresh(&qbb), &qbb),
+                &mut || measured(fresh(&qg), &qg),
+                &mut || measured(ours(setting, &yaml, &qbb), &qbb),
+                &mut || measured(ours(setting, &export, &qbb), &qbb),
+                &mut || measured(ours(setting, &export, &qg), &qg),
+                &mut || {
+                    let mut command = setting.qbb();
+                    command
+                        .args(["pipeline", "export", "--fresh-export"])
+                        .arg(&yaml)
+                        .arg("-o")
+                        .arg(&export);
+                    measured(command, &export)
+                },
+                &mut || measured(pipetask(setting, &yaml, &theirs), &theirs),
+                &mut || {
+                    measured(inside_python(setting, &pipetask(setting, &yaml, &theirs)), &theirs)
+                },
+                &mut || run_statements(&setting.release, &sent),
+            ],
+        )?;
     for (what, ours) in [
         ("Python pipeline to `.qbb`", &yaml_qbb),
         ("Python pipeline to `.qg`", &yaml_qg),
+        ("Python pipeline looked at before, to `.qbb`", &kept_qbb),
         ("exported pipeline to `.qbb`", &export_qbb),
         ("exported pipeline to `.qg`", &export_qg),
     ] {
@@ -72,6 +90,13 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         seconds,
         &yaml_qbb.wall(),
         &exporting.wall(),
+    );
+    let floor = "exported pipeline to `.qbb`, floor: the same statements in SQLite";
+    report.compare_with_floor(
+        &format!("{floor}: wall"),
+        seconds,
+        &export_qbb.wall(),
+        &database.wall(),
     );
     let size =
         |path: &Path| Ok::<_, std::io::Error>(Samples::from(fs_err::metadata(path)?.len() as f64));

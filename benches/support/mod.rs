@@ -3,12 +3,15 @@
 mod process;
 mod report;
 mod samples;
+mod scaled;
 mod setting;
+mod statements;
 
 pub use process::{Measured, Runs, alternate, measure, measure_inside};
 pub use report::Report;
 pub use samples::{Samples, Unit};
 pub use setting::{DEFAULTS, Setting, WHERE, pipeline, utf8};
+pub use statements::{run_statements, statements};
 
 /// Anything that ends a benchmark.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

@@ -36,10 +36,20 @@ impl Report {
         self.row(what, &ours.text(unit), &floor.text(unit), "floor", ratio);
     }
 
-    fn row(&mut self, what: &str, ours: &str, theirs: &str, whose: &str, ratio: f64) {
+    /// Prints what we needed where nobody else is there to compare with.
+    pub fn alone(&mut self, what: &str, unit: Unit, ours: &Samples) {
+        self.begin_table();
+        println!("| {what} | {} | | |", ours.text(unit));
+    }
+
+    fn begin_table(&mut self) {
         if !std::mem::replace(&mut self.in_table, true) {
             println!("\n| what | qbb | peer | ratio |\n|---|---|---|---|");
         }
+    }
+
+    fn row(&mut self, what: &str, ours: &str, theirs: &str, whose: &str, ratio: f64) {
+        self.begin_table();
         let digits = if ratio < 10.0 { 2 } else { usize::from(ratio < 100.0) };
         println!("| {what} | {ours} | {whose} {theirs} | {ratio:.digits$} |");
     }

@@ -15,16 +15,17 @@ pub const DEFAULTS: &str = "QbbCam/defaults";
 pub const WHERE: &str = "instrument='QbbCam' AND skymap='qbb_rings'";
 
 /// Shapes of releases, by the number of quanta of `data_release.yaml` on them.
-const SIZES: [(&str, &[&str]); 3] = [
+const SIZES: [(&str, &[&str]); 4] = [
     ("small", &[]),
     ("1k", &["--visits", "20", "--detectors", "9", "--tracts", "3"]),
     ("10k", &["--visits", "110", "--detectors", "16", "--tracts", "4", "--patches", "25"]),
+    ("100k", &["--visits", "380", "--detectors", "60", "--tracts", "9", "--patches", "36"]),
 ];
 
 /// What all benchmarks work with.
 #[derive(Debug)]
 pub struct Setting {
-    /// `QBB_BENCH_SIZE`: small, 1k (the default) or 10k.
+    /// `QBB_BENCH_SIZE`: small, 1k (the default), 10k or 100k.
     pub size: String,
     /// `QBB_BENCH_ROUNDS`: how often each process is measured, 5 by default.
     pub rounds: usize,
@@ -75,10 +76,24 @@ impl Setting {
         Ok(release)
     }
 
+    /// The release with its exposures and visits multiplied, made once; without its files.
+    pub fn multiplied_release(&self, factor: u32) -> Result<PathBuf> {
+        let place = self.release.with_file_name(format!("{}-times-{factor}", self.size));
+        if !place.join("butler.yaml").exists() {
+            fs_err::create_dir_all(&place)?;
+            fs_err::copy(self.release.join("gen3.sqlite3"), place.join("gen3.sqlite3"))?;
+            super::scaled::multiply(&place, factor)?;
+            // Last, as a sign that the rest is whole.
+            fs_err::copy(self.release.join("butler.yaml"), place.join("butler.yaml"))?;
+        }
+        Ok(place)
+    }
+
     /// Our command, set up to run the kit's tasks.
     pub fn qbb(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_qbb"));
         command.env("QBB_PYTHON", &self.python).env("PYTHONPATH", kit());
+        command.env("XDG_CACHE_HOME", self.scratch("cache"));
         command.args(["--quiet", "--format", "json"]);
         command
     }
