@@ -1,6 +1,6 @@
 //! A graph of a million quanta: built into the native file, and one quantum fetched, by us alone,
-//! since the middleware would need an hour. The floor of building is what SQLite needs for the same
-//! rows.
+//! since the middleware would need the better part of an hour. The floor of building is what SQLite
+//! needs for the same rows.
 //!
 //! The release is one that the kit made, with its exposures and visits multiplied:
 //! `QBB_BENCH_SIZE=100k` makes a million of it.
