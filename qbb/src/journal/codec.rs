@@ -10,8 +10,8 @@ use qbb_graph::{DatasetIx, QuantumIx};
 use rustc_hash::FxHashMap;
 
 use super::event::{
-    DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RunCounts,
-    RunOutcome,
+    DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RepeatReason,
+    RunCounts, RunOutcome,
 };
 use super::process::ProcessIdentity;
 use super::time::Timestamp;
@@ -26,6 +26,10 @@ const QUANTUM_STARTED: u8 = 5;
 const QUANTUM_FINISHED: u8 = 6;
 const QUANTA_BLOCKED: u8 = 7;
 const OUTPUTS_DURABLE: u8 = 8;
+const QUANTUM_PLACED: u8 = 9;
+const ATTEMPT_REPEATED: u8 = 10;
+const DATASETS_REMOVED: u8 = 11;
+const QUANTA_RESET: u8 = 14;
 
 // bincode encodes a tuple as it does a struct of the same fields, so these are the field lists of
 // the document. The borrowed forms are for writing, the owned ones for reading.
@@ -102,6 +106,24 @@ impl Encoder<'_> {
                 self.send(QUANTA_BLOCKED, &(*time, cause.0, quanta))
             }
             Event::OutputsDurable { time, end } => self.send(OUTPUTS_DURABLE, &(*time, *end)),
+            Event::QuantumPlaced { time, quantum, attempt, worker, memory } => {
+                self.send(QUANTUM_PLACED, &(*time, quantum.0, *attempt, *worker, *memory))
+            }
+            Event::AttemptRepeated { time, quantum, attempt, reason, not_before, memory } => {
+                let reason = repeat_reason_number(*reason);
+                let fields = (*time, quantum.0, *attempt, reason, *not_before, *memory);
+                self.send(ATTEMPT_REPEATED, &fields)
+            }
+            Event::DatasetsRemoved { time, datasets } => {
+                let datasets: Vec<(u32, u32)> =
+                    datasets.iter().map(|&(dataset, attempt)| (dataset.0, attempt)).collect();
+                self.send(DATASETS_REMOVED, &(*time, datasets))
+            }
+            Event::QuantaReset { time, quanta } => {
+                let quanta: Vec<(u32, u32)> =
+                    quanta.iter().map(|&(quantum, next)| (quantum.0, next)).collect();
+                self.send(QUANTA_RESET, &(*time, quanta))
+            }
         }
     }
 
@@ -208,6 +230,26 @@ impl Decoder {
                 let (time, end) = wire::decode(fields)?;
                 Event::OutputsDurable { time, end }
             }
+            QUANTUM_PLACED => {
+                let (time, quantum, attempt, worker, memory) = wire::decode(fields)?;
+                let quantum = QuantumIx(quantum);
+                Event::QuantumPlaced { time, quantum, attempt, worker, memory }
+            }
+            ATTEMPT_REPEATED => {
+                let (time, quantum, attempt, reason, not_before, memory) = wire::decode(fields)?;
+                let (quantum, reason) = (QuantumIx(quantum), repeat_reason(reason)?);
+                Event::AttemptRepeated { time, quantum, attempt, reason, not_before, memory }
+            }
+            DATASETS_REMOVED => {
+                let (time, datasets): (_, Vec<(u32, u32)>) = wire::decode(fields)?;
+                let datasets = datasets.into_iter().map(|(d, n)| (DatasetIx(d), n)).collect();
+                Event::DatasetsRemoved { time, datasets }
+            }
+            QUANTA_RESET => {
+                let (time, quanta): (_, Vec<(u32, u32)>) = wire::decode(fields)?;
+                let quanta = quanta.into_iter().map(|(q, n)| (QuantumIx(q), n)).collect();
+                Event::QuantaReset { time, quanta }
+            }
             _ => return Ok(Decoded::Unknown),
         };
         Ok(Decoded::Event(event))
@@ -307,6 +349,33 @@ fn run_outcome(number: u8) -> Result<RunOutcome, String> {
         .ok_or_else(|| format!("there is no run outcome {number}"))
 }
 
+const REPEAT_REASONS: [RepeatReason; 6] = [
+    RepeatReason::OutOfMemory,
+    RepeatReason::TimedOut,
+    RepeatReason::Signal,
+    RepeatReason::WorkerDied,
+    RepeatReason::ExitCode,
+    RepeatReason::Failure,
+];
+
+fn repeat_reason_number(reason: RepeatReason) -> u8 {
+    match reason {
+        RepeatReason::OutOfMemory => 0,
+        RepeatReason::TimedOut => 1,
+        RepeatReason::Signal => 2,
+        RepeatReason::WorkerDied => 3,
+        RepeatReason::ExitCode => 4,
+        RepeatReason::Failure => 5,
+    }
+}
+
+fn repeat_reason(number: u8) -> Result<RepeatReason, String> {
+    REPEAT_REASONS
+        .get(usize::from(number))
+        .copied()
+        .ok_or_else(|| format!("there is no reason {number} to repeat an attempt"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,6 +387,9 @@ mod tests {
         }
         for (number, outcome) in RUN_OUTCOMES.into_iter().enumerate() {
             assert_eq!(usize::from(run_outcome_number(outcome)), number);
+        }
+        for (number, reason) in REPEAT_REASONS.into_iter().enumerate() {
+            assert_eq!(usize::from(repeat_reason_number(reason)), number);
         }
     }
 
@@ -371,9 +443,40 @@ mod tests {
     }
 
     #[test]
+    fn events_of_version_1_1_have_the_bytes_of_the_document() {
+        let (time, quantum) = (Timestamp(-1), QuantumIx(7));
+        let encoded = |event: &Event| {
+            let mut bytes = Vec::new();
+            Encoder {
+                texts: &mut TextNumbers::default(),
+                payload: &mut Vec::new(),
+                emit: &mut |payload| bytes = payload.to_vec(),
+            }
+            .event(event)
+            .unwrap();
+            let decoded = Decoder::default().payload(&bytes).unwrap();
+            assert!(matches!(&decoded, Decoded::Event(found) if found == event), "{decoded:?}");
+            bytes
+        };
+        let placed =
+            Event::QuantumPlaced { time, quantum, attempt: 2, worker: 3, memory: Some(250) };
+        assert_eq!(encoded(&placed), [9, 1, 7, 2, 3, 1, 250]);
+        let reason = RepeatReason::Signal;
+        let not_before = Timestamp(4);
+        let repeated =
+            Event::AttemptRepeated { time, quantum, attempt: 2, reason, not_before, memory: None };
+        assert_eq!(encoded(&repeated), [10, 1, 7, 2, 2, 8, 0]);
+        let removed = Event::DatasetsRemoved { time, datasets: vec![(DatasetIx(5), 0)] };
+        assert_eq!(encoded(&removed), [11, 1, 1, 5, 0]);
+        let reset = Event::QuantaReset { time, quanta: vec![(quantum, 1), (QuantumIx(8), 2)] };
+        assert_eq!(encoded(&reset), [14, 1, 2, 7, 1, 8, 2]);
+    }
+
+    #[test]
     fn what_cannot_be_is_an_error_and_what_is_newer_is_not() {
         let mut decoder = Decoder::default();
         assert!(matches!(decoder.payload(&[99, 1, 2]), Ok(Decoded::Unknown)));
+        assert!(decoder.payload(&[ATTEMPT_REPEATED, 0, 0, 0, 6, 0, 0]).is_err(), "no such reason");
         assert!(decoder.payload(&[]).is_err());
         assert!(decoder.payload(&[QUANTUM_STARTED, 0]).is_err(), "too short");
         assert!(decoder.payload(&[QUANTUM_STARTED, 0, 0, 0, 0]).is_err(), "too long");

@@ -102,7 +102,12 @@ fn read_file(
                 let proven = unproven.partition_point(|&(offset, _)| offset < end);
                 unproven.drain(..proven);
             }
-            Event::QuantumStarted { .. } | Event::QuantaBlocked { .. } => {}
+            Event::QuantumStarted { .. }
+            | Event::QuantaBlocked { .. }
+            | Event::QuantumPlaced { .. }
+            | Event::AttemptRepeated { .. }
+            | Event::DatasetsRemoved { .. }
+            | Event::QuantaReset { .. } => {}
         }
     }
     state.runs.extend(run);

@@ -74,6 +74,48 @@ pub enum Event {
         /// Frames that begin before this offset are covered.
         end: u64,
     },
+    /// An attempt was given its place among those that run at the same time.
+    QuantumPlaced {
+        /// When.
+        time: Timestamp,
+        /// Which quantum.
+        quantum: QuantumIx,
+        /// How many attempts came before.
+        attempt: u32,
+        /// Number of the place, from 0; no two attempts of a run have the same at a time.
+        worker: u32,
+        /// Memory set aside for it, in bytes, if its need is known.
+        memory: Option<u64>,
+    },
+    /// An attempt failed, and there will be another one.
+    AttemptRepeated {
+        /// When that was decided.
+        time: Timestamp,
+        /// Which quantum.
+        quantum: QuantumIx,
+        /// The attempt that failed.
+        attempt: u32,
+        /// Why it is repeated.
+        reason: RepeatReason,
+        /// Before this the next attempt does not begin.
+        not_before: Timestamp,
+        /// Memory that the next attempt is given, in bytes, if that is more than before.
+        memory: Option<u64>,
+    },
+    /// Datasets are about to be deleted because nothing needs them any more.
+    DatasetsRemoved {
+        /// When.
+        time: Timestamp,
+        /// Which, each with the attempt that wrote it.
+        datasets: Vec<(DatasetIx, u32)>,
+    },
+    /// Quanta are to be executed again, whatever became of them before.
+    QuantaReset {
+        /// When.
+        time: Timestamp,
+        /// Which, each with the number of its next attempt; earlier ones no longer count.
+        quanta: Vec<(QuantumIx, u32)>,
+    },
 }
 
 impl Event {
@@ -85,7 +127,11 @@ impl Event {
             | Self::InitOutputsWritten { time, .. }
             | Self::QuantumStarted { time, .. }
             | Self::QuantaBlocked { time, .. }
-            | Self::OutputsDurable { time, .. } => *time,
+            | Self::OutputsDurable { time, .. }
+            | Self::QuantumPlaced { time, .. }
+            | Self::AttemptRepeated { time, .. }
+            | Self::DatasetsRemoved { time, .. }
+            | Self::QuantaReset { time, .. } => *time,
             Self::QuantumFinished { ended, .. } => *ended,
         }
     }
@@ -137,6 +183,23 @@ impl QuantumEnd {
     pub fn is_success(self) -> bool {
         self != Self::Failed
     }
+}
+
+/// Why an attempt is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RepeatReason {
+    /// It needed more memory than there was.
+    OutOfMemory,
+    /// It took longer than it may.
+    TimedOut,
+    /// A signal ended its process.
+    Signal,
+    /// The process that executed it ended of its own accord.
+    WorkerDied,
+    /// Its exit code.
+    ExitCode,
+    /// Any other failure.
+    Failure,
 }
 
 /// What is known of an attempt after it.

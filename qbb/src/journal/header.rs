@@ -9,7 +9,7 @@ use crate::GraphIdentity;
 
 const MAGIC: [u8; 8] = *b"QBBJ\r\n\x1a\n";
 const MAJOR: u16 = 1;
-const MINOR: u16 = 0;
+const MINOR: u16 = 1;
 
 /// Bytes of the header.
 pub(super) const HEADER: usize = 80;
@@ -90,7 +90,7 @@ mod tests {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "5142424a0d0a1a0a010000005000000001234567\
+            "5142424a0d0a1a0a010001005000000001234567\
              89abcdef0123456789abcdef0707070707070707\
              0707070707070707070707070707070707070707\
              0707070700401e18240a0600"

@@ -24,14 +24,14 @@ mod written;
 pub use directory::read_state;
 pub use error::{JournalError, JournalWarning};
 pub use event::{
-    DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RunCounts,
-    RunOutcome,
+    DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RepeatReason,
+    RunCounts, RunOutcome,
 };
 pub use header::JournalHeader;
 pub use process::ProcessIdentity;
 pub use reader::{JournalReader, Tail};
 pub use runs::RunSummary;
-pub use state::{FinishedQuantum, JournalState, QuantumProgress};
+pub use state::{FinishedQuantum, JournalState, PlacedQuantum, QuantumProgress, RepeatedQuantum};
 pub use syncer::Syncer;
 pub use time::Timestamp;
 pub use usage::ResourceUsage;

@@ -5,7 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use uuid::Uuid;
 
 use super::error::JournalWarning;
-use super::event::{DatasetOutput, Event, ExceptionInfo, QuantumEnd, QuantumOutcome};
+use super::event::{DatasetOutput, Event, ExceptionInfo, QuantumEnd, QuantumOutcome, RepeatReason};
 use super::runs::RunSummary;
 use super::time::Timestamp;
 use super::usage::ResourceUsage;
@@ -61,14 +61,48 @@ pub struct FinishedQuantum<'a> {
     pub actual_inputs: &'a [u32],
 }
 
+/// Where an attempt that has not ended runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlacedQuantum {
+    /// How many attempts came before.
+    pub attempt: u32,
+    /// Since when.
+    pub time: Timestamp,
+    /// Number of its place among those that run at the same time.
+    pub worker: u32,
+    /// Memory set aside for it, in bytes, if its need is known.
+    pub memory: Option<u64>,
+}
+
+/// A failed attempt that is followed by another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepeatedQuantum {
+    /// The attempt that failed.
+    pub attempt: u32,
+    /// Why it is repeated.
+    pub reason: RepeatReason,
+    /// Before this the next attempt does not begin.
+    pub not_before: Timestamp,
+    /// Memory that the next attempt is given, in bytes, if that is more than before.
+    pub memory: Option<u64>,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct QuantumCell {
     /// Number of the end that counts.
     end: u32,
     /// One more than the highest attempt that was started.
     attempts: u32,
+    /// Attempts below this one were reset and do not count.
+    first: u32,
     /// The failure that blocks it.
     blocked_by: u32,
+}
+
+impl Default for QuantumCell {
+    fn default() -> Self {
+        Self { end: NONE, attempts: 0, first: 0, blocked_by: NONE }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +132,10 @@ pub struct JournalState {
     caveats: FxHashMap<u32, u32>,
     failures: FxHashMap<u32, (Option<ExceptionInfo>, Option<i32>)>,
     written: WrittenTable,
+    /// Where attempts run that have not ended.
+    placed: FxHashMap<u32, PlacedQuantum>,
+    /// The last attempt of a quantum that was to be repeated.
+    repeated: FxHashMap<u32, RepeatedQuantum>,
     init_claims: FxHashMap<u32, (Timestamp, Uuid)>,
     writers: Vec<Uuid>,
     pub(super) unproven: Vec<UnprovenClaim>,
@@ -116,13 +154,15 @@ impl JournalState {
     /// The state before anything happened.
     pub fn new(n_quanta: usize, n_datasets: usize) -> Self {
         Self {
-            quanta: vec![QuantumCell { end: NONE, attempts: 0, blocked_by: NONE }; n_quanta],
+            quanta: vec![QuantumCell::default(); n_quanta],
             ends: Vec::new(),
             inputs: Vec::new(),
             usage: Vec::new(),
             caveats: FxHashMap::default(),
             failures: FxHashMap::default(),
             written: WrittenTable::new(n_datasets),
+            placed: FxHashMap::default(),
+            repeated: FxHashMap::default(),
             init_claims: FxHashMap::default(),
             writers: Vec::new(),
             unproven: Vec::new(),
@@ -142,7 +182,7 @@ impl JournalState {
         match self.ends.get(cell.end as usize) {
             Some(end) if cell.attempts > end.attempt + 1 => QuantumProgress::InFlight,
             Some(end) => QuantumProgress::Ended(end.end),
-            None if cell.attempts > 0 => QuantumProgress::InFlight,
+            None if cell.attempts > cell.first => QuantumProgress::InFlight,
             None => match self.quanta.get(cell.blocked_by as usize) {
                 // A cause that was tried again with success blocks nothing any more.
                 Some(cause) if self.has_failed(*cause) => {
@@ -188,8 +228,41 @@ impl JournalState {
         match self.written.claim(dataset) {
             Claim::Nobody => false,
             Claim::Init => true,
-            Claim::End { quantum, end } => self.quanta[quantum as usize].end == end,
+            Claim::End { quantum, end } => {
+                self.quanta[quantum as usize].end == end && !self.removed_after(dataset, end)
+            }
         }
+    }
+
+    /// Whether a dataset was written by the attempt that counts for its quantum, and deleted on
+    /// purpose since.
+    pub fn is_removed(&self, dataset: DatasetIx) -> bool {
+        match self.written.claim(dataset) {
+            Claim::Nobody | Claim::Init => false,
+            Claim::End { quantum, end } => {
+                self.quanta[quantum as usize].end == end && self.removed_after(dataset, end)
+            }
+        }
+    }
+
+    fn removed_after(&self, dataset: DatasetIx, end: u32) -> bool {
+        let attempt = self.ends[end as usize].attempt;
+        self.written.removed_through(dataset).is_some_and(|removed| attempt <= removed)
+    }
+
+    /// Where a quantum runs, if it is in flight and that was recorded.
+    pub fn placed(&self, quantum: QuantumIx) -> Option<PlacedQuantum> {
+        let cell = self.quanta[quantum.index()];
+        let placed = self.placed.get(&quantum.0).copied()?;
+        (placed.attempt + 1 == cell.attempts && placed.attempt >= cell.first).then_some(placed)
+    }
+
+    /// How the last attempt at a quantum is repeated: it has failed, and the next one has not begun.
+    pub fn repeated(&self, quantum: QuantumIx) -> Option<RepeatedQuantum> {
+        let cell = self.quanta[quantum.index()];
+        let repeated = self.repeated.get(&quantum.0).copied()?;
+        (repeated.attempt + 1 == cell.attempts && repeated.attempt >= cell.first)
+            .then_some(repeated)
     }
 
     /// Datastore records of a dataset; none unless it [was written](Self::is_written).
@@ -239,6 +312,7 @@ impl JournalState {
             if let Claim::End { quantum, end } = self.written.claim(dataset)
                 && quanta.contains(&quantum)
                 && self.quanta[quantum as usize].end == end
+                && !self.removed_after(dataset, end)
                 && !self.written.records(dataset).all(&mut exists)
             {
                 missing.push(quantum);
@@ -296,6 +370,46 @@ impl JournalState {
                     }
                 }
             }
+            Event::QuantumPlaced { time, quantum, attempt, worker, memory } => {
+                let cell = *self.cell(*quantum)?;
+                let (attempt, time, worker, memory) = (*attempt, *time, *worker, *memory);
+                let ended = self.ends.get(cell.end as usize).is_some_and(|e| attempt <= e.attempt);
+                let placed = PlacedQuantum { attempt, time, worker, memory };
+                let known = self.placed.get(&quantum.0);
+                let key = |p: &PlacedQuantum| (p.attempt, p.time, p.worker, p.memory);
+                if !ended && known.is_none_or(|known| key(known) < key(&placed)) {
+                    self.placed.insert(quantum.0, placed);
+                }
+            }
+            Event::AttemptRepeated { quantum, attempt, reason, not_before, memory, .. } => {
+                self.cell(*quantum)?;
+                let known = self.repeated.get(&quantum.0);
+                let order = (*attempt, *not_before);
+                if known.is_none_or(|known| (known.attempt, known.not_before) < order) {
+                    let (attempt, reason) = (*attempt, *reason);
+                    let (not_before, memory) = (*not_before, *memory);
+                    let repeated = RepeatedQuantum { attempt, reason, not_before, memory };
+                    self.repeated.insert(quantum.0, repeated);
+                }
+            }
+            Event::DatasetsRemoved { datasets, .. } => {
+                for &(dataset, attempt) in datasets {
+                    self.check_dataset(dataset)?;
+                    self.written.remove_through(dataset, attempt);
+                }
+            }
+            Event::QuantaReset { quanta, .. } => {
+                for &(quantum, next) in quanta {
+                    let end = self.cell(quantum)?.end;
+                    let attempt = self.ends.get(end as usize).map(|end| end.attempt);
+                    let cell = self.cell(quantum)?;
+                    cell.first = cell.first.max(next);
+                    cell.attempts = cell.attempts.max(next);
+                    if attempt.is_some_and(|attempt| attempt < next) {
+                        cell.end = NONE;
+                    }
+                }
+            }
             Event::RunStarted { .. } | Event::RunFinished { .. } | Event::OutputsDurable { .. } => {
             }
         }
@@ -319,7 +433,13 @@ impl JournalState {
         let cell = self.cell(quantum)?;
         // An end is proof of a start, also if that is in a file that is not there.
         cell.attempts = cell.attempts.max(attempt.saturating_add(1));
-        let counts = cell.end;
+        let (counts, first) = (cell.end, cell.first);
+        if self.placed.get(&quantum.0).is_some_and(|placed| placed.attempt <= attempt) {
+            self.placed.remove(&quantum.0);
+        }
+        if attempt < first {
+            return Ok(());
+        }
         if let Some(known) = self.ends.get(counts as usize) {
             let key = |attempt, ended, writer: u32| (attempt, ended, self.writers[writer as usize]);
             if key(attempt, ended, writer) <= key(known.attempt, known.ended, known.writer) {

@@ -102,6 +102,73 @@ fn a_denied_claim_makes_its_quantum_run_again() {
 }
 
 #[test]
+fn a_reset_quantum_counts_as_not_done_in_any_order() {
+    let quantum = QuantumIx(0);
+    let first = ended(0, 0, QuantumEnd::Succeeded, &[output(1, "a")]);
+    let reset = Event::QuantaReset { time: Timestamp(2), quanta: vec![(quantum, 1)] };
+    let again = ended(0, 1, QuantumEnd::Succeeded, &[output(1, "b")]);
+    for events in [[first.clone(), reset.clone()], [reset.clone(), first.clone()]] {
+        let mut state = fold_one(&events);
+        assert_eq!(state.progress(quantum), QuantumProgress::NotStarted);
+        assert!(!state.is_written(DatasetIx(1)));
+        assert_eq!((state.next_attempt(quantum), state.finished(quantum)), (1, None));
+        state.observe(&started(0, 1));
+        assert_eq!(state.progress(quantum), QuantumProgress::InFlight);
+        state.observe(&again);
+        assert!(state.progress(quantum).is_success());
+        assert_eq!(state.records(DatasetIx(1)).next().unwrap().path, "b");
+    }
+    let late = fold_one(&[again, reset]);
+    assert!(late.progress(quantum).is_success(), "it is of the attempt after the reset");
+}
+
+#[test]
+fn a_removed_dataset_is_gone_until_it_is_written_again() {
+    let (quantum, dataset) = (QuantumIx(0), DatasetIx(1));
+    let first = ended(0, 0, QuantumEnd::Succeeded, &[output(1, "a"), output(2, "kept")]);
+    let removed = Event::DatasetsRemoved { time: Timestamp(2), datasets: vec![(dataset, 0)] };
+    for events in [[first.clone(), removed.clone()], [removed.clone(), first]] {
+        let mut state = fold_one(&events);
+        assert!(state.is_removed(dataset) && !state.is_written(dataset));
+        assert!(state.is_written(DatasetIx(2)) && !state.is_removed(DatasetIx(2)));
+        assert!(state.progress(quantum).is_success(), "it has done its work");
+        state.unproven = vec![UnprovenClaim::Quantum(quantum)];
+        assert_eq!(state.verify(|record| record.path == "kept"), 0, "it need not be there");
+        state.observe(&ended(0, 1, QuantumEnd::Succeeded, &[output(1, "b")]));
+        assert!(state.is_written(dataset) && !state.is_removed(dataset));
+    }
+}
+
+#[test]
+fn a_place_is_known_while_an_attempt_runs_and_a_repetition_until_the_next_begins() {
+    let quantum = QuantumIx(0);
+    let placed = |attempt| {
+        let (time, worker, memory) = (Timestamp(1), 3, Some(5));
+        Event::QuantumPlaced { time, quantum, attempt, worker, memory }
+    };
+    let mut state = fold_one(&[started(0, 0), placed(0)]);
+    let place = state.placed(quantum).unwrap();
+    assert_eq!((place.attempt, place.worker, place.memory), (0, 3, Some(5)));
+    state.observe(&ended(0, 0, QuantumEnd::Failed, &[]));
+    let (reason, not_before) = (RepeatReason::OutOfMemory, Timestamp(9));
+    let memory = Some(10);
+    let time = Timestamp(2);
+    state.observe(&Event::AttemptRepeated {
+        time,
+        quantum,
+        attempt: 0,
+        reason,
+        not_before,
+        memory,
+    });
+    assert_eq!(state.placed(quantum), None);
+    let expected = RepeatedQuantum { attempt: 0, reason, not_before, memory };
+    assert_eq!(state.repeated(quantum), Some(expected));
+    state.observe(&started(0, 1));
+    assert_eq!((state.repeated(quantum), state.placed(quantum)), (None, None));
+}
+
+#[test]
 fn positions_outside_the_graph_are_refused() {
     let mut state = JournalState::new(1, 1);
     let writer = state.add_writer(Uuid::nil());
@@ -118,7 +185,10 @@ fn told(state: &JournalState) -> Vec<String> {
             QuantumProgress::Blocked { .. } => "blocked".to_owned(),
             progress => format!("{progress:?}"),
         };
-        format!("{progress} {:?} {}", state.finished(quantum), state.next_attempt(quantum))
+        let finished = state.finished(quantum);
+        let (placed, next) = (state.placed(quantum), state.next_attempt(quantum));
+        let repeated = state.repeated(quantum).map(|r| (r.attempt, r.not_before));
+        format!("{progress} {finished:?} {placed:?} {repeated:?} {next}")
     });
     quanta.collect()
 }

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use qbb_graph::{DatasetIx, QuantumIx};
 
 use super::event::{
-    DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RunCounts,
-    RunOutcome,
+    DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RepeatReason,
+    RunCounts, RunOutcome,
 };
 use super::process::ProcessIdentity;
 use super::time::Timestamp;
@@ -131,5 +131,39 @@ pub fn event() -> impl Strategy<Value = Event> {
         (time(), quantum(), vec(quantum(), 0..5))
             .prop_map(|(time, cause, quanta)| Event::QuantaBlocked { time, cause, quanta }),
         (time(), any::<u64>()).prop_map(|(time, end)| Event::OutputsDurable { time, end }),
+        (time(), quantum(), 0..4u32, any::<u32>(), option::of(any::<u64>())).prop_map(
+            |(time, quantum, attempt, worker, memory)| Event::QuantumPlaced {
+                time,
+                quantum,
+                attempt,
+                worker,
+                memory,
+            }
+        ),
+        (time(), quantum(), 0..4u32, repeat_reason(), time(), option::of(any::<u64>())).prop_map(
+            |(time, quantum, attempt, reason, not_before, memory)| Event::AttemptRepeated {
+                time,
+                quantum,
+                attempt,
+                reason,
+                not_before,
+                memory,
+            }
+        ),
+        (time(), vec((dataset(), 0..4u32), 0..4))
+            .prop_map(|(time, datasets)| Event::DatasetsRemoved { time, datasets }),
+        (time(), vec((quantum(), 0..4u32), 0..4))
+            .prop_map(|(time, quanta)| Event::QuantaReset { time, quanta }),
+    ]
+}
+
+fn repeat_reason() -> impl Strategy<Value = RepeatReason> {
+    prop_oneof![
+        Just(RepeatReason::OutOfMemory),
+        Just(RepeatReason::TimedOut),
+        Just(RepeatReason::Signal),
+        Just(RepeatReason::WorkerDied),
+        Just(RepeatReason::ExitCode),
+        Just(RepeatReason::Failure),
     ]
 }

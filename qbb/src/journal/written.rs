@@ -57,6 +57,8 @@ pub(super) struct WrittenTable {
     component: Vec<u32>,
     file_size: Vec<i64>,
     checksums: FxHashMap<u32, String>,
+    /// One more than the last attempt whose file was deleted, by dataset; empty if there is none.
+    removed: Vec<u32>,
 }
 
 impl WrittenTable {
@@ -72,7 +74,22 @@ impl WrittenTable {
             component: Vec::new(),
             file_size: Vec::new(),
             checksums: FxHashMap::default(),
+            removed: Vec::new(),
         }
+    }
+
+    /// Notes that what an attempt and those before it wrote was deleted.
+    pub fn remove_through(&mut self, dataset: DatasetIx, attempt: u32) {
+        if self.removed.is_empty() {
+            self.removed = vec![0; self.datasets.len()];
+        }
+        let cell = &mut self.removed[dataset.index()];
+        *cell = (*cell).max(attempt.saturating_add(1));
+    }
+
+    /// The last attempt whose file was deleted.
+    pub fn removed_through(&self, dataset: DatasetIx) -> Option<u32> {
+        self.removed.get(dataset.index()).and_then(|after| after.checked_sub(1))
     }
 
     /// Number of datasets of the graph.
