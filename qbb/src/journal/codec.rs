@@ -22,8 +22,8 @@ const TEXT: u8 = 1;
 const RUN_STARTED: u8 = 2;
 const RUN_FINISHED: u8 = 3;
 const INIT_OUTPUTS_WRITTEN: u8 = 4;
-const QUANTUM_STARTED: u8 = 5;
-const QUANTUM_FINISHED: u8 = 6;
+pub(super) const QUANTUM_STARTED: u8 = 5;
+pub(super) const QUANTUM_FINISHED: u8 = 6;
 const QUANTA_BLOCKED: u8 = 7;
 const OUTPUTS_DURABLE: u8 = 8;
 const QUANTUM_PLACED: u8 = 9;
@@ -189,6 +189,11 @@ pub(super) enum Decoded {
 }
 
 impl Decoder {
+    /// The text that was decoded last.
+    pub fn last_text(&self) -> Option<&str> {
+        self.texts.last().map(|text| &**text)
+    }
+
     pub fn payload(&mut self, payload: &[u8]) -> Result<Decoded, String> {
         let Some((&kind, fields)) = payload.split_first() else {
             return Err("the payload is empty".to_owned());
@@ -319,7 +324,7 @@ fn quantum_end_number(end: QuantumEnd) -> u8 {
     }
 }
 
-fn quantum_end(number: u8) -> Result<QuantumEnd, String> {
+pub(super) fn quantum_end(number: u8) -> Result<QuantumEnd, String> {
     QUANTUM_ENDS
         .get(usize::from(number))
         .copied()

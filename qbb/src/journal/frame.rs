@@ -1,7 +1,7 @@
 //! Frames: length, checksum, payload.
 
 /// Begins every frame, so that a reader can find the next one after damage.
-const MARKER: [u8; 4] = [0xA6, 0x0D, 0x51, 0xF4];
+pub(super) const MARKER: [u8; 4] = [0xA6, 0x0D, 0x51, 0xF4];
 
 /// Bytes before the payload.
 pub(super) const FRAME_HEADER: usize = 16;

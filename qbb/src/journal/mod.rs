@@ -7,8 +7,11 @@ mod codec;
 mod directory;
 mod error;
 mod event;
+mod follower;
 mod frame;
 mod header;
+mod merging;
+mod piece;
 mod process;
 mod reader;
 mod runs;
@@ -27,6 +30,7 @@ pub use event::{
     DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RepeatReason,
     RunCounts, RunOutcome,
 };
+pub use follower::JournalFollower;
 pub use header::JournalHeader;
 pub use process::ProcessIdentity;
 pub use reader::{JournalReader, Tail};

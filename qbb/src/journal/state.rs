@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::error::JournalWarning;
 use super::event::{DatasetOutput, Event, ExceptionInfo, QuantumEnd, QuantumOutcome, RepeatReason};
+use super::piece::EndRow;
 use super::runs::RunSummary;
 use super::time::Timestamp;
 use super::usage::ResourceUsage;
@@ -124,6 +125,8 @@ struct EndCell {
 #[derive(Debug)]
 pub struct JournalState {
     quanta: Vec<QuantumCell>,
+    /// When the last attempt at each quantum was started, as far as it was recorded.
+    started: Vec<Timestamp>,
     ends: Vec<EndCell>,
     inputs: Vec<u32>,
     /// One for each end.
@@ -131,7 +134,7 @@ pub struct JournalState {
     // Present for some ends only.
     caveats: FxHashMap<u32, u32>,
     failures: FxHashMap<u32, (Option<ExceptionInfo>, Option<i32>)>,
-    written: WrittenTable,
+    pub(super) written: WrittenTable,
     /// Where attempts run that have not ended.
     placed: FxHashMap<u32, PlacedQuantum>,
     /// The last attempt of a quantum that was to be repeated.
@@ -155,6 +158,7 @@ impl JournalState {
     pub fn new(n_quanta: usize, n_datasets: usize) -> Self {
         Self {
             quanta: vec![QuantumCell::default(); n_quanta],
+            started: vec![Timestamp::default(); n_quanta],
             ends: Vec::new(),
             inputs: Vec::new(),
             usage: Vec::new(),
@@ -195,6 +199,11 @@ impl JournalState {
 
     fn has_failed(&self, cell: QuantumCell) -> bool {
         self.ends.get(cell.end as usize).is_some_and(|end| end.end == QuantumEnd::Failed)
+    }
+
+    /// Since when a quantum is in flight, if it is.
+    pub fn in_flight_since(&self, quantum: QuantumIx) -> Option<Timestamp> {
+        (self.progress(quantum) == QuantumProgress::InFlight).then(|| self.started[quantum.index()])
     }
 
     /// Number that the next attempt at a quantum must have.
@@ -346,9 +355,8 @@ impl JournalState {
     /// Takes an event into account. Runs are not this function's business.
     pub(super) fn fold(&mut self, writer: u32, event: &Event) -> Result<(), String> {
         match event {
-            Event::QuantumStarted { quantum, attempt, .. } => {
-                let cell = self.cell(*quantum)?;
-                cell.attempts = cell.attempts.max(attempt.saturating_add(1));
+            Event::QuantumStarted { time, quantum, attempt } => {
+                self.fold_start(*quantum, *attempt, *time)?;
             }
             Event::QuantumFinished { quantum, attempt, started, ended, outcome } => {
                 self.fold_end(writer, *quantum, *attempt, (*started, *ended), outcome)?;
@@ -430,23 +438,9 @@ impl JournalState {
         for dataset in outcome.available_inputs.iter().chain(&outcome.actual_inputs) {
             self.check_dataset(*dataset)?;
         }
-        let cell = self.cell(quantum)?;
-        // An end is proof of a start, also if that is in a file that is not there.
-        cell.attempts = cell.attempts.max(attempt.saturating_add(1));
-        let (counts, first) = (cell.end, cell.first);
-        if self.placed.get(&quantum.0).is_some_and(|placed| placed.attempt <= attempt) {
-            self.placed.remove(&quantum.0);
-        }
-        if attempt < first {
+        let Some(number) = self.number_of_end(writer, quantum, attempt, ended)? else {
             return Ok(());
-        }
-        if let Some(known) = self.ends.get(counts as usize) {
-            let key = |attempt, ended, writer: u32| (attempt, ended, self.writers[writer as usize]);
-            if key(attempt, ended, writer) <= key(known.attempt, known.ended, known.writer) {
-                return Ok(());
-            }
-        }
-        let number = self.ends.len() as u32;
+        };
         self.ends.push(EndCell {
             started,
             ended,
@@ -460,18 +454,121 @@ impl JournalState {
         let inputs = outcome.available_inputs.iter().chain(&outcome.actual_inputs);
         self.inputs.extend(inputs.map(|dataset| dataset.0));
         self.usage.push(outcome.usage);
-        if let Some(caveats) = outcome.caveats.filter(|&caveats| caveats != 0) {
-            self.caveats.insert(number, caveats);
-        }
-        if outcome.exception.is_some() || outcome.exit_code.is_some() {
-            self.failures.insert(number, (outcome.exception.clone(), outcome.exit_code));
-        }
+        self.add_particulars(
+            number,
+            outcome.caveats,
+            || outcome.exception.clone(),
+            outcome.exit_code,
+        );
         let claim = Claim::End { quantum: quantum.0, end: number };
         for output in &outcome.outputs {
             self.written.set(output.dataset, claim, &output.records);
         }
         self.quanta[quantum.index()].end = number;
         Ok(())
+    }
+
+    /// Takes the start of an attempt into account.
+    pub(super) fn fold_start(
+        &mut self,
+        quantum: QuantumIx,
+        attempt: u32,
+        time: Timestamp,
+    ) -> Result<(), String> {
+        let attempts = attempt.saturating_add(1);
+        let cell = self.cell(quantum)?;
+        let newer = attempts > cell.attempts;
+        if attempts >= cell.attempts {
+            cell.attempts = attempts;
+            let started = &mut self.started[quantum.index()];
+            *started = if newer { time } else { time.max(*started) };
+        }
+        Ok(())
+    }
+
+    /// Takes the end of an attempt into account whose records are in the table of what was written
+    /// already, from row `record` on.
+    pub(super) fn fold_end_row(
+        &mut self,
+        writer: u32,
+        row: &EndRow,
+        outputs: &[(DatasetIx, u32)],
+        mut record: u32,
+        inputs: &[DatasetIx],
+    ) -> Result<(), String> {
+        for &dataset in outputs.iter().map(|(dataset, _)| dataset).chain(inputs) {
+            self.check_dataset(dataset)?;
+        }
+        let EndRow { quantum, attempt, started, ended, end, n_available, n_actual, .. } = *row;
+        let Some(number) = self.number_of_end(writer, quantum, attempt, ended)? else {
+            return Ok(());
+        };
+        let first_input = self.inputs.len() as u64;
+        self.ends.push(EndCell {
+            started,
+            ended,
+            attempt,
+            writer,
+            first_input,
+            n_available,
+            n_actual,
+            end,
+        });
+        self.inputs.extend(inputs.iter().map(|dataset| dataset.0));
+        self.usage.push(row.usage);
+        let exception = || row.exception.as_deref().cloned();
+        self.add_particulars(number, row.caveats, exception, row.exit_code);
+        let claim = Claim::End { quantum: quantum.0, end: number };
+        for &(dataset, n_records) in outputs {
+            self.written.set_rows(dataset, claim, record, n_records);
+            record += n_records;
+        }
+        self.quanta[quantum.index()].end = number;
+        Ok(())
+    }
+
+    /// The number that an end gets; none if one that is known counts more.
+    fn number_of_end(
+        &mut self,
+        writer: u32,
+        quantum: QuantumIx,
+        attempt: u32,
+        ended: Timestamp,
+    ) -> Result<Option<u32>, String> {
+        let cell = self.cell(quantum)?;
+        // An end is proof of a start, also if that is in a file that is not there.
+        cell.attempts = cell.attempts.max(attempt.saturating_add(1));
+        let (counts, first) = (cell.end, cell.first);
+        if self.placed.get(&quantum.0).is_some_and(|placed| placed.attempt <= attempt) {
+            self.placed.remove(&quantum.0);
+        }
+        if attempt < first {
+            return Ok(None);
+        }
+        if let Some(known) = self.ends.get(counts as usize) {
+            let key = |attempt, ended, writer: u32| (attempt, ended, self.writers[writer as usize]);
+            if key(attempt, ended, writer) <= key(known.attempt, known.ended, known.writer) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.ends.len() as u32))
+    }
+
+    /// What few ends have.
+    fn add_particulars(
+        &mut self,
+        number: u32,
+        caveats: Option<u32>,
+        exception: impl Fn() -> Option<ExceptionInfo>,
+        exit_code: Option<i32>,
+    ) {
+        if let Some(caveats) = caveats.filter(|&caveats| caveats != 0) {
+            self.caveats.insert(number, caveats);
+        }
+        let exception = exception();
+        if exception.is_some() || exit_code.is_some() {
+            self.failures.insert(number, (exception, exit_code));
+        }
     }
 
     fn cell(&mut self, quantum: QuantumIx) -> Result<&mut QuantumCell, String> {

@@ -1,10 +1,13 @@
 //! Which datasets were written, with their datastore records, as columns.
 
+use std::ops::Range;
+
 use qbb_dimensions::{Symbol, Symbols};
 use qbb_graph::DatasetIx;
 use rustc_hash::FxHashMap;
 
 use super::event::FileRecord;
+use super::piece::RecordRows;
 
 const NONE: u32 = u32::MAX;
 
@@ -114,6 +117,60 @@ impl WrittenTable {
             }
         }
         let count = records.len() as u32;
+        self.datasets[dataset.index()] = DatasetCell { first, count, claim };
+    }
+
+    /// The table's number for a text.
+    pub fn text_number(&mut self, text: &str) -> u32 {
+        self.texts.intern(text).0
+    }
+
+    /// Appends rows, of which some will be [given](Self::set_rows) to datasets; `symbols` are the
+    /// table's numbers for the numbers of texts in the rows. Gives the number of the first.
+    pub fn append(
+        &mut self,
+        rows: &RecordRows,
+        range: Range<usize>,
+        symbols: &[u32],
+    ) -> Result<u32, String> {
+        let first = self.formatter.len() as u32;
+        let symbol = |&number: &u32| {
+            (symbols.get(number as usize).copied())
+                .ok_or_else(|| format!("text {number} is used before it is given"))
+        };
+        for (column, from) in
+            [(&mut self.formatter, &rows.formatter), (&mut self.storage_class, &rows.storage_class)]
+        {
+            for number in &from[range.clone()] {
+                column.push(symbol(number)?);
+            }
+        }
+        for number in &rows.component[range.clone()] {
+            self.component.push(number.as_ref().map_or(Ok(NONE), symbol)?);
+        }
+        self.file_size.extend_from_slice(&rows.file_size[range.clone()]);
+        let begin = match range.start {
+            0 => 0,
+            start => rows.path_end[start - 1],
+        };
+        let ends = &rows.path_end[range.clone()];
+        let base = self.paths.len() as u64;
+        if let Some(&end) = ends.last() {
+            self.paths.push_str(&rows.paths[begin as usize..end as usize]);
+        }
+        self.path_ends.extend(ends.iter().map(|&end| base + u64::from(end - begin)));
+        let checksums = rows.checksums.partition_point(|&(row, _)| (row as usize) < range.start);
+        for (row, checksum) in &rows.checksums[checksums..] {
+            if *row as usize >= range.end {
+                break;
+            }
+            self.checksums.insert(first + row - range.start as u32, checksum.clone());
+        }
+        Ok(first)
+    }
+
+    /// Makes rows the records of a dataset, whose position must have been checked.
+    pub fn set_rows(&mut self, dataset: DatasetIx, claim: Claim, first: u32, count: u32) {
         self.datasets[dataset.index()] = DatasetCell { first, count, claim };
     }
 

@@ -1,0 +1,286 @@
+//! Reading the journal files of a directory, and what is appended to them later.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use qbb_graph::QuantumGraph;
+use rayon::prelude::*;
+
+use super::directory::journal_files;
+use super::error::JournalError;
+use super::header::{HEADER, JournalHeader};
+use super::merging::FileProgress;
+use super::piece::{PIECE, Piece, Stop, Stretch, next_valid_frame};
+use super::reader::Tail;
+use super::state::JournalState;
+use crate::GraphIdentity;
+
+/// Keeps the state of a journal directory up to date, reading only what was appended.
+///
+/// It disturbs nobody: files are opened for reading, for the time of a [poll](Self::poll). A frame
+/// that is being written is left for the next poll.
+#[derive(Debug)]
+pub struct JournalFollower {
+    directory: Utf8PathBuf,
+    identity: GraphIdentity,
+    n_quanta: usize,
+    n_datasets: usize,
+    files: BTreeMap<Utf8PathBuf, FileProgress>,
+    state: JournalState,
+    polls: u64,
+}
+
+/// A file that has something new.
+struct OpenFile {
+    file: File,
+    progress: FileProgress,
+}
+
+impl JournalFollower {
+    /// Reads what there is; a directory that does not exist is an empty one.
+    ///
+    /// # Errors
+    /// If a file cannot be read, is not a journal, or belongs to another graph.
+    pub fn open(directory: &Utf8Path, graph: &QuantumGraph) -> Result<Self, JournalError> {
+        Self::open_as(directory, graph, GraphIdentity::of(graph))
+    }
+
+    /// As [`JournalFollower::open`], of a graph whose identity was computed before.
+    ///
+    /// # Errors
+    /// As for [`JournalFollower::open`].
+    pub fn open_as(
+        directory: &Utf8Path,
+        graph: &QuantumGraph,
+        identity: GraphIdentity,
+    ) -> Result<Self, JournalError> {
+        let (n_quanta, n_datasets) = (graph.quanta.len(), graph.datasets.len());
+        let mut follower = Self {
+            directory: directory.to_owned(),
+            identity,
+            n_quanta,
+            n_datasets,
+            files: BTreeMap::new(),
+            state: JournalState::new(n_quanta, n_datasets),
+            polls: 0,
+        };
+        follower.poll()?;
+        Ok(follower)
+    }
+
+    /// The state at the last poll.
+    pub fn state(&self) -> &JournalState {
+        &self.state
+    }
+
+    /// The state, without following any more.
+    pub fn into_state(self) -> JournalState {
+        self.state
+    }
+
+    /// Takes in what is new; tells whether anything is.
+    ///
+    /// # Errors
+    /// As for [`JournalFollower::open`]. The state is then that of an earlier poll, or of a part of
+    /// what is new.
+    pub fn poll(&mut self) -> Result<bool, JournalError> {
+        let mut files = self.look()?;
+        let mut changed = false;
+        if self.must_start_again(&files) {
+            self.files.clear();
+            self.state = JournalState::new(self.n_quanta, self.n_datasets);
+            changed = true;
+        }
+        let before = self.files.len();
+        // A process that gave up has removed its file, which said nothing of quanta.
+        self.files.retain(|path, _| files.contains_key(path));
+        changed |= self.files.len() != before || self.polls == 0;
+        files.retain(|path, (_, length)| {
+            // A tail that was torn may have become whole without the file becoming longer.
+            self.files.get(path).is_none_or(|known| known.offset != *length)
+        });
+        let mut open = Vec::with_capacity(files.len());
+        for (path, (file, length)) in files {
+            if let Some(mut progress) = self.progress(&path, &file, length)? {
+                progress.length = length;
+                open.push(OpenFile { file, progress });
+            }
+        }
+        let read = self.read(&mut open);
+        for OpenFile { progress, .. } in open {
+            self.files.insert(progress.path.clone(), progress);
+        }
+        changed |= read?;
+        let warnings = std::mem::take(&mut self.state.warnings);
+        self.sum_up();
+        self.polls += 1;
+        Ok(changed || warnings != self.state.warnings)
+    }
+
+    /// All files with their lengths. Opened anew each time, since that is when network file systems
+    /// ask the server what there is.
+    fn look(&self) -> Result<BTreeMap<Utf8PathBuf, (File, u64)>, JournalError> {
+        let mut files = BTreeMap::new();
+        for path in journal_files(&self.directory)? {
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(JournalError::io("open", &path)(error)),
+            };
+            let length = file.metadata().map_err(JournalError::io("read", &path))?.len();
+            files.insert(path, (file, length));
+        }
+        Ok(files)
+    }
+
+    /// Whether something that was read is not there any more.
+    fn must_start_again(&self, files: &BTreeMap<Utf8PathBuf, (File, u64)>) -> bool {
+        self.files.iter().any(|(path, known)| match files.get(path) {
+            Some((_, length)) => *length < known.offset,
+            None => known.adds_to_state,
+        })
+    }
+
+    /// What is known of a file; `None` if it is too short to have a header.
+    fn progress(
+        &mut self,
+        path: &Utf8Path,
+        file: &File,
+        length: u64,
+    ) -> Result<Option<FileProgress>, JournalError> {
+        if let Some(known) = self.files.remove(path) {
+            return Ok(Some(known));
+        }
+        if length < HEADER as u64 {
+            return Ok(None);
+        }
+        let mut bytes = [0; HEADER];
+        file.read_exact_at(&mut bytes, 0).map_err(JournalError::io("read", path))?;
+        let header = JournalHeader::from_bytes(&bytes, path)?;
+        if header.graph != self.identity {
+            let path = path.to_owned();
+            let (found, wanted) = (header.graph, self.identity);
+            return Err(JournalError::OtherGraph { path, found, wanted });
+        }
+        Ok(Some(FileProgress::new(path, &header, &mut self.state)))
+    }
+
+    /// Reads what is new in files, some pieces at a time, merging those read before meanwhile.
+    fn read(&mut self, files: &mut [OpenFile]) -> Result<bool, JournalError> {
+        let begins: Vec<u64> = files.iter().map(|file| file.progress.offset).collect();
+        let lengths: Vec<u64> = files.iter().map(|file| file.progress.length).collect();
+        let handles: Vec<File> = (files.iter())
+            .map(|open| {
+                open.file.try_clone().map_err(JournalError::io("read", &open.progress.path))
+            })
+            .collect::<Result<_, _>>()?;
+        let paths: Vec<Utf8PathBuf> = files.iter().map(|open| open.progress.path.clone()).collect();
+        let mut stretches = (begins.iter().zip(&lengths).enumerate())
+            .flat_map(|(number, (&begin, &length))| stretches(number, begin, length))
+            .peekable();
+        let at_once = 2 * rayon::current_num_threads();
+        let mut last: Vec<(usize, Stretch, Piece)> = Vec::new();
+        let mut broken = vec![false; files.len()];
+        while stretches.peek().is_some() || !last.is_empty() {
+            let next: Vec<(usize, Stretch)> = stretches.by_ref().take(at_once).collect();
+            let state = &mut self.state;
+            let (merged, read) = rayon::join(
+                || {
+                    for (number, stretch, piece) in last.drain(..) {
+                        if !broken[number] {
+                            broken[number] =
+                                !merge_piece(&mut files[number], state, stretch, piece)?;
+                        }
+                    }
+                    Ok::<_, JournalError>(())
+                },
+                || {
+                    (next.into_par_iter())
+                        .map(|(number, stretch)| {
+                            Piece::read(&handles[number], stretch)
+                                .map(|piece| (number, stretch, piece))
+                                .map_err(JournalError::io("read", &paths[number]))
+                        })
+                        .collect::<Result<Vec<_>, _>>()
+                },
+            );
+            merged?;
+            last = read?;
+        }
+        for file in files.iter_mut() {
+            file.judge_tail()?;
+        }
+        Ok(files.iter().zip(&begins).any(|(file, &begin)| file.progress.offset != begin))
+    }
+
+    fn sum_up(&mut self) {
+        self.state.runs.clear();
+        self.state.unproven.clear();
+        self.state.warnings.clear();
+        for file in self.files.values() {
+            file.sum_up(&mut self.state);
+        }
+        self.state.runs.sort_by_key(|run| (run.started, run.writer));
+    }
+}
+
+fn stretches(
+    number: usize,
+    begin: u64,
+    length: u64,
+) -> impl Iterator<Item = (usize, Stretch)> + use<> {
+    let n = length.saturating_sub(begin).div_ceil(PIECE);
+    (0..n).map(move |i| {
+        let from = begin + i * PIECE;
+        let until = (from + PIECE).min(length);
+        (number, Stretch { from, until, aligned: i == 0, length })
+    })
+}
+
+/// Merges a piece behind what was merged before; `false` if there is nothing more to merge.
+fn merge_piece(
+    open: &mut OpenFile,
+    state: &mut JournalState,
+    stretch: Stretch,
+    piece: Piece,
+) -> Result<bool, JournalError> {
+    let expected = open.progress.offset;
+    if expected >= stretch.until {
+        // A frame that began before the piece covers it.
+        return Ok(true);
+    }
+    let piece = if piece.begin == expected {
+        piece
+    } else {
+        // Its first frame was too long to be recognised, or is damaged.
+        let aligned = Stretch { from: expected, aligned: true, ..stretch };
+        Piece::read(&open.file, aligned).map_err(JournalError::io("read", &open.progress.path))?
+    };
+    let goes_on = piece.stop == Stop::Until;
+    open.progress.merge(state, piece)?;
+    Ok(goes_on)
+}
+
+impl OpenFile {
+    /// Tells a frame that is being written, or never was finished, from damage in the middle.
+    fn judge_tail(&mut self) -> Result<(), JournalError> {
+        let (offset, length) = (self.progress.offset, self.progress.length);
+        self.progress.tail = if offset >= length {
+            Tail::Clean
+        } else {
+            let next = next_valid_frame(&self.file, offset, length)
+                .map_err(JournalError::io("read", &self.progress.path))?;
+            match next {
+                Some(next_valid) => Tail::Damaged { offset, next_valid, length },
+                None => Tail::Torn { offset },
+            }
+        };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "follower_tests.rs"]
+mod tests;
