@@ -21,4 +21,7 @@ pub use functions::{FunctionRegistry, TaskError, TaskFunction};
 pub use local::QuantumContext;
 pub use products::LogLevel;
 pub use progress::{Progress, ProgressEvent, Silent};
-pub use run::{Exclusivity, FailedQuantum, RunError, RunOptions, RunReport, RunRequest, run};
+pub use run::{
+    Exclusivity, ExecutionSummary, FailedQuantum, FailureKind, InitOutputs, RunError, RunOptions,
+    RunReport, RunRequest, execution_summary, run,
+};

@@ -35,7 +35,7 @@ pub use expansion::RecordSelection;
 pub use flow::{Flow, Neighbors, Visited};
 pub use lookup::{DatasetRole, Lookups};
 pub use middleware_summary::{
-    GraphSummary, GraphTaskSummary, MiddlewareSummary, middleware_summary,
+    GraphSummary, GraphTaskSummary, MiddlewareSummary, graph_summary, middleware_summary,
 };
 pub use model::{
     Adjacency, CollectionEntry, CollectionStructure, DataIdGroupIx, DatasetIx, DatasetTable,

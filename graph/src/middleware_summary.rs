@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::model::QuantumGraph;
-use crate::summary::{DatasetTypeSummary, summary};
+use crate::model::{QuantumGraph, QuantumIx};
 
 /// A report as the middleware writes it for a graph that was built and not yet run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,44 +59,77 @@ pub struct GraphTaskSummary {
 
 /// The middleware's summary of a graph; `command_line` is the command that asks for it.
 pub fn middleware_summary(graph: &QuantumGraph, command_line: Vec<String>) -> MiddlewareSummary {
-    let header = &graph.header;
-    let name = |connection: &qbb_pipeline::Connection| {
-        graph.pipeline.dataset_type(connection.dataset_type).dataset_type.name.clone()
-    };
-    let counts = |types: Vec<DatasetTypeSummary>, declared: Vec<String>| {
-        let mut counts: BTreeMap<String, usize> =
-            declared.into_iter().map(|name| (name, 0)).collect();
-        counts.extend(types.into_iter().map(|summary| (summary.dataset_type, summary.uses)));
-        counts
-    };
-    let tasks = (summary(graph).tasks.into_iter().zip(&graph.pipeline.tasks))
-        .map(|(summary, task)| {
-            // Of a task without quanta the middleware knows no connections.
-            let declared = |names: Vec<String>| if summary.quanta == 0 { vec![] } else { names };
-            let inputs = declared(task.quantum_inputs().map(name).collect());
-            let outputs = declared(task.quantum_outputs().map(name).collect());
-            let task = GraphTaskSummary {
-                task_label: summary.label.clone(),
-                num_quanta: summary.quanta,
-                num_inputs: counts(summary.input_types, inputs),
-                num_outputs: counts(summary.output_types, outputs),
-            };
-            (summary.label, task)
-        })
-        .collect();
     MiddlewareSummary {
-        qgraph_summary: GraphSummary {
-            cmd_line: Some(header.command.clone()).filter(|command| !command.is_empty()),
-            // The middleware writes it with a space where the file has a `T`.
-            creation_utc: Some(header.timestamp.replacen('T', " ", 1))
-                .filter(|timestamp| !timestamp.is_empty()),
-            input_collection: Some(header.inputs.clone()).filter(|inputs| !inputs.is_empty()),
-            output_collection: header.output.clone(),
-            output_run: header.output_run.clone(),
-            qgraph_task_summaries: tasks,
-        },
+        qgraph_summary: graph_summary(graph, graph.quanta.iter()),
         status: "success",
         cmd_line: command_line,
         quanta_reports: [],
     }
+}
+
+/// The part of the middleware's summaries that is about a graph, as if it had these quanta only.
+pub fn graph_summary(
+    graph: &QuantumGraph,
+    quanta: impl IntoIterator<Item = QuantumIx>,
+) -> GraphSummary {
+    let header = &graph.header;
+    let n_types = graph.pipeline.dataset_types.len();
+    let mut counts = vec![TaskCounts::default(); graph.pipeline.tasks.len()];
+    for quantum in quanta {
+        let Some(counts) = counts.get_mut(graph.quanta.task(quantum).index()) else { continue };
+        counts.quanta += 1;
+        for (uses, side) in
+            [(&mut counts.inputs, &graph.inputs), (&mut counts.outputs, &graph.outputs)]
+        {
+            uses.resize(n_types, 0);
+            for (_, dataset) in side.edges(quantum) {
+                let dataset_type = graph.datasets.dataset_type.get(dataset.index());
+                if let Some(uses) = dataset_type.and_then(|&t| uses.get_mut(t as usize)) {
+                    *uses += 1;
+                }
+            }
+        }
+    }
+    let type_name =
+        |dataset_type| graph.pipeline.dataset_type(dataset_type).dataset_type.name.clone();
+    let named = |uses: &[usize], declared: Vec<String>| {
+        let types = graph.pipeline.dataset_types.iter().zip(uses).filter(|(_, uses)| **uses != 0);
+        let used = types.map(|(node, &uses)| (node.dataset_type.name.clone(), uses));
+        declared.into_iter().map(|name| (name, 0)).chain(used).collect()
+    };
+    let tasks = (graph.pipeline.tasks.iter().zip(&counts))
+        .map(|(task, counts)| {
+            let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+            // Of a task without quanta the middleware knows no connections.
+            if counts.quanta != 0 {
+                inputs = task.quantum_inputs().map(|c| type_name(c.dataset_type)).collect();
+                outputs = task.quantum_outputs().map(|c| type_name(c.dataset_type)).collect();
+            }
+            let summary = GraphTaskSummary {
+                task_label: task.label.clone(),
+                num_quanta: counts.quanta,
+                num_inputs: named(&counts.inputs, inputs),
+                num_outputs: named(&counts.outputs, outputs),
+            };
+            (task.label.clone(), summary)
+        })
+        .collect();
+    GraphSummary {
+        cmd_line: Some(header.command.clone()).filter(|command| !command.is_empty()),
+        // The middleware writes it with a space where the file has a `T`.
+        creation_utc: Some(header.timestamp.replacen('T', " ", 1))
+            .filter(|timestamp| !timestamp.is_empty()),
+        input_collection: Some(header.inputs.clone()).filter(|inputs| !inputs.is_empty()),
+        output_collection: header.output.clone(),
+        output_run: header.output_run.clone(),
+        qgraph_task_summaries: tasks,
+    }
+}
+
+/// What the quanta of a task have; uses by position of the dataset type.
+#[derive(Debug, Clone, Default)]
+struct TaskCounts {
+    quanta: usize,
+    inputs: Vec<usize>,
+    outputs: Vec<usize>,
 }

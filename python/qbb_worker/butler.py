@@ -11,7 +11,7 @@ from __future__ import annotations
 __all__ = ("Store", "WorkerButler")
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -106,6 +106,7 @@ class Store:
         tree: Mapping[str, Any],
         universe: DimensionUniverse,
         dataset_types: Mapping[str, DatasetType],
+        search_paths: Sequence[str] = (),
     ) -> Store:
         """Open the datastore of a repository without its registry.
 
@@ -120,6 +121,8 @@ class Store:
             Dimensions of the graph.
         dataset_types : `~collections.abc.Mapping`
             Registry dataset types by name.
+        search_paths : `~collections.abc.Sequence` [ `str` ], optional
+            Folders in which configuration is looked for before elsewhere.
 
         Raises
         ------
@@ -137,7 +140,7 @@ class Store:
         config["datastore", "root"] = _ROOT_TAG
         try:
             template = QuantumBackedButler.from_predicted(
-                config=ButlerConfig(config),
+                config=ButlerConfig(config, searchPaths=list(search_paths) or None),
                 predicted_inputs=(),
                 predicted_outputs=(),
                 dimensions=universe,

@@ -31,7 +31,11 @@ class Options:
     cores_per_quantum: int = 1
     """Number of cores a task may use."""
     memory_per_quantum: int | None = None
-    """Memory a task may use, in megabytes; `None` means no limit."""
+    """Memory a task may use, in bytes; `None` means no limit."""
+    implicit_threading: bool = False
+    """Whether libraries may start threads as they like."""
+    debug: bool = False
+    """Whether ``lsstDebug`` is enabled."""
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Options:
@@ -97,7 +101,7 @@ class QuantumRunner:
         self._resources = ExecutionResources(
             num_cores=options.cores_per_quantum,
             max_mem=options.memory_per_quantum,
-            default_mem_units=u.MB,
+            default_mem_units=u.B,
         )
 
     def run(
@@ -169,6 +173,7 @@ class QuantumRunner:
             task_factory=self._task_factory,
             limited_butler_factory=lambda quantum: butler,
             resources=self._resources,
+            enable_lsst_debug=self._options.debug,
             skip_existing=self._options.skip_existing,
             # What an earlier attempt of the same run left behind is always in
             # the way.

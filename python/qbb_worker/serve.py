@@ -43,23 +43,24 @@ class Worker(Service):
         datastore = member(request, "datastore", dict)
         root = member(datastore, "root", str)
         config = member(datastore, "config", dict, {})
+        search_paths = member(datastore, "search_paths", list, [])
         option_tree = member(request, "options", dict, {})
         name = member(request, "worker", str, "")
         if self._parts is not None:
             raise WorkerError("request", "This worker was started already.")
 
         begin = time.perf_counter()
-        _prepare_process()
         from .execute import Options, QuantumRunner
         from .graph import GraphParts
 
         options = Options.from_json(option_tree)
+        _prepare_process(implicit_threading=options.implicit_threading)
         parts = GraphParts(pipeline_graph, header)
         seconds = time.perf_counter() - begin
 
         from .butler import Store
 
-        store = Store.open(root, config, parts.universe, parts.dataset_types)
+        store = Store.open(root, config, parts.universe, parts.dataset_types, search_paths)
         # The same two entries that a run-qbb process writes.
         job_metadata = {"qg_read_time": seconds, "qg_size": parts.header.n_quanta}
         self._runner = QuantumRunner(parts, store, options, job_metadata)
@@ -99,7 +100,7 @@ class Worker(Service):
         return reply
 
 
-def _prepare_process() -> None:
+def _prepare_process(*, implicit_threading: bool) -> None:
     """Set up logging, threads and cache as ``pipetask`` does.
 
     Log levels decide what ends up in log datasets, so they are the defaults
@@ -113,7 +114,8 @@ def _prepare_process() -> None:
     from lsst.utils.threads import disable_implicit_threading
 
     CliLog.initLog(longlog=True, log_tty=True)
-    disable_implicit_threading()
+    if not implicit_threading:
+        disable_implicit_threading()
     defined, folder = DatastoreCacheManager.set_fallback_cache_directory_if_unset()
     if defined:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -1,7 +1,9 @@
 //! Arguments of commands that execute and what follows.
 
 use camino::Utf8PathBuf;
-use clap::{ArgAction, Args};
+use clap::Args;
+
+use super::run_qbb::RunQbbArguments;
 
 /// Arguments of `qbb run`.
 #[derive(Debug, Args)]
@@ -21,20 +23,17 @@ pub struct RunArguments {
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<Utf8PathBuf>,
     /// Stop starting quanta after this many failures.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "fail_fast")]
     pub max_failures: Option<u32>,
-    /// Count partial outputs as a failure (the default) or as success with a caveat.
-    #[arg(
-        long, default_value_t = true, action = ArgAction::Set, value_name = "BOOL",
-        num_args = 0..=1, default_missing_value = "true"
-    )]
-    pub raise_on_partial_outputs: bool,
     /// Run even if another run seems to be working on the same directory.
     #[arg(long)]
     pub force: bool,
     /// Python interpreter with the middleware installed.
     #[arg(long, value_name = "PROGRAM", env = "QBB_PYTHON", hide_env_values = true)]
     pub python: Option<Utf8PathBuf>,
+    /// Those of the middleware.
+    #[command(flatten)]
+    pub middleware: RunQbbArguments,
 }
 
 /// Arguments of `qbb status`.

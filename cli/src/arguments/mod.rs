@@ -9,6 +9,7 @@ mod graph;
 #[cfg(test)]
 mod reference;
 mod repository;
+mod run_qbb;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -23,6 +24,7 @@ pub use graph::{
     RecordPathsArgument,
 };
 pub use repository::{CreateArguments, DemoArguments};
+pub use run_qbb::RunQbbArguments;
 
 /// Run pipelines over a data release that you cannot write to, and keep the results in a
 /// repository of your own.
@@ -30,7 +32,8 @@ pub use repository::{CreateArguments, DemoArguments};
 #[command(name = "qbb", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 success; 1 some quanta failed or a check found a problem; \
     2 wrong arguments; 3 unusable input; 4 the system refused (disk, permissions, Python); \
-    130 interrupted.")]
+    20 with --fail-fast, a quantum failed that would fail again (RepeatableQuantumError); \
+    21 a task called its quantum invalid (InvalidQuantumError); 130 interrupted.")]
 pub struct Arguments {
     /// How reports are printed.
     #[arg(long, value_enum, default_value_t = Format::Text, global = true, display_order = 900)]
@@ -70,7 +73,7 @@ pub enum Command {
     /// Say why a data ID has quanta in a graph that would be built, or none.
     Explain(Box<ExplainArguments>),
     /// Execute a submit directory or a graph; run again to continue where it stopped.
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Show how far a submit directory is.
     Status(StatusArguments),
     /// Report what happened: failures with their messages, datasets by type.

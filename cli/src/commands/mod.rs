@@ -11,6 +11,7 @@ mod pipeline;
 mod prepare;
 mod report;
 mod run;
+mod run_options;
 mod status;
 mod tables;
 mod transfer;

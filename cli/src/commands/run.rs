@@ -6,15 +6,18 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use qbb::journal::RunOutcome;
 use qbb_datastore::RepositoryConfig;
+use qbb_executor::scheduler::StopReason;
 use qbb_executor::{
-    Cancel, Exclusivity, FunctionRegistry, Progress, ProgressEvent, RunOptions, RunReport,
-    RunRequest,
+    Cancel, FailureKind, FunctionRegistry, Progress, ProgressEvent, RunReport, RunRequest,
+    execution_summary,
 };
 use qbb_graph::QuantumGraph;
 use qbb_submit_dirs::SubmitDirectory;
 use serde::Serialize;
 
-use crate::arguments::RunArguments;
+use crate::arguments::{RunArguments, RunQbbArguments};
+use crate::commands::pipeline::write_whole;
+use crate::commands::run_options;
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
 
 /// Executes a submit directory or a graph file.
@@ -28,26 +31,52 @@ pub fn execute(arguments: &RunArguments, terminal: Terminal) -> Result<ExitCode,
     set_roots(&mut graph, &repository);
     let graph = Arc::new(graph);
     let display = Display { bars: ProgressBars::new(terminal), graph: &graph };
+    let quanta = run_options::quanta(&graph, &arguments.middleware)?;
     let report = qbb_executor::run(&RunRequest {
         graph: graph.clone(),
         repository: &repository,
         journal: place.journal,
         logs: place.logs,
         jobs: jobs(arguments.jobs),
-        quanta: None,
-        options: options(arguments),
+        quanta: quanta.as_deref(),
+        options: run_options::of(arguments),
         functions: Arc::new(FunctionRegistry::default()),
         cancel: Cancel::default(),
         progress: &display,
     })?;
     drop(display);
+    if let Some(path) = &arguments.middleware.summary {
+        let command_line = std::env::args().collect();
+        let summary = execution_summary(&graph, &report, quanta.as_deref(), command_line);
+        let text = serde_json::to_vec_pretty(&summary).map_err(Failure::internal)?;
+        write_whole(path, &text)?;
+    }
+    if arguments.middleware.init_only {
+        let done = InitOutputsDone { outcome: "init-outputs are written" };
+        terminal.result(&done, |done| done.outcome.to_owned())?;
+        return Ok(ExitCode::Success);
+    }
     let outcome = Outcome::of(&report);
     terminal.result(&outcome, |outcome| describe(outcome, arguments))?;
-    Ok(match report.outcome {
+    Ok(exit_code(&report, &arguments.middleware))
+}
+
+/// Exceptions with a code of their own decide before all else.
+fn exit_code(report: &RunReport, arguments: &RunQbbArguments) -> ExitCode {
+    let first = report.failures.first().map(|failure| failure.kind);
+    match report.outcome {
         RunOutcome::Complete => ExitCode::Success,
         RunOutcome::Interrupted => ExitCode::Interrupted,
+        _ if report.stop_reason == Some(StopReason::InvalidQuantum) => ExitCode::Invalid,
+        _ if arguments.fail_fast && first == Some(FailureKind::Repeatable) => ExitCode::Repeatable,
         RunOutcome::WithFailures | RunOutcome::StoppedEarly => ExitCode::Incomplete,
-    })
+    }
+}
+
+/// What is told of a run that wrote init-outputs and nothing else.
+#[derive(Serialize)]
+struct InitOutputsDone {
+    outcome: &'static str,
 }
 
 /// Records of a `.qg` are relative to roots that the file does not name.
@@ -60,19 +89,6 @@ pub fn jobs(asked: usize) -> NonZeroUsize {
     NonZeroUsize::new(asked)
         .or_else(|| std::thread::available_parallelism().ok())
         .unwrap_or(NonZeroUsize::MIN)
-}
-
-fn options(arguments: &RunArguments) -> RunOptions {
-    RunOptions {
-        max_failures: arguments.max_failures.unwrap_or(0),
-        raise_on_partial_outputs: arguments.raise_on_partial_outputs,
-        python: arguments.python.clone(),
-        exclusivity: match arguments.force {
-            true => Exclusivity::Forced,
-            false => Exclusivity::Exclusive,
-        },
-        ..RunOptions::default()
-    }
 }
 
 /// Where a run finds its graph and leaves its traces.

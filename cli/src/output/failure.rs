@@ -19,6 +19,10 @@ pub enum ExitCode {
     Input = 3,
     /// The system refused: disk, permissions, Python.
     System = 4,
+    /// With `--fail-fast`, a task raised `RepeatableQuantumError`; the middleware's code.
+    Repeatable = 20,
+    /// A task raised `InvalidQuantumError`; the middleware's code.
+    Invalid = 21,
     /// The user interrupted.
     Interrupted = 130,
 }

@@ -47,6 +47,8 @@ pub(crate) struct PythonSetup {
     pub root: String,
     /// Content of the output repository's `butler.yaml`.
     pub config: Value,
+    /// Folders with butler configuration.
+    pub search_paths: Vec<Utf8PathBuf>,
     pub header: Box<RawValue>,
     pub pipeline: Box<RawValue>,
     pub table: Arc<ProcessTable>,
@@ -214,7 +216,11 @@ impl Worker {
         let StartReply { imports_seconds } = process.ask(&Request::Start {
             pipeline_graph: &setup.pipeline,
             header: &setup.header,
-            datastore: DatastoreJson { root: &setup.root, config: &setup.config },
+            datastore: DatastoreJson {
+                root: &setup.root,
+                config: &setup.config,
+                search_paths: &setup.search_paths,
+            },
             options: &setup.options,
             worker: &self.name,
         })?;

@@ -1,5 +1,6 @@
 //! Requests to a worker and its replies.
 
+use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -15,14 +16,17 @@ pub(crate) struct WorkerOptions {
     pub clobber: bool,
     pub assume_no_existing_outputs: bool,
     pub cores_per_quantum: u32,
-    /// Megabytes.
+    /// Bytes.
     pub memory_per_quantum: Option<u64>,
+    pub implicit_threading: bool,
+    pub debug: bool,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct DatastoreJson<'a> {
     pub root: &'a str,
     pub config: &'a Value,
+    pub search_paths: &'a [Utf8PathBuf],
 }
 
 /// What is asked of a worker. Graph blocks are JSON already and are passed on as they are.

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 use super::error::RunError;
 use super::lanes::{Lanes, Message};
-use super::report::FailedQuantum;
+use super::report::{FailedQuantum, FailureKind};
 use crate::cancel::{Cancel, Urgency};
 use crate::process_table::{KillReason, ProcessTable};
 use crate::progress::{Progress, ProgressEvent};
@@ -228,12 +228,18 @@ impl Dispatcher<'_> {
         if outcome.end.is_success() {
             self.scheduler.on_succeeded(flow, quantum);
         } else {
+            let runner = &self.graph.pipeline.task(self.graph.quanta.task(quantum)).runner;
+            let kind = FailureKind::of(runner, outcome.exit_code);
             self.failures.push(FailedQuantum {
                 quantum,
                 exception: outcome.exception.clone(),
                 exit_code: outcome.exit_code,
+                kind,
             });
             let running_before = self.scheduler.stop_reason();
+            if kind == FailureKind::Invalid {
+                self.scheduler.on_invalid_quantum();
+            }
             self.scheduler.on_failed(flow, quantum, &mut self.wishes);
             if running_before.is_none() {
                 self.tell_stop(Urgency::Finish);

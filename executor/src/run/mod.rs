@@ -10,8 +10,10 @@ mod opening;
 mod report;
 mod request;
 mod setup;
+mod summary;
 
 pub use error::RunError;
-pub use report::{FailedQuantum, RunReport};
-pub use request::{Exclusivity, RunOptions, RunRequest};
+pub use report::{FailedQuantum, FailureKind, RunReport};
+pub use request::{Exclusivity, InitOutputs, RunOptions, RunRequest};
 pub use setup::run;
+pub use summary::{ExecutionSummary, execution_summary};

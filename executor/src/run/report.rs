@@ -5,8 +5,32 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use qbb::journal::{ExceptionInfo, JournalState, QuantumEnd, RunOutcome};
 use qbb_graph::QuantumIx;
+use qbb_pipeline::Runner;
 
-use crate::scheduler::QuantumCounts;
+use crate::scheduler::{QuantumCounts, StopReason};
+
+/// What a failure means for the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Only what depends on the quantum is concerned.
+    Ordinary,
+    /// A task raised `RepeatableQuantumError` or a class derived from it: the same would happen
+    /// again.
+    Repeatable,
+    /// A task raised `InvalidQuantumError`: the graph is no good, and the run stops.
+    Invalid,
+}
+
+impl FailureKind {
+    /// Tells by the exit code that the middleware gives to these exceptions.
+    pub(super) fn of(runner: &Runner, exit_code: Option<i32>) -> Self {
+        match (runner, exit_code) {
+            (Runner::PipelineTask(_), Some(20)) => Self::Repeatable,
+            (Runner::PipelineTask(_), Some(21)) => Self::Invalid,
+            _ => Self::Ordinary,
+        }
+    }
+}
 
 /// A quantum that failed in this run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +41,8 @@ pub struct FailedQuantum {
     pub exception: Option<ExceptionInfo>,
     /// Exit code; negative is a signal.
     pub exit_code: Option<i32>,
+    /// What that means.
+    pub kind: FailureKind,
 }
 
 /// What a run came to.
@@ -24,6 +50,8 @@ pub struct FailedQuantum {
 pub struct RunReport {
     /// How it went.
     pub outcome: RunOutcome,
+    /// Why no more quanta were started, if that was before the end.
+    pub stop_reason: Option<StopReason>,
     /// Quanta by state, those that succeeded in earlier runs included.
     pub counts: QuantumCounts,
     /// Quanta that ended in this run.

@@ -24,6 +24,19 @@ pub enum Exclusivity {
     Forced,
 }
 
+/// What a run does about configs, package versions and init-outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InitOutputs {
+    /// Writes them before any quantum runs, unless the journal knows that they were written.
+    #[default]
+    IfMissing,
+    /// Compares or writes them, whatever the journal says, and runs no quantum, as
+    /// `pipetask pre-exec-init-qbb` does.
+    Only,
+    /// Leaves them to another run, as `pipetask run-qbb` does.
+    Never,
+}
+
 /// Options of a run; the defaults are those of `pipetask run-qbb` where it has them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunOptions {
@@ -43,8 +56,8 @@ pub struct RunOptions {
     pub timeout: Option<Duration>,
     /// Cores that a task may use.
     pub cores_per_quantum: u32,
-    /// Memory that a task may use, in megabytes.
-    pub memory_per_quantum: Option<u64>,
+    /// Memory that a task may use, in bytes. It is told, and nothing else is done about it.
+    pub max_memory: Option<u64>,
     /// The Python interpreter, if not that of the environment.
     pub python: Option<Utf8PathBuf>,
     /// How to get along with other runs.
@@ -52,6 +65,20 @@ pub struct RunOptions {
     /// Whether Ctrl-C and termination requests to this process stop the run; false leaves signals
     /// to the caller.
     pub handle_signals: bool,
+
+    /// What is done about init-outputs.
+    pub init_outputs: InitOutputs,
+    /// Folders in which Python looks for butler configuration before it does elsewhere.
+    pub config_search_path: Vec<Utf8PathBuf>,
+    /// Whether libraries that Python tasks use may start threads as they like. With several quanta
+    /// at a time they never may.
+    pub implicit_threading: bool,
+    /// Whether Python tasks are debugged with `lsstDebug`, for which the module `debug` is imported.
+    pub debug: bool,
+    /// File for a profile of the Python code that runs quanta.
+    pub profile: Option<Utf8PathBuf>,
+    /// Whether a debugger is started when a quantum of a Python task fails.
+    pub pdb: bool,
 }
 
 impl Default for RunOptions {
@@ -64,10 +91,16 @@ impl Default for RunOptions {
             assume_no_existing_outputs: false,
             timeout: None,
             cores_per_quantum: 1,
-            memory_per_quantum: None,
+            max_memory: None,
             python: None,
             exclusivity: Exclusivity::Exclusive,
             handle_signals: true,
+            init_outputs: InitOutputs::IfMissing,
+            config_search_path: Vec::new(),
+            implicit_threading: false,
+            debug: false,
+            profile: None,
+            pdb: false,
         }
     }
 }
@@ -84,7 +117,17 @@ impl RunOptions {
             "assume_no_existing_outputs": self.assume_no_existing_outputs,
             "timeout_seconds": self.timeout.map(|timeout| timeout.as_secs_f64()),
             "cores_per_quantum": self.cores_per_quantum,
-            "memory_per_quantum": self.memory_per_quantum,
+            "max_memory": self.max_memory,
+            "init_outputs": match self.init_outputs {
+                InitOutputs::IfMissing => "if missing",
+                InitOutputs::Only => "only",
+                InitOutputs::Never => "never",
+            },
+            "config_search_path": self.config_search_path,
+            "implicit_threading": self.implicit_threading,
+            "debug": self.debug,
+            "profile": self.profile,
+            "pdb": self.pdb,
         })
         .to_string()
     }

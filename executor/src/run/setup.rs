@@ -19,7 +19,7 @@ use super::error::RunError;
 use super::lanes::{Lanes, Message};
 use super::opening::OpenJournal;
 use super::report::RunReport;
-use super::request::RunRequest;
+use super::request::{InitOutputs, RunRequest};
 use crate::cancel::SignalWatch;
 use crate::local::{LocalOptions, LocalRunner, write_packages};
 use crate::process_table::ProcessTable;
@@ -85,7 +85,7 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
 
     let table = Arc::new(ProcessTable::default());
     let (sender, messages) = unbounded();
-    let needs = Needs::of(graph, &scheduler, &butler);
+    let needs = Needs::of(graph, &scheduler, &butler, request.options.init_outputs);
     let python = if needs.python_quanta > 0 || needs.python_init {
         Some(start_python(request, &butler, &table, &needs, sender.clone())?)
     } else {
@@ -135,7 +135,7 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
     syncer.finish()?;
     let outcome = match stop_reason {
         Some(StopReason::Cancelled) => RunOutcome::Interrupted,
-        Some(StopReason::TooManyFailures) => RunOutcome::StoppedEarly,
+        Some(StopReason::TooManyFailures | StopReason::InvalidQuantum) => RunOutcome::StoppedEarly,
         None if counts.waiting > 0 => return Err(RunError::Stalled { waiting: counts.waiting }),
         None if counts.failed + counts.blocked > 0 => RunOutcome::WithFailures,
         None => RunOutcome::Complete,
@@ -157,7 +157,17 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         Err(_) => qbb::journal::read_state(&request.journal, graph, qbb::GraphIdentity::of(graph))?,
     };
     let journal = file;
-    Ok(RunReport { outcome, counts, executed, done_before, failures, elapsed, journal, state })
+    Ok(RunReport {
+        outcome,
+        stop_reason,
+        counts,
+        executed,
+        done_before,
+        failures,
+        elapsed,
+        journal,
+        state,
+    })
 }
 
 /// Makes sure that every task can be run by this program.
@@ -180,7 +190,11 @@ fn check_tasks(request: &RunRequest<'_>) -> Result<(), RunError> {
 }
 
 fn selection(request: &RunRequest<'_>) -> Option<Vec<bool>> {
-    request.quanta.map(|quanta| {
+    let quanta = match request.options.init_outputs {
+        InitOutputs::Only => Some(&[][..]),
+        InitOutputs::IfMissing | InitOutputs::Never => request.quanta,
+    };
+    quanta.map(|quanta| {
         let mut selected = vec![false; request.graph.quanta.len()];
         for quantum in quanta {
             if let Some(cell) = selected.get_mut(quantum.index()) {
@@ -229,7 +243,12 @@ struct Needs {
 }
 
 impl Needs {
-    fn of(graph: &QuantumGraph, scheduler: &Scheduler, butler: &QuantumBackedButler) -> Self {
+    fn of(
+        graph: &QuantumGraph,
+        scheduler: &Scheduler,
+        butler: &QuantumBackedButler,
+        init: InitOutputs,
+    ) -> Self {
         let is_python: Vec<bool> = (graph.pipeline.tasks.iter())
             .map(|task| matches!(task.runner, Runner::PipelineTask(_)))
             .collect();
@@ -241,12 +260,14 @@ impl Needs {
                 ) && is_python[graph.quanta.task(quantum).index()]
             })
             .count();
-        let missing = |init: &&InitQuantum| {
-            butler.with_journal(|journal| {
-                init.output_datasets().any(|dataset| !journal.is_written(dataset))
-            })
-        };
         let any_python = is_python.contains(&true);
+        let missing = |quantum: &&InitQuantum| match init {
+            InitOutputs::Never => false,
+            InitOutputs::Only if any_python => true,
+            InitOutputs::Only | InitOutputs::IfMissing => butler.with_journal(|journal| {
+                quantum.output_datasets().any(|dataset| !journal.is_written(dataset))
+            }),
+        };
         let mut missing = graph.init_quanta.iter().filter(missing);
         let first = missing.next();
         Self {
@@ -287,9 +308,13 @@ fn start_python(
             clobber: options.clobber,
             assume_no_existing_outputs: options.assume_no_existing_outputs,
             cores_per_quantum: options.cores_per_quantum,
-            memory_per_quantum: options.memory_per_quantum,
+            memory_per_quantum: options.max_memory,
+            // Several quanta at a time share the cores.
+            implicit_threading: options.implicit_threading && request.jobs.get() == 1,
+            debug: options.debug,
         },
         root: datastore.root.as_str().to_owned(),
+        search_paths: options.config_search_path.clone(),
         config: Value::Object(request.repository.tree().clone()),
         header: raw_json(request.graph.header_json())?,
         pipeline: raw_json(

@@ -48,6 +48,8 @@ pub trait Effects {
 pub enum StopReason {
     /// As many quanta failed as may fail.
     TooManyFailures,
+    /// A quantum shows that the graph is no good.
+    InvalidQuantum,
     /// Somebody asked for it, or nothing can be recorded any more.
     Cancelled,
 }
@@ -212,6 +214,11 @@ impl Scheduler {
             self.earlier_attempts.insert(quantum.0, attempt + 1);
             self.table.set(quantum, QuantumState::Ready);
         }
+    }
+
+    /// A quantum was found invalid, which says the same of the others.
+    pub fn on_invalid_quantum(&mut self) {
+        self.stop.get_or_insert(StopReason::InvalidQuantum);
     }
 
     /// No more quanta must be started.
