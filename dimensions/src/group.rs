@@ -1,6 +1,5 @@
 //! Sets of dimensions closed under their dependencies.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -24,24 +23,27 @@ struct Inner {
 impl DimensionGroup {
     /// Closes `members`, which must be dimensions of `universe`.
     pub(crate) fn conform(universe: &Arc<Universe>, mut members: Vec<ElementIx>) -> Self {
-        let mut names = BTreeSet::new();
+        let all = universe.elements();
+        let (mut is_member, mut is_implied) = (vec![false; all.len()], vec![false; all.len()]);
         while let Some(ix) = members.pop() {
-            if names.insert(ix) {
+            if !std::mem::replace(&mut is_member[ix.index()], true) {
                 let element = universe.element(ix);
+                for &implied in &element.implied {
+                    is_implied[implied.index()] = true;
+                }
                 members.extend(element.required.iter().chain(&element.implied));
             }
         }
-        let implied: BTreeSet<ElementIx> =
-            names.iter().flat_map(|&ix| universe.element(ix).implied.iter().copied()).collect();
+        let marked = |element: &&DimensionElement| is_member[element.ix.index()];
+        let names: Vec<_> = all.iter().filter(marked).map(|element| element.ix).collect();
         let (mut keys, tail): (Vec<_>, Vec<_>) =
-            names.iter().copied().partition(|ix| !implied.contains(ix));
+            names.iter().partition(|ix| !is_implied[ix.index()]);
         let n_required = keys.len();
         keys.extend(tail);
-        let elements = (universe.elements().iter())
-            .filter(|element| element.required.iter().all(|ix| names.contains(ix)))
+        let elements = (all.iter())
+            .filter(|element| element.required.iter().all(|ix| is_member[ix.index()]))
             .map(|element| element.ix)
             .collect();
-        let names = names.into_iter().collect();
         Self(Arc::new(Inner { universe: universe.clone(), names, keys, n_required, elements }))
     }
 

@@ -8,6 +8,22 @@ use qbb_dimensions::SharedBytes;
 
 use crate::error::{GraphError, Result};
 
+/// Opens a regular file, and tells its length.
+///
+/// # Errors
+/// If it cannot be opened or is not a regular file.
+pub(crate) fn open_regular(path: &Utf8Path) -> Result<(fs_err::File, u64)> {
+    let file = fs_err::File::open(path).map_err(GraphError::io("open", path))?;
+    let metadata = file.metadata().map_err(GraphError::io("inspect", path))?;
+    if !metadata.is_file() {
+        return Err(GraphError::Foreign {
+            path: path.to_owned(),
+            reason: "it is not a regular file".to_owned(),
+        });
+    }
+    Ok((file, metadata.len()))
+}
+
 /// The bytes of a file that nobody changes.
 #[derive(Clone)]
 pub(crate) struct MappedFile(Arc<Option<Mmap>>);
@@ -18,15 +34,8 @@ impl MappedFile {
     /// # Errors
     /// If it cannot be opened or is not a regular file.
     pub(crate) fn open(path: &Utf8Path) -> Result<Self> {
-        let file = fs_err::File::open(path).map_err(GraphError::io("open", path))?;
-        let metadata = file.metadata().map_err(GraphError::io("inspect", path))?;
-        if !metadata.is_file() {
-            return Err(GraphError::Foreign {
-                path: path.to_owned(),
-                reason: "it is not a regular file".to_owned(),
-            });
-        }
-        if metadata.len() == 0 {
+        let (file, length) = open_regular(path)?;
+        if length == 0 {
             return Ok(Self(Arc::new(None)));
         }
         // SAFETY: the mapping is read-only and private to this process. Undefined behaviour would

@@ -72,8 +72,7 @@ impl PipelineDefinition {
             return Err(PipelineReadError::Format { found: "absent".to_owned() });
         };
         let section = Section { map, field: "" };
-        let graph: Value = section.required("pipeline_graph")?;
-        let graph = SerializedGraph::read(&graph, "pipeline_graph")?;
+        let graph = SerializedGraph::read(section.member("pipeline_graph")?, "pipeline_graph")?;
         let supplements: BTreeMap<String, TaskSupplement> = section.entries("tasks")?;
         let formatters: BTreeMap<String, FormatterSupplement> = section.entries("formatters")?;
         let tasks = graph

@@ -8,7 +8,19 @@ use serde_json::{Value, json};
 use crate::definition::{FormatterDefinition, StorageClassDefinition};
 use crate::error::PipelineReadError;
 use crate::graph::{Hooks, PACKAGES, PipelineGraph, Runner};
-use crate::serialized::Section;
+use crate::serialized::{Section, SerializedGraph};
+
+/// The whole form.
+#[derive(Serialize)]
+struct ExtendedGraph<'a> {
+    version: u32,
+    pipeline_graph: SerializedGraph,
+    tasks: BTreeMap<&'a str, TaskExtension>,
+    registered: Vec<&'a str>,
+    packages_storage_class: Option<&'a str>,
+    storage_classes: &'a BTreeMap<String, StorageClassDefinition>,
+    formatters: &'a BTreeMap<String, FormatterDefinition>,
+}
 
 /// What Python's serialised form does not hold of a task.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,6 +53,18 @@ impl PipelineGraph {
     /// A JSON form from which [`PipelineGraph::from_extended_json`] makes an equal graph: the
     /// serialised form of [`PipelineGraph::to_json`] as `pipeline_graph`, beside what it lacks.
     pub fn to_extended_json(&self) -> Value {
+        json!(self.extended())
+    }
+
+    /// The text of [`PipelineGraph::to_extended_json`], with members in another order.
+    ///
+    /// # Errors
+    /// If a value cannot be written as JSON.
+    pub fn to_extended_text(&self) -> serde_json::Result<String> {
+        serde_json::to_string(&self.extended())
+    }
+
+    fn extended(&self) -> ExtendedGraph<'_> {
         let tasks: BTreeMap<&str, TaskExtension> = (self.tasks.iter())
             .map(|task| {
                 let connections = task.all_connections().map(|c| {
@@ -65,15 +89,15 @@ impl PipelineGraph {
             .map(|node| node.dataset_type.name.as_str())
             .collect();
         let packages = self.find_dataset_type(PACKAGES).map(|ix| self.dataset_type(ix));
-        json!({
-            "version": VERSION,
-            "pipeline_graph": self.to_json(),
-            "tasks": tasks,
-            "registered": registered,
-            "packages_storage_class": packages.map(|node| &node.dataset_type.storage_class),
-            "storage_classes": self.storage_classes,
-            "formatters": self.formatters,
-        })
+        ExtendedGraph {
+            version: VERSION,
+            pipeline_graph: self.serialized(),
+            tasks,
+            registered,
+            packages_storage_class: packages.map(|node| node.dataset_type.storage_class.as_str()),
+            storage_classes: &self.storage_classes,
+            formatters: &self.formatters,
+        }
     }
 
     /// Reads the form of [`PipelineGraph::to_extended_json`].
@@ -93,7 +117,7 @@ impl PipelineGraph {
                 expected: VERSION,
             });
         }
-        let mut graph = Self::from_json(&section.required::<Value>("pipeline_graph")?)?;
+        let mut graph = Self::from_json(section.member("pipeline_graph")?)?;
         let mut tasks: BTreeMap<String, TaskExtension> = section.entries("tasks")?;
         for task in &mut graph.tasks {
             let missing = |field: String| PipelineReadError::Field {

@@ -22,6 +22,11 @@ impl PipelineGraph {
     /// It lacks what [`PipelineGraph::to_extended_json`] adds. Tasks that are not Python's have an
     /// empty class and no configuration dataset, which Python refuses to read.
     pub fn to_json(&self) -> Value {
+        json!(self.serialized())
+    }
+
+    /// The model of the serialised form.
+    pub(crate) fn serialized(&self) -> SerializedGraph {
         // A graph was sorted when it was made, so it holds no circle and has an order.
         let order = self.node_order().unwrap_or_default();
         let index: BTreeMap<Node<'_>, u32> = order.iter().copied().zip(0..).collect();
@@ -45,7 +50,7 @@ impl PipelineGraph {
             };
             Some((name.clone(), serialized))
         });
-        let graph = SerializedGraph {
+        SerializedGraph {
             version: VERSION.to_owned(),
             description: self.description.clone(),
             tasks: tasks.collect(),
@@ -56,8 +61,7 @@ impl PipelineGraph {
             data_id: self.data_id.clone(),
             step_labels: self.step_labels.clone(),
             steps_verified: self.steps_verified,
-        };
-        json!(graph)
+        }
     }
 
     fn serialize_task(&self, task: &Task) -> SerializedTask {

@@ -25,18 +25,26 @@ impl PipelineDefinition {
     /// # Errors
     /// If the file cannot be read, or is an export or a native pipeline with mistakes.
     pub fn load(path: &Utf8Path) -> Result<LoadedPipeline, PipelineReadError> {
+        Self::load_with_text(path).map(|(loaded, _)| loaded)
+    }
+
+    /// The same with the file's text, which is empty if only Python can read the pipeline.
+    ///
+    /// # Errors
+    /// As for [`PipelineDefinition::load`].
+    pub fn load_with_text(path: &Utf8Path) -> Result<(LoadedPipeline, String), PipelineReadError> {
         if path.as_str().contains("://") || path.as_str().starts_with('$') {
-            return Ok(LoadedPipeline::Python);
+            return Ok((LoadedPipeline::Python, String::new()));
         }
         let text = std::fs::read_to_string(path)
             .map_err(|source| PipelineReadError::Read { path: path.to_owned(), source })?;
         if is_native(&text) {
-            return Ok(LoadedPipeline::Native(native::read(&text, path)?));
+            return Ok((LoadedPipeline::Native(native::read(&text, path)?), text));
         }
         if text.trim_start().starts_with('{') {
-            return Self::from_export(&text).map(LoadedPipeline::Export);
+            return Ok((Self::from_export(&text).map(LoadedPipeline::Export)?, text));
         }
-        Ok(LoadedPipeline::Python)
+        Ok((LoadedPipeline::Python, String::new()))
     }
 
     /// Reads the text of a native pipeline; `path` is for messages.

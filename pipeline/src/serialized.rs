@@ -122,12 +122,19 @@ impl Section<'_> {
         if self.field.is_empty() { key.to_owned() } else { format!("{}.{key}", self.field) }
     }
 
+    /// The value of a key that must be there, as it is.
+    pub fn member(&self, key: &str) -> Result<&Value, PipelineReadError> {
+        (self.map.get(key)).filter(|value| !value.is_null()).ok_or_else(|| self.missing(key))
+    }
+
+    fn missing(&self, key: &str) -> PipelineReadError {
+        let reason = "it is missing".to_owned();
+        PipelineReadError::Field { field: self.place(key), reason }
+    }
+
     /// The value of a key that must be there.
     pub fn required<T: DeserializeOwned>(&self, key: &str) -> Result<T, PipelineReadError> {
-        self.optional(key)?.ok_or_else(|| PipelineReadError::Field {
-            field: self.place(key),
-            reason: "it is missing".to_owned(),
-        })
+        self.optional(key)?.ok_or_else(|| self.missing(key))
     }
 
     /// The value of a key; null counts as absent.
@@ -143,12 +150,14 @@ impl Section<'_> {
         &self,
         key: &str,
     ) -> Result<BTreeMap<String, T>, PipelineReadError> {
-        let entries: Map<String, Value> = self.optional(key)?.unwrap_or_default();
+        let Some(Value::Object(entries)) = self.map.get(key) else {
+            return Ok(self.optional(key)?.unwrap_or_default());
+        };
         entries
-            .into_iter()
+            .iter()
             .map(|(name, value)| {
-                let value = read_value(&value, || format!("{}.{name}", self.place(key)))?;
-                Ok((name, value))
+                let value = read_value(value, || format!("{}.{name}", self.place(key)))?;
+                Ok((name.clone(), value))
             })
             .collect()
     }

@@ -31,7 +31,8 @@ class Refusal:
     error: str
     """What our message must contain."""
     real: str = ""
-    """Class of the exception of the real builder, or any if empty."""
+    """Class of the exception of the real builder, or several separated by ``|`` where databases
+    differ; any if empty."""
 
 
 @dataclasses.dataclass(kw_only=True)

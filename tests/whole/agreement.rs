@@ -43,6 +43,14 @@ fn compare_with(topic: &str, arguments: &[&str]) {
     assert!(verdict.trim_end().ends_with(" 0 wrong"), "{verdict}");
 }
 
+/// Options that the pinned middleware lacks: a newer one answered once, and what it answered is
+/// kept beside the cases.
+#[test]
+fn newer_options() {
+    let recorded = root().join("tests/agreement/newer/retained.recorded.json");
+    compare_with("newer/retained", &["--recorded", &recorded.display().to_string()]);
+}
+
 /// The same cases with releases whose registries are in PostgreSQL.
 mod on_postgresql {
     use std::sync::OnceLock;
@@ -75,8 +83,13 @@ mod on_postgresql {
     // Each release has to be made, so topics share two; what needs many cases is decided before a
     // database is asked.
     topics! {
+        connections, one of "6" on "small";
+        hooks, one of "8" on "small";
         joins, one of "3" on "small";
         pipelines, one of "1" on "plain", "small";
+        random_pipelines, one of "6" on "small";
+        skip, one of "3" on "small", "third done", "upstream done";
+        universe, one of "2" on "healpix", "odd";
         where_language, one of "3" on "small";
     }
 }

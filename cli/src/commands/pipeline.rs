@@ -53,7 +53,7 @@ pub fn load(pipeline: &str, python: &PythonArguments) -> Result<PipelineText, Fa
         Some((path, labels)) => (Utf8Path::new(path), Some(labels)),
         None => (Utf8Path::new(pipeline), None),
     };
-    let loaded = PipelineDefinition::load(path)?;
+    let (loaded, text) = PipelineDefinition::load_with_text(path)?;
     if let LoadedPipeline::Python = loaded {
         let text = export(pipeline, python)?.text;
         let definition = PipelineDefinition::from_export(&text)?;
@@ -66,7 +66,6 @@ pub fn load(pipeline: &str, python: &PythonArguments) -> Result<PipelineText, Fa
         ))
         .with_hint("for an exported pipeline give the changes to `qbb pipeline export`"));
     }
-    let text = fs_err::read_to_string(path).map_err(Failure::from_error)?;
     let (mut definition, name) = match loaded {
         LoadedPipeline::Export(definition) => (definition, "pipeline.json"),
         LoadedPipeline::Native(definition) => (definition, "pipeline.yaml"),

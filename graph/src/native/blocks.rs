@@ -42,8 +42,8 @@ pub(super) fn origin(graph: &QuantumGraph) -> wire::Origin {
 }
 
 pub(super) fn pack_pipeline(pipeline: &PipelineGraph) -> Result<wire::Pipeline, String> {
-    let graph = serde_json::to_string(&pipeline.to_extended_json());
-    Ok(wire::Pipeline { graph: graph.map_err(|error| error.to_string())? })
+    let graph = pipeline.to_extended_text().map_err(|error| error.to_string())?;
+    Ok(wire::Pipeline { graph })
 }
 
 pub(super) fn unpack_pipeline(packed: &wire::Pipeline) -> Result<PipelineGraph, String> {

@@ -1,7 +1,9 @@
 //! Header and section table.
 
-use crate::error::{GraphError, Result};
 use camino::Utf8Path;
+
+use super::file_bytes::FileBytes;
+use crate::error::{GraphError, Result};
 
 /// First bytes of a native graph file.
 pub const MAGIC: [u8; 8] = *b"\x89QBB\r\n\x1a\n";
@@ -235,7 +237,9 @@ fn checksum(header_and_table: &[u8]) -> [u8; 32] {
 
 /// Reads and checks header and table: afterwards every section lies inside the file, aligned, in
 /// order and without overlap, and the last one ends the file.
-pub(super) fn decode(bytes: &[u8], path: &Utf8Path) -> Result<Vec<Section>> {
+pub(super) fn decode(file: &impl FileBytes, path: &Utf8Path) -> Result<Vec<Section>> {
+    let read = |end: u64| file.read(0..end).map_err(GraphError::io("read", path));
+    let bytes = &*read(file.length().min(ENTRY as u64))?;
     let foreign = |reason: &str| GraphError::Foreign { path: path.into(), reason: reason.into() };
     let damaged = |section: &str, reason: String| GraphError::Damaged {
         path: path.into(),
@@ -260,17 +264,18 @@ pub(super) fn decode(bytes: &[u8], path: &Utf8Path) -> Result<Vec<Section>> {
         return Err(GraphError::Version { path: path.into(), major, minor });
     }
     let (count, length) = (u32_at(bytes, 12), u64_at(bytes, 16));
-    if length != bytes.len() as u64 {
-        let reason = format!("the file has {} bytes instead of {length}", bytes.len());
+    if length != file.length() {
+        let reason = format!("the file has {} bytes instead of {length}", file.length());
         return Err(damaged("header", reason));
     }
     if count > MAX_SECTIONS {
         return Err(damaged("header", format!("{count} sections, more than {MAX_SECTIONS}")));
     }
     let table_end = ENTRY * (1 + count as usize);
-    let Some(covered) = bytes.get(..table_end) else {
+    if table_end as u64 > length {
         return Err(damaged("section table", format!("{count} entries do not fit the file")));
-    };
+    }
+    let covered = &*read(table_end as u64)?;
     if checksum(covered) != covered[CHECKSUM_AT..ENTRY] {
         return Err(damaged("header", "the checksum does not match".to_owned()));
     }

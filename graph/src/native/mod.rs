@@ -1,6 +1,7 @@
 //! The native graph file; its bytes are specified in `docs/formats/native-graph.md`.
 
 mod blocks;
+mod file_bytes;
 mod layout;
 mod open;
 mod part;

@@ -1,12 +1,15 @@
 //! Opening native graph files.
 
+use std::borrow::Cow;
+
 use bytemuck::{AnyBitPattern, NoUninit};
 use camino::Utf8Path;
-use qbb_dimensions::{Column, DataIdTable, Ragged, SharedBytes};
+use qbb_dimensions::{Column, DataIdTable, Ragged};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::blocks;
+use super::file_bytes::FileBytes;
 use super::layout::{self, ENTRY, Encoding, Kind, Section};
 use crate::error::{GraphError, Result};
 use crate::mapped::MappedFile;
@@ -34,8 +37,8 @@ pub enum Check {
 /// If the file cannot be mapped, is not a native graph, is of another major version, or is damaged.
 pub fn open_native(path: &Utf8Path, check: Check) -> Result<QuantumGraph> {
     let file = MappedFile::open(path)?;
-    let sections = layout::decode(file.as_ref(), path)?;
-    let reader = Reader::new(path, &file, &sections);
+    let sections = layout::decode(&file, path)?;
+    let reader = Reader::new(path, file, &sections);
     if check == Check::Full {
         reader.verify_bytes(&sections)?;
     }
@@ -51,17 +54,26 @@ pub fn open_native(path: &Utf8Path, check: Check) -> Result<QuantumGraph> {
     Ok(graph)
 }
 
-/// A mapped file with its sections.
-pub(super) struct Reader<'a> {
+/// A file with its sections.
+pub(super) struct Reader<'a, F> {
     path: &'a Utf8Path,
-    bytes: SharedBytes,
+    file: F,
     sections: FxHashMap<(u16, u16), &'a Section>,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(path: &'a Utf8Path, file: &MappedFile, sections: &'a [Section]) -> Self {
+impl<'a, F: FileBytes> Reader<'a, F> {
+    pub(super) fn new(path: &'a Utf8Path, file: F, sections: &'a [Section]) -> Self {
         let index = sections.iter().map(|section| ((section.kind, section.index), section));
-        Self { path, bytes: file.shared(), sections: index.collect() }
+        Self { path, file, sections: index.collect() }
+    }
+
+    pub(super) fn file(&self) -> &F {
+        &self.file
+    }
+
+    /// The error of bytes that cannot be read.
+    pub(super) fn unreadable(&self, error: std::io::Error) -> GraphError {
+        GraphError::io("read", self.path)(error)
     }
 
     /// An error in a section.
@@ -79,13 +91,9 @@ impl<'a> Reader<'a> {
         GraphError::Damaged { path: self.path.into(), section, reason: reason.into() }
     }
 
-    fn all(&self) -> &[u8] {
-        (*self.bytes).as_ref()
-    }
-
     /// The bytes of a section, which [`layout::decode`] found inside the file.
-    pub(super) fn bytes_of(&self, section: &Section) -> &[u8] {
-        &self.all()[section.offset as usize..section.end() as usize]
+    pub(super) fn bytes_of(&self, section: &Section) -> Result<Cow<'_, [u8]>> {
+        self.file.read(section.offset..section.end()).map_err(|error| self.unreadable(error))
     }
 
     pub(super) fn section(
@@ -102,38 +110,30 @@ impl<'a> Reader<'a> {
         Ok(section)
     }
 
-    /// Checksums of all sections, and the zeros between them.
-    fn verify_bytes(&self, sections: &[Section]) -> Result<()> {
-        let begin = (ENTRY * (1 + sections.len())) as u64;
-        let ends = std::iter::once(begin).chain(sections.iter().map(Section::end));
-        for (section, end) in sections.iter().zip(ends) {
-            if self.all()[end as usize..section.offset as usize].iter().any(|&byte| byte != 0) {
-                return Err(self.damage(section, "the bytes before it are not zero"));
-            }
-        }
-        sections.par_iter().try_for_each(|section| self.verify_checksum(section))
-    }
-
     /// That the bytes of a section are as they were written.
     pub(super) fn verify_checksum(&self, section: &Section) -> Result<()> {
-        let bytes = self.bytes_of(section);
-        let mut hasher = blake3::Hasher::new();
-        // Below this, handing the work to other threads takes longer than doing it.
-        let hasher = match bytes.len() {
-            ..0x2_0000 => hasher.update(bytes),
-            _ => hasher.update_rayon(bytes),
-        };
-        if hasher.finalize() == section.checksum {
+        let hash = self.file.hash(section.offset..section.end());
+        self.compare_checksum(section, hash.map_err(|error| self.unreadable(error))?)
+    }
+
+    fn compare_checksum(&self, section: &Section, hash: blake3::Hash) -> Result<()> {
+        if hash == section.checksum {
             return Ok(());
         }
         Err(self.damage(section, "the checksum does not match"))
     }
 
+    /// The bytes of a section, which are as they were written.
+    pub(super) fn verified(&self, section: &Section) -> Result<Cow<'_, [u8]>> {
+        let bytes = self.bytes_of(section)?;
+        self.compare_checksum(section, blake3::hash(&bytes))?;
+        Ok(bytes)
+    }
+
     /// The bytes of a packed section.
     fn unpack(&self, kind: Kind, index: u16) -> Result<Vec<u8>> {
         let section = self.section(kind, index, Encoding::Packed)?;
-        self.verify_checksum(section)?;
-        let frame = self.bytes_of(section);
+        let frame = &*self.verified(section)?;
         let fail = |reason: String| self.damaged(kind, index, reason);
         match zstd::zstd_safe::get_frame_content_size(frame) {
             Ok(Some(size)) if size == section.unpacked => {}
@@ -153,10 +153,40 @@ impl<'a> Reader<'a> {
             .map_err(|reason| self.damaged(kind, index, format!("it cannot be decoded: {reason}")))
     }
 
+    /// How many sections of dimension records there are.
+    pub(super) fn record_sections(&self) -> u16 {
+        let exists = |&index: &u16| self.sections.contains_key(&(Kind::Records as u16, index));
+        (0..u16::MAX).take_while(exists).count() as u16
+    }
+
+    pub(super) fn count(&self, count: u64, what: &str) -> Result<usize> {
+        u32::try_from(count)
+            .ok()
+            .filter(|&count| count < u32::MAX)
+            .map(|count| count as usize)
+            .ok_or_else(|| self.damaged(Kind::Origin, 0, format!("{count} {what} are too many")))
+    }
+}
+
+/// What takes tables that stay in the file.
+impl Reader<'_, MappedFile> {
+    /// Checksums of all sections, and the zeros between them.
+    fn verify_bytes(&self, sections: &[Section]) -> Result<()> {
+        let begin = (ENTRY * (1 + sections.len())) as u64;
+        let ends = std::iter::once(begin).chain(sections.iter().map(Section::end));
+        let all = self.file.as_ref();
+        for (section, end) in sections.iter().zip(ends) {
+            if all[end as usize..section.offset as usize].iter().any(|&byte| byte != 0) {
+                return Err(self.damage(section, "the bytes before it are not zero"));
+            }
+        }
+        sections.par_iter().try_for_each(|section| self.verify_checksum(section))
+    }
+
     /// A column of any length.
     fn column<T: AnyBitPattern + NoUninit>(&self, kind: Kind) -> Result<Column<T>> {
         let section = self.section(kind, 0, Encoding::InPlace)?;
-        Column::shared(self.bytes.clone(), section.offset as usize..section.end() as usize)
+        Column::shared(self.file.shared(), section.offset as usize..section.end() as usize)
             .ok_or_else(|| self.damaged(kind, 0, "it is not a whole number of values"))
     }
 
@@ -256,12 +286,6 @@ impl<'a> Reader<'a> {
         Ok(graph)
     }
 
-    /// How many sections of dimension records there are.
-    pub(super) fn record_sections(&self) -> u16 {
-        let exists = |&index: &u16| self.sections.contains_key(&(Kind::Records as u16, index));
-        (0..u16::MAX).take_while(exists).count() as u16
-    }
-
     /// That the list of quanta by UUID, where there is one, is such a list.
     fn verify_order(&self, ids: &[[u8; 16]]) -> Result<()> {
         let Ok(section) = self.section(Kind::QuantumOrder, 0, Encoding::InPlace) else {
@@ -277,14 +301,6 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         Err(self.damage(section, "it is not the list of all quanta in the order of their UUIDs"))
-    }
-
-    pub(super) fn count(&self, count: u64, what: &str) -> Result<usize> {
-        u32::try_from(count)
-            .ok()
-            .filter(|&count| count < u32::MAX)
-            .map(|count| count as usize)
-            .ok_or_else(|| self.damaged(Kind::Origin, 0, format!("{count} {what} are too many")))
     }
 
     fn data_ids(
@@ -314,7 +330,7 @@ impl<'a> Reader<'a> {
         let columns = (0..keys)
             .map(|key| {
                 let begin = section.offset as usize + key * stride;
-                Column::shared(self.bytes.clone(), begin..begin + stride)
+                Column::shared(self.file.shared(), begin..begin + stride)
             })
             .collect::<Option<Vec<_>>>();
         columns

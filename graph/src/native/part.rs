@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use bytemuck::{AnyBitPattern, NoUninit};
 use camino::Utf8Path;
 use qbb_dimensions::{
     Column, DataIdTable, DimensionGroup, ElementIx, KeyType, Ragged, RecordTable, Universe,
@@ -13,13 +14,13 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use uuid::Uuid;
 
 use super::blocks;
+use super::file_bytes::PositionedFile;
 use super::layout::{self, Encoding, Kind, Section};
 use super::open::Reader;
 use super::renumbering::Renumbering;
 use super::touched::{Touched, lower_bound};
 use crate::error::{GraphError, Result};
 use crate::expansion::wanted_keys;
-use crate::mapped::MappedFile;
 use crate::model::{
     Adjacency, CollectionStructure, DataIdGroupIx, DatasetTable, Datastore, GraphHeader,
     InputRecords, QuantumGraph, QuantumIx, QuantumTable,
@@ -30,9 +31,9 @@ use crate::wire;
 
 /// Opens some quanta; see [`crate::open_quanta`].
 pub(crate) fn open_native_quanta(path: &Utf8Path, names: &[QuantumName]) -> Result<GraphPart> {
-    let file = MappedFile::open(path)?;
-    let sections = layout::decode(file.as_ref(), path)?;
-    let reader = Reader::new(path, &file, &sections);
+    let file = PositionedFile::open(path)?;
+    let sections = layout::decode(&file, path)?;
+    let reader = Reader::new(path, file, &sections);
     let source = Source::new(&reader, &sections)?;
     let wanted = names.iter().map(|name| source.find(name)).collect::<Result<Vec<u32>>>()?;
     let mut rows = wanted.clone();
@@ -50,7 +51,7 @@ pub(crate) fn open_native_quanta(path: &Utf8Path, names: &[QuantumName]) -> Resu
 
 /// A file with what is small in it unpacked.
 struct Source<'a> {
-    reader: &'a Reader<'a>,
+    reader: &'a Reader<'a, PositionedFile>,
     touched: Touched<'a>,
     origin: wire::Origin,
     pipeline: PipelineGraph,
@@ -67,7 +68,7 @@ fn position(rows: &Rows, row: u32) -> u32 {
 }
 
 impl<'a> Source<'a> {
-    fn new(reader: &'a Reader<'a>, sections: &[Section]) -> Result<Self> {
+    fn new(reader: &'a Reader<'a, PositionedFile>, sections: &[Section]) -> Result<Self> {
         let touched = Touched::new(reader, sections)?;
         let origin: wire::Origin = reader.packed(Kind::Origin, 0)?;
         let pipeline = blocks::unpack_pipeline(&reader.packed(Kind::Pipeline, 0)?)
@@ -114,7 +115,7 @@ impl<'a> Source<'a> {
             let at = lower_bound(0..self.quanta, |at| Ok(id_at(at)? < wanted))?;
             (at < self.quanta && id_at(at)? == wanted).then(|| quantum(at)).transpose()?
         } else {
-            let ids: &[[u8; 16]] = self.touched.values(Kind::QuantumId, 0, 0..self.quanta)?;
+            let ids: Vec<[u8; 16]> = self.touched.values(Kind::QuantumId, 0, 0..self.quanta)?;
             ids.iter().position(|id| *id == wanted).map(|row| row as u32)
         };
         row.ok_or_else(|| no_such_id(id))
@@ -142,11 +143,11 @@ impl<'a> Source<'a> {
                 Wanted::Int(value) => *value,
                 Wanted::Text(text) => self.symbol_of(text).unwrap_or(-1),
             };
-            for (fits, &other) in fits.iter_mut().zip(self.column(group, *key)?) {
+            for (fits, other) in fits.iter_mut().zip(self.column(group, *key)?) {
                 *fits &= other == cell;
             }
         }
-        let rows: &[u32] = self.touched.values(Kind::QuantumDataId, 0, quanta)?;
+        let rows: Vec<u32> = self.touched.values(Kind::QuantumDataId, 0, quanta)?;
         let found: Vec<u32> = (rows.iter().zip(first as u32..))
             .filter(|(row, _)| fits.get(**row as usize) == Some(&true))
             .map(|(_, quantum)| quantum)
@@ -190,7 +191,7 @@ impl<'a> Source<'a> {
         Err(self.reader.damage(section, reason))
     }
 
-    fn column(&self, group: usize, key: usize) -> Result<&'a [i64]> {
+    fn column(&self, group: usize, key: usize) -> Result<Vec<i64>> {
         let rows = self.rows(group)?;
         self.touched.values(Kind::DataIds, group as u16, key * rows..(key + 1) * rows)
     }
@@ -201,8 +202,7 @@ impl<'a> Source<'a> {
             let reason = format!("data ID {row} does not exist (there are {rows})");
             return Err(self.reader.damaged(Kind::DataIds, group as u16, reason));
         }
-        let at = key * rows + row;
-        Ok(self.touched.values(Kind::DataIds, group as u16, at..at + 1)?[0])
+        self.touched.value_of(Kind::DataIds, group as u16, key * rows + row)
     }
 
     fn text_of(&self, cell: i64) -> Option<&str> {
@@ -335,16 +335,16 @@ impl<'a> Source<'a> {
         let (mut offsets, mut datasets, mut connections) = (vec![0], Vec::new(), Vec::new());
         for &quantum in quanta {
             let at = quantum as usize;
-            let bounds: &[u64] = self.touched.values(kinds.0, 0, at..at + 2)?;
-            let range: Range<usize> = match bounds {
-                &[begin, end] if begin <= end => begin as usize..end as usize,
+            let bounds: Vec<u64> = self.touched.values(kinds.0, 0, at..at + 2)?;
+            let range: Range<usize> = match bounds[..] {
+                [begin, end] if begin <= end => begin as usize..end as usize,
                 _ => {
                     let reason = format!("those of quantum {quantum} do not ascend");
                     return Err(self.reader.damaged(kinds.0, 0, reason));
                 }
             };
-            datasets.extend_from_slice(self.touched.values::<u32>(kinds.1, 0, range.clone())?);
-            connections.extend_from_slice(self.touched.values::<u16>(kinds.2, 0, range)?);
+            datasets.extend(self.touched.values::<u32>(kinds.1, 0, range.clone())?);
+            connections.extend(self.touched.values::<u16>(kinds.2, 0, range)?);
             offsets.push(datasets.len() as u64);
         }
         Ok(Adjacency {
@@ -354,7 +354,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    fn gather<T: bytemuck::AnyBitPattern>(&self, kind: Kind, rows: &Rows) -> Result<Column<T>> {
+    fn gather<T: AnyBitPattern + NoUninit>(&self, kind: Kind, rows: &Rows) -> Result<Column<T>> {
         rows.iter().map(|&row| self.touched.value(kind, row as usize)).collect()
     }
 
@@ -408,7 +408,7 @@ impl<'a> Source<'a> {
     }
 
     fn ragged(&self, ends: Kind, bytes: Kind, rows: &Rows) -> Result<Ragged> {
-        let value = |&row: &u32| -> Result<&[u8]> {
+        let value = |&row: &u32| -> Result<Vec<u8>> {
             let row = row as usize;
             let begin = match row {
                 0 => 0,
@@ -421,7 +421,8 @@ impl<'a> Source<'a> {
             }
             self.touched.values(bytes, 0, begin as usize..end as usize)
         };
-        Ok(rows.iter().map(value).collect::<Result<Vec<&[u8]>>>()?.into_iter().collect())
+        let values = rows.iter().map(value).collect::<Result<Vec<Vec<u8>>>>()?;
+        Ok(values.iter().map(Vec::as_slice).collect())
     }
 
     /// The records that expand data IDs, given as columns for each group.

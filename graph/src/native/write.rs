@@ -7,6 +7,7 @@ use bytemuck::{AnyBitPattern, NoUninit};
 use camino::Utf8Path;
 use qbb_dimensions::{Column, RecordTable};
 use rayon::prelude::*;
+use zstd::bulk::Compressor;
 
 use super::blocks;
 use super::layout::{self, ALIGNMENT, BLOCK, ENTRY, Encoding, Kind, Section};
@@ -18,8 +19,12 @@ use crate::wire;
 // Columns are written as they lie in memory.
 const _: () = assert!(cfg!(target_endian = "little"), "native graphs need a little-endian machine");
 
-/// Level of zstd for packed sections; higher ones gain little on regions, which are most of it.
-const LEVEL: i32 = 6;
+/// Level of zstd for packed sections; higher ones make regions, which are most of it, a fiftieth
+/// smaller in five times the time.
+const LEVEL: i32 = 3;
+
+/// Fewest bytes whose hashing is shared among threads: below, handing it over takes longer.
+const PARALLEL: usize = 128 << 10;
 
 /// Fewest dimension records of a section that is not the last of its element: few enough that a
 /// single record is unpacked quickly, enough that they are packed well.
@@ -58,6 +63,14 @@ impl<'a> Draft<'a> {
         }
     }
 
+    fn bytes(&self) -> impl Iterator<Item = &[u8]> {
+        self.chunks().iter().copied().chain([self.frame()])
+    }
+
+    fn len(&self) -> u64 {
+        self.bytes().map(|chunk| chunk.len() as u64).sum()
+    }
+
     /// Checksums of the blocks of a section in place.
     fn blocks(&self) -> Vec<u64> {
         if let [bytes] = self.chunks() {
@@ -68,11 +81,13 @@ impl<'a> Draft<'a> {
 
     fn section(&self, offset: u64) -> Section {
         let mut hasher = blake3::Hasher::new();
-        let mut length = 0;
-        for chunk in self.chunks().iter().copied().chain([self.frame()]) {
-            hasher.update_rayon(chunk);
-            length += chunk.len() as u64;
+        for chunk in self.bytes() {
+            match chunk.len() {
+                ..PARALLEL => hasher.update(chunk),
+                _ => hasher.update_rayon(chunk),
+            };
         }
+        let length = self.len();
         let (encoding, unpacked) = match &self.body {
             Body::InPlace(_) => (Encoding::InPlace, length),
             Body::Packed { unpacked, .. } => (Encoding::Packed, *unpacked),
@@ -113,21 +128,21 @@ pub fn write_native(graph: &QuantumGraph, path: &Utf8Path) -> Result<()> {
         });
     }
     let mut end = (ENTRY * (1 + drafts.len())) as u64;
-    let mut sections = Vec::with_capacity(drafts.len());
-    for draft in &drafts {
-        let section = draft.section(end.next_multiple_of(ALIGNMENT));
-        end = section.end();
-        sections.push(section);
-    }
+    let offsets = drafts.iter().map(|draft| {
+        let offset = end.next_multiple_of(ALIGNMENT);
+        end = offset + draft.len();
+        offset
+    });
+    let offsets: Vec<u64> = offsets.collect();
+    let sections: Vec<Section> =
+        (drafts.par_iter().zip(&offsets)).map(|(draft, &offset)| draft.section(offset)).collect();
     publish(path, |file| {
         let mut put = |bytes: &[u8]| file.write_all(bytes).map_err(GraphError::io("write", path));
         put(&layout::encode(&sections, end))?;
         let mut at = (ENTRY * (1 + drafts.len())) as u64;
         for (draft, section) in drafts.iter().zip(&sections) {
             put(&[0; ALIGNMENT as usize][..(section.offset - at) as usize])?;
-            for chunk in draft.chunks().iter().copied().chain([draft.frame()]) {
-                put(chunk)?;
-            }
+            draft.bytes().try_for_each(&mut put)?;
             at = section.end();
         }
         Ok(())
@@ -181,18 +196,30 @@ fn packed(graph: &QuantumGraph) -> Result<Vec<Draft<'_>>, (Kind, String)> {
         parts.push((Kind::Records, index, Box::new(encode)));
     }
     (parts.into_par_iter())
-        .map(|(kind, index, encode)| pack(kind, index, &encode).map_err(|reason| (kind, reason)))
+        .map_init(
+            || Compressor::new(LEVEL),
+            |compressor, (kind, index, encode)| {
+                let compressor = compressor.as_mut().map_err(|error| error.to_string());
+                let draft = compressor.and_then(|packer| pack(kind, index, &encode, packer));
+                draft.map_err(|reason| (kind, reason))
+            },
+        )
         .collect()
 }
 
-fn pack<'a>(kind: Kind, index: usize, encode: &Encoder<'_>) -> Result<Draft<'a>, String> {
+fn pack<'a>(
+    kind: Kind,
+    index: usize,
+    encode: &Encoder<'_>,
+    compressor: &mut Compressor<'_>,
+) -> Result<Draft<'a>, String> {
     let index = u16::try_from(index).map_err(|_| "there are too many sections of this kind")?;
     let bytes = encode()?;
     let unpacked = bytes.len() as u64;
     if unpacked > layout::MAX_UNPACKED {
         return Err(format!("{unpacked} bytes unpacked, more than {}", layout::MAX_UNPACKED));
     }
-    let frame = zstd::bulk::compress(&bytes, LEVEL).map_err(|error| error.to_string())?;
+    let frame = compressor.compress(&bytes).map_err(|error| error.to_string())?;
     Ok(Draft { kind, index, body: Body::Packed { frame, unpacked } })
 }
 
