@@ -25,3 +25,4 @@ pub use run::{
     Exclusivity, ExecutionSummary, FailedQuantum, FailureKind, InitOutputs, RunError, RunOptions,
     RunReport, RunRequest, execution_summary, run,
 };
+pub use run::{ResourceOptions, TaskResources, parse_size};

@@ -4,7 +4,7 @@ use qbb::journal::QuantumOutcome;
 use qbb_graph::QuantumIx;
 
 use crate::cancel::Urgency;
-use crate::scheduler::{QuantumCounts, StopReason};
+use crate::scheduler::{QuantumCounts, Repetition, StopReason};
 
 /// Something worth showing. All of it also goes to the journal, which is the truth.
 #[derive(Debug)]
@@ -51,6 +51,11 @@ pub enum ProgressEvent<'a> {
         outcome: &'a QuantumOutcome,
         /// Quanta by state.
         counts: QuantumCounts,
+    },
+    /// A failed attempt will be followed by another one.
+    Repeated {
+        /// Which, and when.
+        repetition: Repetition,
     },
     /// Quanta cannot run because another one failed.
     Blocked {

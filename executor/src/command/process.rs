@@ -69,6 +69,7 @@ pub(crate) fn run_command(
     context.log(LogLevel::Info, format!("Running {}", arguments.join(" ")));
     let mut child = Command::new(program)
         .args(rest)
+        .envs(job.memory.map(|bytes| ("QBB_MEMORY", bytes.to_string())))
         .envs(&template.environment)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -59,6 +59,8 @@ pub(crate) struct PythonSetup {
 pub(crate) struct QuantumJob {
     pub quantum: QuantumIx,
     pub attempt: u32,
+    /// Bytes that are set aside for it, if that is known.
+    pub memory: Option<u64>,
 }
 
 #[derive(Debug)]

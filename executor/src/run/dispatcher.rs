@@ -6,29 +6,46 @@ use std::time::{Duration, Instant};
 use camino::Utf8Path;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Select};
 use qbb::QuantumBackedButler;
-use qbb::journal::{Event, JournalWriter, QuantumOutcome, Timestamp};
-use qbb_graph::{Flow, QuantumGraph, QuantumIx};
+use qbb::journal::{Event, JournalWriter, QuantumOutcome, RepeatReason, Timestamp};
+use qbb_graph::{QuantumGraph, QuantumIx};
 use rustc_hash::FxHashMap;
 
+use super::budget::shares_process;
 use super::error::RunError;
+use super::failure_cause::{cause_of, name_cause};
 use super::lanes::{Lanes, Message};
+use super::learned::LearnedResources;
+use super::memory_events::KillCounter;
+use super::places::Places;
 use super::report::{FailedQuantum, FailureKind};
 use crate::cancel::{Cancel, Urgency};
 use crate::process_table::{KillReason, ProcessTable};
 use crate::progress::{Progress, ProgressEvent};
 use crate::python::{ExchangeError, PoolEvent, QuantumJob};
-use crate::scheduler::{Dependencies, Effects, Scheduler, StopReason};
+use crate::scheduler::{Dependencies, Effects, QuantumState, Repetition, Scheduler, StopReason};
 
 /// Most messages that are handled, and recorded, at once.
 const BATCH: usize = 256;
 
-impl Dependencies for Flow {
+/// The quanta of a graph as the scheduler sees them; each task has a request of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GraphOrder<'g>(pub &'g QuantumGraph);
+
+impl Dependencies for GraphOrder<'_> {
     fn n_quanta(&self) -> usize {
-        self.len()
+        self.0.quanta.len()
     }
 
     fn successors(&self, quantum: QuantumIx) -> impl Iterator<Item = QuantumIx> {
-        Flow::successors(self, quantum)
+        self.0.flow().successors(quantum)
+    }
+
+    fn predecessors(&self, quantum: QuantumIx) -> impl Iterator<Item = QuantumIx> {
+        self.0.flow().predecessors(quantum)
+    }
+
+    fn class(&self, quantum: QuantumIx) -> usize {
+        self.0.quanta.task(quantum).index()
     }
 }
 
@@ -36,12 +53,17 @@ impl Dependencies for Flow {
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     pub starts: Vec<QuantumJob>,
+    pub repeats: Vec<Repetition>,
     pub blocked: Vec<(QuantumIx, Vec<QuantumIx>)>,
 }
 
 impl Effects for Wishes {
-    fn start(&mut self, quantum: QuantumIx, attempt: u32) {
-        self.starts.push(QuantumJob { quantum, attempt });
+    fn start(&mut self, quantum: QuantumIx, attempt: u32, memory: Option<u64>) {
+        self.starts.push(QuantumJob { quantum, attempt, memory });
+    }
+
+    fn repeat(&mut self, repetition: Repetition) {
+        self.repeats.push(repetition);
     }
 
     fn blocked(&mut self, cause: QuantumIx, quanta: &[QuantumIx]) {
@@ -72,6 +94,11 @@ pub(super) struct Dispatcher<'a> {
     /// Python workers that have not been lost.
     pub workers_left: usize,
     pub wishes: Wishes,
+    /// The moment from which the scheduler counts.
+    pub begin: Instant,
+    pub places: Places,
+    pub kills: KillCounter,
+    pub learned: LearnedResources,
     pub executed: u32,
     pub failures: Vec<FailedQuantum>,
 }
@@ -94,7 +121,7 @@ impl Dispatcher<'_> {
         loop {
             self.react_to_cancel(&mut urgency);
             let free = self.jobs.saturating_sub(self.scheduler.counts().running as usize);
-            self.scheduler.on_capacity(free, &mut self.wishes);
+            self.scheduler.on_capacity(free, self.begin.elapsed(), &mut self.wishes);
             if let Err(error) = self.record_and_start(&mut round.events) {
                 round.fatal = Some(error);
             }
@@ -128,15 +155,26 @@ impl Dispatcher<'_> {
             self.progress.event(&ProgressEvent::Blocked { cause, quanta: &quanta });
             events.push(Event::QuantaBlocked { time, cause, quanta });
         }
-        for &QuantumJob { quantum, attempt } in &self.wishes.starts {
+        for repetition in std::mem::take(&mut self.wishes.repeats) {
+            self.progress.event(&ProgressEvent::Repeated { repetition });
+            let Repetition { quantum, attempt, reason, wait, memory } = repetition;
+            let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+            let not_before = Timestamp(time.0.saturating_add(micros));
+            let told =
+                Event::AttemptRepeated { time, quantum, attempt, reason, not_before, memory };
+            events.push(told);
+        }
+        for &QuantumJob { quantum, attempt, memory } in &self.wishes.starts {
+            let worker = self.places.take(quantum);
             events.push(Event::QuantumStarted { time, quantum, attempt });
+            events.push(Event::QuantumPlaced { time, quantum, attempt, worker, memory });
         }
         let recorded = if events.is_empty() { Ok(()) } else { self.journal.record(&*events) };
         let starts = std::mem::take(&mut self.wishes.starts);
         if let Err(error) = recorded {
             // Not recorded, hence not started.
             for job in starts {
-                self.scheduler.on_interrupted(job.quantum);
+                self.interrupt(job.quantum);
             }
             events.clear();
             return Err(error.into());
@@ -145,14 +183,19 @@ impl Dispatcher<'_> {
             self.butler.observe(&event);
         }
         for job in starts {
-            let QuantumJob { quantum, attempt } = job;
+            let QuantumJob { quantum, attempt, .. } = job;
             self.progress.event(&ProgressEvent::QuantumStarted { quantum, attempt });
             if let Err(error) = self.lanes.run(&self.graph.pipeline, job) {
-                self.scheduler.on_interrupted(quantum);
+                self.interrupt(quantum);
                 return Err(error);
             }
         }
         Ok(())
+    }
+
+    fn interrupt(&mut self, quantum: QuantumIx) {
+        self.places.give_back(quantum);
+        self.scheduler.on_interrupted(quantum);
     }
 
     /// The next message; `None` if something else needs attention.
@@ -160,7 +203,8 @@ impl Dispatcher<'_> {
         let mut select = Select::new();
         let message = select.recv(&self.messages);
         select.recv(self.cancel.woken());
-        let next = deadlines.values().map(|deadline| deadline.at).min();
+        let wakeup = self.scheduler.next_wakeup().and_then(|at| self.begin.checked_add(at));
+        let next = deadlines.values().map(|deadline| deadline.at).chain(wakeup).min();
         let operation = match next {
             Some(next) => select.select_deadline(next).ok()?,
             None => select.select(),
@@ -214,33 +258,42 @@ impl Dispatcher<'_> {
 
     fn handle_end(
         &mut self,
-        QuantumJob { quantum, attempt }: QuantumJob,
+        QuantumJob { quantum, attempt, memory }: QuantumJob,
         started: Timestamp,
         outcome: Option<QuantumOutcome>,
         round: &mut Round,
     ) {
-        let Some(outcome) = outcome else {
-            self.scheduler.on_interrupted(quantum);
+        let Some(mut outcome) = outcome else {
+            self.interrupt(quantum);
             return;
         };
         self.executed += 1;
-        let flow = self.graph.flow();
+        self.places.give_back(quantum);
+        self.learn_memory(quantum, &outcome);
         if outcome.end.is_success() {
-            self.scheduler.on_succeeded(flow, quantum);
+            self.scheduler.on_succeeded(&GraphOrder(self.graph), quantum);
         } else {
+            let cause = cause_of(&outcome, memory, &mut self.kills);
+            name_cause(&mut outcome, &cause, memory);
+            if cause.kind != RepeatReason::Failure {
+                self.remove_metadata(quantum);
+            }
             let runner = &self.graph.pipeline.task(self.graph.quanta.task(quantum)).runner;
             let kind = FailureKind::of(runner, outcome.exit_code);
-            self.failures.push(FailedQuantum {
-                quantum,
-                exception: outcome.exception.clone(),
-                exit_code: outcome.exit_code,
-                kind,
-            });
             let running_before = self.scheduler.stop_reason();
             if kind == FailureKind::Invalid {
                 self.scheduler.on_invalid_quantum();
             }
-            self.scheduler.on_failed(flow, quantum, &mut self.wishes);
+            let (order, now) = (GraphOrder(self.graph), self.begin.elapsed());
+            self.scheduler.on_failed(&order, quantum, &cause, now, &mut self.wishes);
+            if self.scheduler.state(quantum) == QuantumState::Failed {
+                self.failures.push(FailedQuantum {
+                    quantum,
+                    exception: outcome.exception.clone(),
+                    exit_code: outcome.exit_code,
+                    kind,
+                });
+            }
             if running_before.is_none() {
                 self.tell_stop(Urgency::Finish);
             }
@@ -255,6 +308,32 @@ impl Dispatcher<'_> {
         self.progress.event(&told);
         let ended = Timestamp::now();
         round.events.push(Event::QuantumFinished { quantum, attempt, started, ended, outcome });
+    }
+
+    /// Lets later quanta of a task ask for what this one needed.
+    fn learn_memory(&mut self, quantum: QuantumIx, outcome: &QuantumOutcome) {
+        let task = self.graph.pipeline.task(self.graph.quanta.task(quantum));
+        if let Some(usage) = outcome.usage
+            && usage.memory != 0
+            && !shares_process(task)
+            && self.scheduler.on_peak_memory(quantum, usage.memory)
+        {
+            self.learned.learn(&task.label, usage.memory);
+        }
+    }
+
+    /// Removes the metadata of an attempt whose process died after it had written them and before
+    /// its log: they would make the next attempt count as successful.
+    fn remove_metadata(&self, quantum: QuantumIx) {
+        let name = &self.graph.pipeline.task(self.graph.quanta.task(quantum)).metadata_output.name;
+        let found = self.butler.for_quantum(quantum).outputs(name);
+        let removed = found.and_then(|datasets| {
+            datasets.into_iter().try_for_each(|dataset| self.butler.remove_output(dataset))
+        });
+        if let Err(error) = removed {
+            let text = format!("what a failed attempt left cannot be removed: {error}");
+            self.progress.event(&ProgressEvent::Warning { text: &text });
+        }
     }
 
     fn react_to_cancel(&mut self, seen: &mut Urgency) {
@@ -273,7 +352,7 @@ impl Dispatcher<'_> {
         self.table.kill_all();
         // What waits for a worker need not wait for its successor.
         for job in self.lanes.withdraw_python() {
-            self.scheduler.on_interrupted(job.quantum);
+            self.interrupt(job.quantum);
         }
     }
 

@@ -85,6 +85,12 @@ pub enum RunError {
         /// Name of the connection.
         connection: String,
     },
+    /// What tasks need is not what the node has, or the names do not fit.
+    #[error("the resources cannot be used: {reason}")]
+    Resources {
+        /// Why not.
+        reason: String,
+    },
     /// Quanta wait for one another.
     #[error(
         "{waiting} quanta wait for each other and none can run: the graph has a circle; check it \

@@ -3,17 +3,25 @@
 //! One thread, the caller's, owns the scheduler and the journal and reacts to messages; runners
 //! live on other threads and share no state with it.
 
+mod budget;
 mod dispatcher;
 mod error;
+mod failure_cause;
 mod lanes;
+mod learned;
+mod memory_events;
 mod opening;
+mod places;
 mod report;
 mod request;
 mod setup;
+mod sizes;
 mod summary;
 
+pub use budget::{ResourceOptions, TaskResources};
 pub use error::RunError;
 pub use report::{FailedQuantum, FailureKind, RunReport};
 pub use request::{Exclusivity, InitOutputs, RunOptions, RunRequest};
 pub use setup::run;
+pub use sizes::parse_size;
 pub use summary::{ExecutionSummary, execution_summary};

@@ -8,9 +8,11 @@ use camino::Utf8PathBuf;
 use qbb_datastore::RepositoryConfig;
 use qbb_graph::{QuantumGraph, QuantumIx};
 
+use super::budget::ResourceOptions;
 use crate::cancel::Cancel;
 use crate::functions::FunctionRegistry;
 use crate::progress::Progress;
+use crate::scheduler::RetryPolicy;
 
 /// How a run gets along with others on the same journal directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,7 +58,8 @@ pub struct RunOptions {
     pub timeout: Option<Duration>,
     /// Cores that a task may use.
     pub cores_per_quantum: u32,
-    /// Memory that a task may use, in bytes. It is told, and nothing else is done about it.
+    /// Memory that a task may use, in bytes. It is told, and that much is set aside for each of its
+    /// quanta unless [`Self::resources`] says something else.
     pub max_memory: Option<u64>,
     /// The Python interpreter, if not that of the environment.
     pub python: Option<Utf8PathBuf>,
@@ -79,6 +82,11 @@ pub struct RunOptions {
     pub profile: Option<Utf8PathBuf>,
     /// Whether a debugger is started when a quantum of a Python task fails.
     pub pdb: bool,
+
+    /// Which failures are repeated, and when.
+    pub retries: RetryPolicy,
+    /// What the run may take of its node, and what tasks need.
+    pub resources: ResourceOptions,
 }
 
 impl Default for RunOptions {
@@ -101,6 +109,8 @@ impl Default for RunOptions {
             debug: false,
             profile: None,
             pdb: false,
+            retries: RetryPolicy::default(),
+            resources: ResourceOptions::default(),
         }
     }
 }
@@ -128,6 +138,11 @@ impl RunOptions {
             "debug": self.debug,
             "profile": self.profile,
             "pdb": self.pdb,
+            "retries": self.retries.retries,
+            "retry_delay_seconds": self.retries.delay.as_secs_f64(),
+            "memory": self.resources.memory,
+            "scratch": self.resources.scratch,
+            "resources": self.resources.named,
         })
         .to_string()
     }

@@ -14,10 +14,14 @@ use qbb_pipeline::Runner;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::dispatcher::{Dispatcher, Wishes};
+use super::budget::Needed;
+use super::dispatcher::{Dispatcher, GraphOrder, Wishes};
 use super::error::RunError;
 use super::lanes::{Lanes, Message};
+use super::learned::LearnedResources;
+use super::memory_events::KillCounter;
 use super::opening::OpenJournal;
+use super::places::Places;
 use super::report::RunReport;
 use super::request::{InitOutputs, RunRequest};
 use crate::cancel::SignalWatch;
@@ -27,7 +31,7 @@ use crate::progress::ProgressEvent;
 use crate::python::{
     Interpreter, PoolEvent, PythonPool, PythonSetup, WorkerOptions, WorkerPackage, pipeline_json,
 };
-use crate::scheduler::{QuantumState, Scheduler, StopReason};
+use crate::scheduler::{Limits, QuantumState, Scheduler, StopReason};
 
 /// Executes the quanta of a graph that have not succeeded before.
 ///
@@ -64,11 +68,22 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
     };
     let mut wishes = Wishes::default();
     let selected = selection(request);
+    let (learned, warning) = LearnedResources::read(&request.journal, graph, &state);
+    let Needed { budget, requests, warnings } = Needed::of(request, &learned)?;
+    for text in warning.iter().chain(&warnings) {
+        request.progress.event(&ProgressEvent::Warning { text });
+    }
+    let limits = Limits {
+        max_failures: request.options.max_failures,
+        retries: request.options.retries.clone(),
+        budget,
+        requests,
+    };
     let scheduler = Scheduler::new(
-        graph.flow(),
+        &GraphOrder(graph),
         &state,
         |quantum| selected.as_ref().is_none_or(|selected| selected[quantum.index()]),
-        request.options.max_failures,
+        limits,
         &mut wishes,
     );
     let interrupted = interrupted_quanta(&scheduler, &state);
@@ -117,6 +132,10 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         timeout: request.options.timeout,
         workers_left,
         wishes,
+        begin,
+        places: Places::default(),
+        kills: KillCounter::start(),
+        learned,
         executed: 0,
         failures: Vec::new(),
     };
@@ -124,7 +143,7 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
     let went = dispatcher.run();
     let counts = dispatcher.scheduler.counts();
     let stop_reason = dispatcher.stop_reason();
-    let Dispatcher { executed, failures, lanes, messages, .. } = dispatcher;
+    let Dispatcher { executed, failures, lanes, messages, mut learned, .. } = dispatcher;
     // Ends the workers and waits for them.
     drop((lanes, messages));
     if let Err(error) = went {
@@ -137,15 +156,19 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         Some(StopReason::Cancelled) => RunOutcome::Interrupted,
         Some(StopReason::TooManyFailures | StopReason::InvalidQuantum) => RunOutcome::StoppedEarly,
         None if counts.waiting > 0 => return Err(RunError::Stalled { waiting: counts.waiting }),
-        None if counts.failed + counts.blocked > 0 => RunOutcome::WithFailures,
+        None if counts.failed + counts.delayed + counts.blocked > 0 => RunOutcome::WithFailures,
         None => RunOutcome::Complete,
     };
+    if let Err(error) = learned.write() {
+        let text = format!("what was learned about memory cannot be kept: {error}");
+        request.progress.event(&ProgressEvent::Warning { text: &text });
+    }
     let file = journal.writer.path().to_owned();
     journal.close(
         outcome,
         RunCounts {
             succeeded: counts.succeeded,
-            failed: counts.failed,
+            failed: counts.failed + counts.delayed,
             blocked: counts.blocked,
             not_attempted: counts.waiting + counts.ready + counts.elsewhere,
         },

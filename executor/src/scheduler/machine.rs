@@ -1,18 +1,42 @@
 //! The scheduler.
 
-use qbb::journal::{JournalState, QuantumProgress};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use qbb::journal::{JournalState, QuantumProgress, RepeatReason};
 use qbb_graph::QuantumIx;
 use rustc_hash::FxHashMap;
 
+use super::order::depth_first;
+use super::resources::{Amounts, Ledger, MemoryRequest, Request};
+use super::retries::{FailureCause, RetryPolicy};
 use super::state::{QuantumCounts, QuantumState, StateTable};
 
-/// Which quanta must wait for which.
-pub trait Dependencies {
+/// How many quanta may start before one that is preferred to them and for which there is no room.
+/// After that nothing starts until there is.
+const PATIENCE: u32 = 64;
+
+/// Which quanta must wait for which, and how they differ.
+pub trait Dependencies: Sized {
     /// Number of quanta.
     fn n_quanta(&self) -> usize;
 
     /// Quanta that read what this one writes, each once.
     fn successors(&self, quantum: QuantumIx) -> impl Iterator<Item = QuantumIx>;
+
+    /// Quanta that write what this one reads, each once.
+    fn predecessors(&self, quantum: QuantumIx) -> impl Iterator<Item = QuantumIx>;
+
+    /// Number of the request, see [`Limits::requests`], that this quantum makes.
+    fn class(&self, _: QuantumIx) -> usize {
+        0
+    }
+
+    /// Position of each quantum in the order of preference.
+    fn ranks(&self) -> Vec<u32> {
+        depth_first(self)
+    }
 }
 
 /// What is known of quanta from earlier runs.
@@ -22,6 +46,11 @@ pub trait Past {
 
     /// Number that its next attempt must have.
     fn next_attempt(&self, quantum: QuantumIx) -> u32;
+
+    /// Memory that the next attempt was promised, because the last one had too little.
+    fn promised_memory(&self, _: QuantumIx) -> Option<u64> {
+        None
+    }
 }
 
 impl Past for JournalState {
@@ -32,15 +61,37 @@ impl Past for JournalState {
     fn next_attempt(&self, quantum: QuantumIx) -> u32 {
         Self::next_attempt(self, quantum)
     }
+
+    fn promised_memory(&self, quantum: QuantumIx) -> Option<u64> {
+        self.repeated(quantum)?.memory
+    }
 }
 
 /// What must be done because of an event.
 pub trait Effects {
-    /// A quantum must be run.
-    fn start(&mut self, quantum: QuantumIx, attempt: u32);
+    /// A quantum must be run. `memory` is what is set aside for it, in bytes, if that is known.
+    fn start(&mut self, quantum: QuantumIx, attempt: u32, memory: Option<u64>);
+
+    /// A failed attempt will be followed by another one.
+    fn repeat(&mut self, repeated: Repetition);
 
     /// Quanta can no longer run because `cause` failed. Each quantum is told at most once.
     fn blocked(&mut self, cause: QuantumIx, quanta: &[QuantumIx]);
+}
+
+/// A failed attempt that will be followed by another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repetition {
+    /// Which quantum.
+    pub quantum: QuantumIx,
+    /// The attempt that failed.
+    pub attempt: u32,
+    /// Why it is repeated.
+    pub reason: RepeatReason,
+    /// How long the next attempt must wait.
+    pub wait: Duration,
+    /// Memory that it is given, in bytes, if that is more than before.
+    pub memory: Option<u64>,
 }
 
 /// Why no more quanta are started.
@@ -54,15 +105,53 @@ pub enum StopReason {
     Cancelled,
 }
 
+/// What a run may do and take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Failures after which no more quanta are started; 0 means no limit.
+    pub max_failures: u32,
+    /// Which failures are repeated.
+    pub retries: RetryPolicy,
+    /// What there is.
+    pub budget: Amounts,
+    /// What quanta ask for, by class. Each has as many amounts as the budget.
+    pub requests: Vec<Request>,
+}
+
+impl Default for Limits {
+    /// None.
+    fn default() -> Self {
+        let amounts = Amounts::new(1, 0, 0, []);
+        Self {
+            max_failures: 0,
+            retries: RetryPolicy::default(),
+            budget: Amounts::new(u64::MAX, u64::MAX, u64::MAX, []),
+            requests: vec![Request { amounts, memory: MemoryRequest::Declared }],
+        }
+    }
+}
+
 /// Decides which quantum runs next.
 ///
-/// Quanta start in the order of tasks and then of data IDs, as soon as all quanta that they read
-/// from have succeeded. A failure blocks all that depends on it and nothing else.
+/// Quanta start as soon as all quanta that they read from have succeeded and there is room for what
+/// they ask for; of several, the first in the order of preference. One that asks for more than there
+/// is starts when nothing else runs. A failure is repeated if that is worth it, and otherwise blocks
+/// all that depends on it and nothing else.
+///
+/// Times are counted from any fixed moment, and never go back.
 #[derive(Debug)]
 pub struct Scheduler {
     table: StateTable,
-    /// Attempts made by earlier runs; absent for none.
-    earlier_attempts: FxHashMap<u32, u32>,
+    ledger: Ledger,
+    retries: RetryPolicy,
+    /// Attempts made so far; absent for none.
+    attempts: FxHashMap<u32, u32>,
+    /// How often quanta were repeated in this run; absent for never.
+    repeated: FxHashMap<u32, u32>,
+    /// When delayed quanta become ready, earliest first.
+    wakeups: BinaryHeap<Reverse<(Duration, u32)>>,
+    /// The preferred quantum for which there is no room, and how many have started before it.
+    held: Option<(QuantumIx, u32)>,
     max_failures: u32,
     failures: u32,
     stop: Option<StopReason>,
@@ -75,26 +164,36 @@ impl Scheduler {
     /// that failed included. A quantum that is not selected holds nobody up unless it is known to
     /// have failed or to be blocked: whoever selected is responsible for the order.
     ///
-    /// `max_failures` is the number of failures after which no more quanta are started; 0 means
-    /// no limit. `effects` is told what is blocked from the beginning.
+    /// `effects` is told what is blocked from the beginning.
     pub fn new(
         dependencies: &impl Dependencies,
         past: &impl Past,
         selected: impl Fn(QuantumIx) -> bool,
-        max_failures: u32,
+        limits: Limits,
         effects: &mut impl Effects,
     ) -> Self {
         let n_quanta = dependencies.n_quanta();
+        let all = || (0..n_quanta as u32).map(QuantumIx);
+        let ledger = Ledger::new(limits.budget, limits.requests);
+        let classes = all().map(|quantum| dependencies.class(quantum) as u16).collect();
+        // Each class has a second queue, for quanta that ask for more memory than the others.
+        let n_queues = 2 * ledger.classes();
+        let ranks = dependencies.ranks();
         let mut scheduler = Self {
-            table: StateTable::new(n_quanta, QuantumState::Elsewhere),
-            earlier_attempts: FxHashMap::default(),
-            max_failures: if max_failures == 0 { u32::MAX } else { max_failures },
+            table: StateTable::new(QuantumState::Elsewhere, ranks, classes, n_queues),
+            ledger,
+            retries: limits.retries,
+            attempts: FxHashMap::default(),
+            repeated: FxHashMap::default(),
+            wakeups: BinaryHeap::new(),
+            held: None,
+            max_failures: if limits.max_failures == 0 { u32::MAX } else { limits.max_failures },
             failures: 0,
             stop: None,
         };
         let mut unmet = vec![0u32; n_quanta];
         let mut failed_elsewhere = Vec::new();
-        for quantum in (0..n_quanta as u32).map(QuantumIx) {
+        for quantum in all() {
             let progress = past.progress(quantum);
             if progress.is_success() {
                 scheduler.table.set(quantum, QuantumState::Succeeded);
@@ -103,7 +202,10 @@ impl Scheduler {
             if selected(quantum) {
                 let attempt = past.next_attempt(quantum);
                 if attempt > 0 {
-                    scheduler.earlier_attempts.insert(quantum.0, attempt);
+                    scheduler.attempts.insert(quantum.0, attempt);
+                    if let Some(memory) = past.promised_memory(quantum) {
+                        scheduler.raise(quantum, memory);
+                    }
                 }
                 // Its real state follows below, when all predecessors are known.
                 scheduler.table.set(quantum, QuantumState::Waiting { unmet: 1 });
@@ -114,7 +216,7 @@ impl Scheduler {
                 failed_elsewhere.push(quantum);
             }
         }
-        for quantum in (0..n_quanta as u32).map(QuantumIx) {
+        for quantum in all() {
             if let QuantumState::Waiting { .. } = scheduler.table.get(quantum) {
                 let state = match unmet[quantum.index()] {
                     0 => QuantumState::Ready,
@@ -152,28 +254,79 @@ impl Scheduler {
     /// Whether nothing runs and nothing will.
     pub fn is_finished(&self) -> bool {
         let counts = self.counts();
-        counts.running == 0 && (counts.ready == 0 || self.stop.is_some())
+        counts.running == 0 && (self.stop.is_some() || (counts.ready == 0 && counts.delayed == 0))
+    }
+
+    /// When something is to be done although nothing happens: [`Scheduler::on_capacity`] should
+    /// then be called. `None` if there is no such time.
+    pub fn next_wakeup(&self) -> Option<Duration> {
+        let Reverse((at, _)) = self.wakeups.peek()?;
+        self.stop.is_none().then_some(*at)
     }
 
     /// There is room for `free` more quanta to run.
-    pub fn on_capacity(&mut self, free: usize, effects: &mut impl Effects) {
+    pub fn on_capacity(&mut self, free: usize, now: Duration, effects: &mut impl Effects) {
+        while let Some(&Reverse((at, quantum))) = self.wakeups.peek()
+            && at <= now
+        {
+            self.wakeups.pop();
+            if let QuantumState::Delayed { .. } = self.table.get(QuantumIx(quantum)) {
+                self.table.set(QuantumIx(quantum), QuantumState::Ready);
+            }
+        }
         for _ in 0..free {
             if self.stop.is_some() {
                 return;
             }
-            let Some(quantum) = self.table.first_ready() else { return };
-            let attempt = self.earlier_attempts.get(&quantum.0).copied().unwrap_or(0);
+            let Some(quantum) = self.choose() else { return };
+            let attempt = self.attempts.get(&quantum.0).copied().unwrap_or(0);
+            let memory = self.ledger.give(self.class(quantum), quantum);
             self.table.set(quantum, QuantumState::Running { attempt });
-            effects.start(quantum, attempt);
+            // No bound is not something that was set aside.
+            let memory = (memory != 0 && memory != u64::MAX).then_some(memory);
+            effects.start(quantum, attempt, memory);
         }
+    }
+
+    /// The quantum that should start now.
+    fn choose(&mut self) -> Option<QuantumIx> {
+        let mut first: Option<(u32, QuantumIx)> = None;
+        let mut fitting: Option<(u32, QuantumIx)> = None;
+        let classes = self.ledger.classes();
+        for queue in 0..self.table.n_classes() {
+            let Some((rank, quantum)) = self.table.first_ready(queue) else { continue };
+            let is_before = |other: Option<(u32, QuantumIx)>| other.is_none_or(|(r, _)| rank < r);
+            if is_before(first) {
+                first = Some((rank, quantum));
+            }
+            if is_before(fitting) && self.ledger.fits(queue % classes, quantum) {
+                fitting = Some((rank, quantum));
+            }
+        }
+        let (rank, first) = first?;
+        if self.table.counts().running == 0 || fitting.is_some_and(|(r, _)| r == rank) {
+            self.held = None;
+            return Some(first);
+        }
+        let (_, fitting) = fitting?;
+        let passed = match self.held {
+            Some((held, passed)) if held == first => passed,
+            _ => 0,
+        };
+        if passed >= PATIENCE {
+            return None;
+        }
+        self.held = Some((first, passed + 1));
+        Some(fitting)
     }
 
     /// A running quantum ended with success. Of a quantum that is not running, this and the other
     /// reports are ignored.
     pub fn on_succeeded(&mut self, dependencies: &impl Dependencies, quantum: QuantumIx) {
-        if !self.is_running(quantum) {
+        if self.running_attempt(quantum).is_none() {
             return;
         }
+        self.ledger.take_back(self.class(quantum), quantum);
         self.table.set(quantum, QuantumState::Succeeded);
         for successor in dependencies.successors(quantum) {
             match self.table.get(successor) {
@@ -194,9 +347,21 @@ impl Scheduler {
         &mut self,
         dependencies: &impl Dependencies,
         quantum: QuantumIx,
+        cause: &FailureCause,
+        now: Duration,
         effects: &mut impl Effects,
     ) {
-        if !self.is_running(quantum) {
+        let Some(attempt) = self.running_attempt(quantum) else { return };
+        let given = self.ledger.take_back(self.class(quantum), quantum);
+        if let Some(repetition) = self.repetition(quantum, attempt, cause, given) {
+            *self.repeated.entry(quantum.0).or_default() += 1;
+            self.attempts.insert(quantum.0, attempt + 1);
+            if let Some(memory) = repetition.memory {
+                self.raise(quantum, memory);
+            }
+            self.table.set(quantum, QuantumState::Delayed { attempts: attempt + 1 });
+            self.wakeups.push(Reverse((now.saturating_add(repetition.wait), quantum.0)));
+            effects.repeat(repetition);
             return;
         }
         self.table.set(quantum, QuantumState::Failed);
@@ -207,13 +372,42 @@ impl Scheduler {
         }
     }
 
+    /// How a failure is repeated, if it is.
+    fn repetition(
+        &self,
+        quantum: QuantumIx,
+        attempt: u32,
+        cause: &FailureCause,
+        given: u64,
+    ) -> Option<Repetition> {
+        if self.stop.is_some() {
+            return None;
+        }
+        let repeated = self.repeated.get(&quantum.0).copied().unwrap_or(0);
+        let wait = self.retries.wait(cause, repeated)?;
+        let memory = match cause.kind {
+            // With all there is it would fail again.
+            RepeatReason::OutOfMemory => Some(self.ledger.more_memory(given, cause.peak_memory)?),
+            _ => None,
+        };
+        let memory = memory.filter(|&memory| memory != u64::MAX);
+        Some(Repetition { quantum, attempt, reason: cause.kind, wait, memory })
+    }
+
     /// A running quantum was stopped before it ended; it is as if it had not been started, except
     /// that the attempt is spent.
     pub fn on_interrupted(&mut self, quantum: QuantumIx) {
-        if let QuantumState::Running { attempt } = self.table.get(quantum) {
-            self.earlier_attempts.insert(quantum.0, attempt + 1);
+        if let Some(attempt) = self.running_attempt(quantum) {
+            self.ledger.take_back(self.class(quantum), quantum);
+            self.attempts.insert(quantum.0, attempt + 1);
             self.table.set(quantum, QuantumState::Ready);
         }
+    }
+
+    /// An attempt was seen to need so many bytes of memory: quanta of its task that start from now on
+    /// ask for at least that. Returns whether that is news.
+    pub fn on_peak_memory(&mut self, quantum: QuantumIx, peak: u64) -> bool {
+        self.ledger.learn(self.class(quantum), peak)
     }
 
     /// A quantum was found invalid, which says the same of the others.
@@ -226,8 +420,23 @@ impl Scheduler {
         self.stop.get_or_insert(StopReason::Cancelled);
     }
 
-    fn is_running(&self, quantum: QuantumIx) -> bool {
-        matches!(self.table.get(quantum), QuantumState::Running { .. })
+    /// Number of a quantum's request.
+    fn class(&self, quantum: QuantumIx) -> usize {
+        self.table.class(quantum) % self.ledger.classes()
+    }
+
+    /// Lets a quantum that is not ready ask for more memory than others of its class.
+    fn raise(&mut self, quantum: QuantumIx, memory: u64) {
+        let class = self.class(quantum);
+        self.ledger.raise(quantum, memory);
+        self.table.reclassify(quantum, class + self.ledger.classes());
+    }
+
+    fn running_attempt(&self, quantum: QuantumIx) -> Option<u32> {
+        match self.table.get(quantum) {
+            QuantumState::Running { attempt } => Some(attempt),
+            _ => None,
+        }
     }
 
     fn block_successors(
@@ -261,129 +470,5 @@ impl Scheduler {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::model_tests::{Links, NoPast, PastOf, Recorder};
-    use super::*;
-    use qbb::journal::QuantumEnd;
-
-    /// 0 → 2, 1 → 2, 2 → 3, 1 → 4.
-    fn links() -> Links {
-        Links::new(5, &[(0, 2), (1, 2), (2, 3), (1, 4)])
-    }
-
-    fn scheduler(links: &Links, max_failures: u32) -> Scheduler {
-        Scheduler::new(links, &NoPast, |_| true, max_failures, &mut Recorder::default())
-    }
-
-    fn starts(scheduler: &mut Scheduler, free: usize) -> Vec<(u32, u32)> {
-        let mut recorder = Recorder::default();
-        scheduler.on_capacity(free, &mut recorder);
-        recorder.started
-    }
-
-    #[test]
-    fn quanta_start_in_order_when_all_predecessors_have_succeeded() {
-        let links = links();
-        let mut scheduler = scheduler(&links, 0);
-        assert_eq!(starts(&mut scheduler, 9), [(0, 0), (1, 0)]);
-        scheduler.on_succeeded(&links, QuantumIx(1));
-        assert_eq!(starts(&mut scheduler, 9), [(4, 0)], "2 still waits for 0");
-        scheduler.on_succeeded(&links, QuantumIx(0));
-        assert_eq!(starts(&mut scheduler, 9), [(2, 0)]);
-        scheduler.on_succeeded(&links, QuantumIx(4));
-        scheduler.on_succeeded(&links, QuantumIx(2));
-        assert_eq!(starts(&mut scheduler, 9), [(3, 0)]);
-        assert!(!scheduler.is_finished());
-        scheduler.on_succeeded(&links, QuantumIx(3));
-        assert!(scheduler.is_finished());
-        assert_eq!(scheduler.counts(), QuantumCounts { succeeded: 5, ..Default::default() });
-    }
-
-    #[test]
-    fn capacity_limits_what_starts() {
-        let links = Links::new(3, &[]);
-        let mut scheduler = scheduler(&links, 0);
-        assert_eq!(starts(&mut scheduler, 1), [(0, 0)]);
-        assert_eq!(starts(&mut scheduler, 0), []);
-        assert_eq!(starts(&mut scheduler, 2), [(1, 0), (2, 0)]);
-    }
-
-    #[test]
-    fn a_failure_blocks_all_that_depends_on_it_and_nothing_else() {
-        let links = links();
-        let mut scheduler = scheduler(&links, 0);
-        starts(&mut scheduler, 9);
-        let mut recorder = Recorder::default();
-        scheduler.on_failed(&links, QuantumIx(0), &mut recorder);
-        assert_eq!(recorder.blocked, [(0, vec![2, 3])]);
-        scheduler.on_succeeded(&links, QuantumIx(1));
-        assert_eq!(starts(&mut scheduler, 9), [(4, 0)]);
-        let mut recorder = Recorder::default();
-        scheduler.on_failed(&links, QuantumIx(4), &mut recorder);
-        assert_eq!(recorder.blocked, []);
-        assert!(scheduler.is_finished());
-        let counts = QuantumCounts { succeeded: 1, failed: 2, blocked: 2, ..Default::default() };
-        assert_eq!(scheduler.counts(), counts);
-        let blocked = QuantumState::Blocked { cause: QuantumIx(0) };
-        assert_eq!(scheduler.state(QuantumIx(3)), blocked);
-    }
-
-    #[test]
-    fn at_the_limit_of_failures_nothing_more_starts() {
-        let links = Links::new(4, &[]);
-        let mut scheduler = scheduler(&links, 2);
-        starts(&mut scheduler, 3);
-        scheduler.on_failed(&links, QuantumIx(0), &mut Recorder::default());
-        assert_eq!(scheduler.stop_reason(), None);
-        scheduler.on_failed(&links, QuantumIx(1), &mut Recorder::default());
-        assert_eq!(scheduler.stop_reason(), Some(StopReason::TooManyFailures));
-        assert_eq!(starts(&mut scheduler, 9), []);
-        assert!(!scheduler.is_finished(), "2 still runs");
-        scheduler.on_succeeded(&links, QuantumIx(2));
-        assert!(scheduler.is_finished());
-    }
-
-    #[test]
-    fn after_cancellation_what_runs_may_end_or_be_interrupted() {
-        let links = Links::new(3, &[]);
-        let mut scheduler = scheduler(&links, 0);
-        starts(&mut scheduler, 2);
-        scheduler.on_cancelled();
-        assert_eq!(starts(&mut scheduler, 9), []);
-        scheduler.on_succeeded(&links, QuantumIx(0));
-        scheduler.on_interrupted(QuantumIx(1));
-        assert!(scheduler.is_finished());
-        assert_eq!(scheduler.counts().ready, 2);
-    }
-
-    #[test]
-    fn a_resumed_run_repeats_nothing_that_succeeded() {
-        let links = links();
-        let past = PastOf(vec![
-            (QuantumProgress::Ended(QuantumEnd::Succeeded), 1),
-            (QuantumProgress::Ended(QuantumEnd::Failed), 1),
-            (QuantumProgress::Blocked { cause: QuantumIx(1) }, 0),
-            (QuantumProgress::NotStarted, 0),
-            (QuantumProgress::Ended(QuantumEnd::NoWork), 1),
-        ]);
-        let mut scheduler = Scheduler::new(&links, &past, |_| true, 0, &mut Recorder::default());
-        assert_eq!(starts(&mut scheduler, 9), [(1, 1)], "the failure is tried again");
-        scheduler.on_succeeded(&links, QuantumIx(1));
-        assert_eq!(starts(&mut scheduler, 9), [(2, 0)]);
-    }
-
-    #[test]
-    fn a_selection_waits_for_itself_and_fails_with_others() {
-        let links = links();
-        let selected = |quantum: QuantumIx| [2, 3, 4].contains(&quantum.0);
-        let mut recorder = Recorder::default();
-        let mut ours = Scheduler::new(&links, &NoPast, selected, 0, &mut recorder);
-        assert_eq!(starts(&mut ours, 9), [(2, 0), (4, 0)]);
-
-        let mut past = PastOf(vec![(QuantumProgress::NotStarted, 0); 5]);
-        past.0[0] = (QuantumProgress::Ended(QuantumEnd::Failed), 1);
-        let mut ours = Scheduler::new(&links, &past, selected, 0, &mut recorder);
-        assert_eq!(recorder.blocked, [(0, vec![2, 3])]);
-        assert_eq!(starts(&mut ours, 9), [(4, 0)]);
-    }
-}
+#[path = "machine_tests.rs"]
+mod tests;

@@ -6,7 +6,13 @@
 mod machine;
 #[cfg(test)]
 mod model_tests;
+mod order;
+mod resources;
+mod retries;
 mod state;
 
-pub use machine::{Dependencies, Effects, Past, Scheduler, StopReason};
+pub use machine::{Dependencies, Effects, Limits, Past, Repetition, Scheduler, StopReason};
+pub use order::depth_first;
+pub use resources::{Amounts, MemoryRequest, Request, with_margin};
+pub use retries::{FailureCause, RetryOn, RetryPolicy};
 pub use state::{QuantumCounts, QuantumState};

@@ -1,0 +1,58 @@
+//! Places of quanta that run at the same time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use qbb_graph::QuantumIx;
+use rustc_hash::FxHashMap;
+
+/// Numbers for what runs at the same time, as low as possible, so that there are as many as there
+/// are workers.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    taken: FxHashMap<u32, u32>,
+    /// Places that were given back.
+    free: BinaryHeap<Reverse<u32>>,
+    /// All places below this one were given.
+    next: u32,
+}
+
+impl Places {
+    /// A place for a quantum that is about to run.
+    pub fn take(&mut self, quantum: QuantumIx) -> u32 {
+        let place = match self.free.pop() {
+            Some(Reverse(place)) => place,
+            None => {
+                self.next += 1;
+                self.next - 1
+            }
+        };
+        self.taken.insert(quantum.0, place);
+        place
+    }
+
+    /// The quantum no longer runs.
+    pub fn give_back(&mut self, quantum: QuantumIx) {
+        if let Some(place) = self.taken.remove(&quantum.0) {
+            self.free.push(Reverse(place));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_used_again_lowest_first() {
+        let mut places = Places::default();
+        let taken: Vec<u32> = (0..3).map(|quantum| places.take(QuantumIx(quantum))).collect();
+        assert_eq!(taken, [0, 1, 2]);
+        places.give_back(QuantumIx(2));
+        places.give_back(QuantumIx(0));
+        places.give_back(QuantumIx(0));
+        assert_eq!(places.take(QuantumIx(9)), 0);
+        assert_eq!(places.take(QuantumIx(8)), 2);
+        assert_eq!(places.take(QuantumIx(7)), 3);
+    }
+}
