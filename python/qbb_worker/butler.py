@@ -4,12 +4,18 @@ Making a datastore means reading the butler configuration and its defaults,
 which is most of the cost of the stock `QuantumBackedButler`.  A worker opens
 its datastore once (`Store.open`) and then makes a butler for each quantum
 around it (`Store.butler`).
+
+Datasets that are plain files below a local root are written, and looked for,
+without the datastore (`~qbb_worker.places`); whatever is special about a
+dataset is left to it.
 """
 
 from __future__ import annotations
 
 __all__ = ("Store", "WorkerButler")
 
+import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,23 +32,43 @@ from lsst.daf.butler import (
 from lsst.daf.butler.datastores.fileDatastore import FileDatastore
 
 from .errors import WorkerError
+from .places import Place, Places
 from .records import MemoryBridge, MemoryBridgeManager, MemoryTableManager
 
 _ROOT_TAG = "<butlerRoot>"
 
+_WHOLE = "__NULL_STRING__"
+"""What stands for "no component" in datastore records (`str`)."""
+
 
 class WorkerButler(QuantumBackedButler):
-    """The stock butler, with access to what a reply must tell.
+    """The stock butler with ways around the datastore.
 
-    It also keeps the objects written for the dataset IDs in ``watched``:
-    metadata and logs of a quantum, from which the reply is made, would
-    otherwise have to be read back.
+    It also has access to what a reply must tell, and keeps the objects written
+    for the dataset IDs in ``watched``: metadata and logs of a quantum, from
+    which the reply is made, would otherwise have to be read back.
+
+    Parameters
+    ----------
+    store : `Store`
+        What all butlers of a worker have in common.
+    inputs, outputs : `~collections.abc.Iterable` [ `uuid.UUID` ]
+        Datasets that may be read and written.
+    **kwargs
+        More arguments of the stock butler.
     """
 
     watched: frozenset[uuid.UUID] = frozenset()
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        store: Store,
+        inputs: Iterable[uuid.UUID],
+        outputs: Iterable[uuid.UUID],
+        **kwargs: Any,
+    ):
+        super().__init__(inputs, outputs, store.universe, store.datastore, **kwargs)
+        self._store = store
         self.kept: dict[uuid.UUID, Any] = {}
 
     @property
@@ -60,10 +86,32 @@ class WorkerButler(QuantumBackedButler):
         """Outputs written and not removed again (`set` [ `uuid.UUID` ])."""
         return {ref.id for ref in self._actual_output_refs}
 
-    def put(self, obj: Any, ref: DatasetRef, /, **kwargs: Any) -> DatasetRef:
-        result = super().put(obj, ref, **kwargs)
+    def put(self, obj: Any, ref: DatasetRef, /, *, provenance: Any = None) -> DatasetRef:
+        # Inherited.
+        begin = time.perf_counter()
+        if ref.id in self._predicted_outputs and self._store.write(obj, ref, provenance):
+            self._metrics.increment_put(time.perf_counter() - begin)
+            self._actual_output_refs.add(ref)
+        else:
+            super().put(obj, ref, provenance=provenance)
         if ref.id in self.watched:
             self.kept[ref.id] = obj
+        return ref
+
+    def stored(self, ref: DatasetRef) -> bool:
+        # Inherited.
+        return self.stored_many((ref,))[ref]
+
+    def stored_many(self, refs: Iterable[DatasetRef]) -> dict[DatasetRef, bool]:
+        # Inherited.
+        refs = list(refs)
+        existence = {ref: self._store.exists(ref) for ref in refs}
+        if unknown := [ref for ref, answer in existence.items() if answer is None]:
+            existence.update(self._datastore.mexists(unknown))
+        result = {ref: bool(answer) for ref, answer in existence.items()}
+        for ref, stored in result.items():
+            if ref.id in self._predicted_inputs:
+                (self._available_inputs if stored else self._unavailable_inputs).add(ref.id)
         return result
 
 
@@ -90,14 +138,16 @@ class Store:
         dataset_types: Mapping[str, DatasetType],
     ):
         self.datastore = datastore
+        self.universe = universe
         self._storage_classes = storage_classes
-        self._universe = universe
         self._dataset_types = dataset_types
         bridge = datastore.bridge
         assert isinstance(bridge, MemoryBridge), "The store is opened with MemoryBridgeManager."
         self._bridge = bridge
         self._table_name = str(datastore.config["records", "table"])
         self._table = bridge.opaque.register(self._table_name, None)
+        self._places = Places(datastore)
+        self._paths: dict[uuid.UUID, str] = {}
 
     @classmethod
     def open(
@@ -171,18 +221,22 @@ class Store:
         self,
         inputs: Iterable[uuid.UUID],
         outputs: Iterable[uuid.UUID],
-        records: Mapping[str, Any],
+        blocks: Iterable[Mapping[str, Any]],
         watched: Iterable[uuid.UUID] = (),
     ) -> Iterator[WorkerButler]:
         """Make a butler for one quantum and forget all about it afterwards.
+
+        The inputs may come from repositories whose datastores have other
+        names and other tables.  As their paths are absolute, all records can
+        be given to this datastore.
 
         Parameters
         ----------
         inputs, outputs : `~collections.abc.Iterable` [ `uuid.UUID` ]
             Datasets that may be read and written.
-        records : `~collections.abc.Mapping`
-            Datastore records of inputs (`DatastoreRecordData`), by datastore
-            name; see `adopt_records`.
+        blocks : `~collections.abc.Iterable` [ `~collections.abc.Mapping` ]
+            Datastore records of inputs: values of ``datastore_records``
+            members of quantum blocks, as JSON.
         watched : `~collections.abc.Iterable` [ `uuid.UUID` ], optional
             Outputs whose objects are to be kept in memory.
 
@@ -192,59 +246,139 @@ class Store:
             Butler, valid inside the context only.
         """
         butler = WorkerButler(
+            self,
             inputs,
             outputs,
-            self._universe,
-            self.datastore,
             storageClasses=self._storage_classes,
             dataset_types=self._dataset_types,
         )
         butler.watched = frozenset(watched)
         try:
-            self.datastore.import_records(records)
+            for block in blocks:
+                for data in block.values():
+                    self._import(data)
             yield butler
         finally:
             self._bridge.clear()
+            self._paths.clear()
 
-    def adopt_records(self, blocks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        """Convert the datastore records of quantum blocks for this datastore.
+    def _import(self, data: Mapping[str, Any]) -> None:
+        """Take over the records of one datastore."""
+        for by_dataset in data["records"].values():
+            for key, by_table in by_dataset.items():
+                dataset_id = uuid.UUID(key)
+                # A dataset may be in several blocks; its records are complete
+                # in each.
+                self._table.replace(
+                    *(
+                        {**row, "dataset_id": dataset_id}
+                        for rows in by_table.values()
+                        for row in rows
+                    )
+                )
+                self._bridge.hold(dataset_id)
 
-        The inputs may come from repositories whose datastores have other
-        names and other tables.  As their paths are absolute, all records can
-        be given to this datastore.
+    def records_of(self, blocks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """Tell the executor which datasets have records.
+
+        It takes those for granted and looks for the others.
 
         Parameters
         ----------
         blocks : `~collections.abc.Iterable` [ `~collections.abc.Mapping` ]
-            Values of ``datastore_records`` members, as JSON.
+            Values of ``datastore_records`` members of quantum blocks.
 
         Returns
         -------
         records : `dict` [ `str`, `DatastoreRecordData` ]
-            At most one item, keyed by the name of this datastore.  It is
-            absent if there are no records, because to the executor no records
-            and an empty set of records do not mean the same.
+            At most one item, keyed by the name of this datastore, without the
+            records themselves.  It is absent if there are no records, because
+            to the executor no records and an empty set of records do not mean
+            the same.
         """
         from lsst.daf.butler.datastore.record_data import DatastoreRecordData
-        from lsst.daf.butler.datastore.stored_file_info import StoredFileInfo
 
-        merged: dict[uuid.UUID, dict[str, list[Any]]] = {}
-        for block in blocks:
-            for data in block.values():
-                for dataset_id in data["dataset_ids"]:
-                    merged.setdefault(uuid.UUID(dataset_id), {})
-                for by_dataset in data["records"].values():
-                    for dataset_id, by_table in by_dataset.items():
-                        # A dataset may be in several blocks; its records are
-                        # complete in each.
-                        merged[uuid.UUID(dataset_id)] = {
-                            self._table_name: [
-                                StoredFileInfo.from_record(row)
-                                for rows in by_table.values()
-                                for row in rows
-                            ]
-                        }
-        return {self.datastore.name: DatastoreRecordData(records=merged)} if merged else {}
+        known: dict[uuid.UUID, dict[str, list[Any]]] = {
+            uuid.UUID(dataset_id): {}
+            for block in blocks
+            for data in block.values()
+            for dataset_id in data["dataset_ids"]
+        }
+        return {self.datastore.name: DatastoreRecordData(records=known)} if known else {}
+
+    def write(self, obj: Any, ref: DatasetRef, provenance: Any) -> bool:
+        """Write a dataset if it is a plain one.
+
+        Parameters
+        ----------
+        obj : `object`
+            The dataset.
+        ref : `lsst.daf.butler.DatasetRef`
+            Its reference.
+        provenance : `lsst.daf.butler.DatasetProvenance` or `None`
+            Its provenance, as far as the task knows it.
+
+        Returns
+        -------
+        written : `bool`
+            False if the datastore has to do it.
+        """
+        ref = self._as_registered(ref)
+        place = self._places.find(ref)
+        if place is None or self._table.rows(ref.id):
+            return False
+        path = self._path(place, ref)
+        size = place.write(obj, ref, path, provenance)
+        self._table.replace(
+            {
+                "dataset_id": ref.id,
+                "path": path,
+                "formatter": place.formatter_name,
+                "storage_class": place.storage_class.name,
+                "component": _WHOLE,
+                "checksum": None,
+                "file_size": size,
+            }
+        )
+        self._bridge.hold(ref.id)
+        return True
+
+    def exists(self, ref: DatasetRef) -> bool | None:
+        """Look for a dataset, by its records or at its predicted place.
+
+        Parameters
+        ----------
+        ref : `lsst.daf.butler.DatasetRef`
+            Its reference.
+
+        Returns
+        -------
+        exists : `bool` or `None`
+            Whether it exists; `None` if the datastore has to look.
+        """
+        if self._table.rows(ref.id):
+            return None
+        ref = self._as_registered(ref)
+        place = self._places.find(ref)
+        if place is None:
+            return None
+        return os.path.exists(place.full_path(self._path(place, ref)))
+
+    def _path(self, place: Place, ref: DatasetRef) -> str:
+        """Predict a path; outputs are asked for several times."""
+        if (path := self._paths.get(ref.id)) is None:
+            path = self._paths[ref.id] = place.path(ref)
+        return path
+
+    def _as_registered(self, ref: DatasetRef) -> DatasetRef:
+        """Return a reference with the storage class of the repository."""
+        dataset_type = self._dataset_types.get(ref.datasetType.name)
+        if (
+            dataset_type is None
+            or dataset_type.storageClass_name == ref.datasetType.storageClass_name
+        ):
+            return ref
+        return ref.overrideStorageClass(dataset_type.storageClass_name)
 
     def written_rows(self, dataset_id: uuid.UUID) -> list[dict[str, Any]]:
         """Return the records of a dataset that was just written.

@@ -133,19 +133,19 @@ class QuantumRunner:
             Raised if the request is wrong.  Whatever happens in the task is
             not raised but part of the reply.
         """
-        built = self._parts.build_quantum(quantum, init_quantum, dimension_data)
-        records = self._store.adopt_records(
-            (quantum.get("datastore_records", {}), init_quantum.get("datastore_records", {}))
+        blocks = (quantum.get("datastore_records", {}), init_quantum.get("datastore_records", {}))
+        built = self._parts.build_quantum(
+            quantum, init_quantum, dimension_data, self._store.records_of(blocks)
         )
         special = [ref.id for ref in (built.metadata_ref, built.log_ref) if ref is not None]
         failure: BaseException | None = None
         skipped = False
         outputs = [ref.id for ref in built.output_refs]
-        with self._store.butler(built.inputs, outputs, records, watched=special) as butler:
+        with self._store.butler(built.inputs, outputs, blocks, watched=special) as butler:
             try:
                 skipped = (
                     self._executor(butler, attempt)
-                    .execute(built.task_node, built.with_records(records), built.quantum_id)
+                    .execute(built.task_node, built.quantum, built.quantum_id)
                     .skipped_existing
                 )
             except BaseException as exc:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from .data_ids import DataIds
 from .errors import WorkerError, import_task
 
 
@@ -25,7 +26,7 @@ class BuiltQuantum:
     task_node: Any
     """Node of the task (`lsst.pipe.base.pipeline_graph.TaskNode`)."""
     quantum: Any
-    """The quantum itself (`lsst.daf.butler.Quantum`), without records."""
+    """The quantum itself (`lsst.daf.butler.Quantum`)."""
 
     @property
     def inputs(self) -> list[uuid.UUID]:
@@ -51,31 +52,6 @@ class BuiltQuantum:
             return None
         (ref,) = self.quantum.outputs[self.task_node.log_output.dataset_type_name]
         return ref
-
-    def with_records(self, records: dict[str, Any]) -> Any:
-        """Return the quantum with datastore records of its inputs.
-
-        Parameters
-        ----------
-        records : `dict` [ `str`, `DatastoreRecordData` ]
-            Records by datastore name.
-
-        Returns
-        -------
-        quantum : `lsst.daf.butler.Quantum`
-            Quantum that shares everything else with this one.
-        """
-        from lsst.daf.butler import Quantum
-
-        return Quantum(
-            taskName=self.quantum.taskName,
-            taskClass=self.quantum.taskClass,
-            dataId=self.quantum.dataId,
-            initInputs=self.quantum.initInputs,
-            inputs=self.quantum.inputs,
-            outputs=self.quantum.outputs,
-            datastore_records=records,
-        )
 
 
 class GraphParts:
@@ -126,6 +102,9 @@ class GraphParts:
             *self.pipeline_graph.group_by_dimensions(prerequisites=True).keys(),
             universe=self.universe,
         )
+        self._data_ids = DataIds(self._dimensions)
+        self._adapted: dict[tuple[str, str], tuple[Any, Any]] = {}
+        self._init_inputs: dict[str, tuple[Any, dict[Any, Any]]] = {}
 
     def assemble(
         self,
@@ -177,6 +156,7 @@ class GraphParts:
         quantum: Mapping[str, Any],
         init_quantum: Mapping[str, Any],
         dimension_data: Mapping[str, list[Any]],
+        records: Mapping[str, Any] | None = None,
     ) -> BuiltQuantum:
         """Make one executable quantum.
 
@@ -188,6 +168,9 @@ class GraphParts:
             JSON of the init quantum of its task.
         dimension_data : `~collections.abc.Mapping`
             Records for all data IDs in the quantum.
+        records : `~collections.abc.Mapping`, optional
+            Datastore records for the executor (`DatastoreRecordData`), by
+            datastore name.
 
         Returns
         -------
@@ -200,6 +183,8 @@ class GraphParts:
             Raised with kind ``request`` if the blocks do not fit the pipeline
             graph, each other, or the dimension records.
         """
+        from lsst.daf.butler import Quantum
+
         label = quantum.get("task_label")
         if not isinstance(label, str) or label not in self.pipeline_graph.tasks:
             raise WorkerError("request", f"No task {label!r} in the pipeline graph.")
@@ -210,14 +195,20 @@ class GraphParts:
                 f"The init quantum is that of {init_quantum.get('task_label')!r}, not {label!r}.",
                 task=label,
             )
-        # Records are converted separately, see Store.adopt_records.
         try:
-            graph = self.assemble(
-                init_quanta=[{**init_quantum, "datastore_records": {}}],
-                quanta=[{**quantum, "datastore_records": {}}],
-                dimension_data=dimension_data,
+            quantum_id = uuid.UUID(quantum["quantum_id"])
+            data_ids = self._data_ids
+            data_ids.learn(dimension_data)
+            data_id = data_ids.expand(task_node.dimensions, quantum["data_coordinate"])
+            built = Quantum(
+                taskName=task_node.task_class_name,
+                taskClass=task_node.task_class,
+                dataId=data_id,
+                initInputs=self._init_refs(task_node, init_quantum),
+                inputs=self._refs(task_node, quantum["inputs"]),
+                outputs=self._refs(task_node, quantum["outputs"]),
+                datastore_records=records,
             )
-            ((quantum_id, built),) = graph.build_execution_quanta().items()
         except Exception as exc:
             raise WorkerError(
                 "request",
@@ -226,3 +217,60 @@ class GraphParts:
                 task=label,
             ) from exc
         return BuiltQuantum(quantum_id, task_node, built)
+
+    def _refs(
+        self, task_node: Any, connections: Mapping[str, list[Mapping[str, Any]]]
+    ) -> dict[Any, list[Any]]:
+        """Make references as the task declares them, by dataset type."""
+        from lsst.daf.butler import DatasetRef
+
+        expand = self._data_ids.expand
+        refs: dict[Any, list[Any]] = {}
+        for connection, datasets in connections.items():
+            adapted, dimensions = self._adapt(task_node, connection)
+            refs[adapted] = [
+                DatasetRef(
+                    adapted,
+                    expand(dimensions, dataset["data_coordinate"]),
+                    dataset["run"],
+                    id=uuid.UUID(dataset["dataset_id"]),
+                    conform=False,
+                )
+                for dataset in datasets
+            ]
+        return refs
+
+    def _adapt(self, task_node: Any, connection: str) -> tuple[Any, Any]:
+        """Return the dataset type that a connection sees, and its dimensions."""
+        key = (task_node.label, connection)
+        if (known := self._adapted.get(key)) is None:
+            edge = task_node.get_edge(connection)
+            node = self.pipeline_graph.dataset_types[edge.parent_dataset_type_name]
+            known = (edge.adapt_dataset_type(node.dataset_type), node.dimensions)
+            self._adapted[key] = known
+        return known
+
+    def _init_refs(self, task_node: Any, init_quantum: Mapping[str, Any]) -> dict[Any, Any]:
+        """Make references to init-inputs, which all quanta of a task share."""
+        from lsst.daf.butler import DataCoordinate, DatasetRef
+
+        blocks = init_quantum.get("inputs", {})
+        known = self._init_inputs.get(task_node.label)
+        if known is not None and known[0] == blocks:
+            return known[1]
+        refs = {}
+        for connection, datasets in blocks.items():
+            (dataset,) = datasets
+            edge = task_node.init.inputs[connection]
+            registered = self.pipeline_graph.dataset_types[dataset["dataset_type_name"]]
+            ref = DatasetRef(
+                registered.dataset_type,
+                DataCoordinate.make_empty(self.universe),
+                dataset["run"],
+                id=uuid.UUID(dataset["dataset_id"]),
+                conform=False,
+            )
+            adapted = edge.adapt_dataset_ref(ref)
+            refs[adapted.datasetType] = adapted
+        self._init_inputs[task_node.label] = (blocks, refs)
+        return refs

@@ -58,7 +58,7 @@ def write_init_outputs(
             dimension_data=dimension_data,
         )
         inputs, outputs = _dataset_ids(init_quanta)
-        records = store.adopt_records(block.get("datastore_records", {}) for block in init_quanta)
+        records = [block.get("datastore_records", {}) for block in init_quanta]
         labels = [block["task_label"] for block in init_quanta]
         refs = [ref for label in labels for ref in graph.get_init_outputs(label).values()]
     except Exception as exc:

@@ -184,6 +184,16 @@ class MemoryBridge(DatastoreRegistryBridge):
         for table in self.opaque.tables.values():
             table.clear()
 
+    def hold(self, dataset_id: Any) -> None:
+        """Add a dataset.
+
+        Parameters
+        ----------
+        dataset_id : `uuid.UUID`
+            Dataset that has records.
+        """
+        self._held.add(dataset_id)
+
     def insert(self, refs: Iterable[Any]) -> None:
         self._held.update(ref.id for ref in refs)
 

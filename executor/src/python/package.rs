@@ -12,13 +12,14 @@ macro_rules! embedded {
 }
 
 /// Name and text of each file of the package.
-const FILES: [(&str, &str); 20] = embedded![
+const FILES: [(&str, &str); 22] = embedded![
     "__init__.py",
     "adjustment.py",
     "build_session.py",
     "butler.py",
     "channel.py",
     "conditions.py",
+    "data_ids.py",
     "errors.py",
     "execute.py",
     "export.py",
@@ -26,6 +27,7 @@ const FILES: [(&str, &str); 20] = embedded![
     "hooks.py",
     "init_outputs.py",
     "pipelines.py",
+    "places.py",
     "records.py",
     "serve.py",
     "service.py",
