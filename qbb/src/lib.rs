@@ -1,8 +1,10 @@
 //! The quantum-backed butler over one graph, and the journal; knows no databases and no scheduling.
 //!
-//! The journal's bytes are specified in `docs/formats/journal.md`.
+//! The bytes of journals and packs are specified in `docs/formats/journal.md` and
+//! `docs/formats/pack.md`.
 
 pub mod journal;
+pub mod pack;
 
 mod butler;
 mod identity;

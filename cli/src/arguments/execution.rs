@@ -31,6 +31,10 @@ pub struct RunArguments {
     /// Python interpreter with the middleware installed.
     #[arg(long, value_name = "PROGRAM", env = "QBB_PYTHON", hide_env_values = true)]
     pub python: Option<Utf8PathBuf>,
+    /// Keep metadata and logs of quanta in one compressed file beside the journal, instead of two
+    /// files for each quantum; `qbb transfer` writes the files.
+    #[arg(long)]
+    pub pack: bool,
     /// Those of the middleware.
     #[command(flatten)]
     pub middleware: RunQbbArguments,

@@ -53,6 +53,7 @@ pub fn of(arguments: &RunArguments) -> RunOptions {
         debug,
         profile: profile.clone(),
         pdb,
+        pack: arguments.pack,
         ..RunOptions::default()
     }
 }

@@ -3,10 +3,12 @@
 
 mod context;
 mod packages;
+mod packing;
 mod runner;
 mod sequence;
 
 pub use context::QuantumContext;
 pub(crate) use packages::write_packages;
+pub(crate) use packing::{Packing, Parcel};
 pub(crate) use runner::{LocalOptions, LocalRunner};
-pub(crate) use sequence::log_death;
+pub(crate) use sequence::{LocalEnd, log_death};

@@ -8,7 +8,8 @@ use qbb::journal::QuantumOutcome;
 use qbb_graph::QuantumGraph;
 use qbb_pipeline::Runner;
 
-use super::sequence::{Work, run_quantum};
+use super::packing::Packing;
+use super::sequence::{LocalEnd, Work, run_quantum};
 use crate::command::{CommandEnd, run_command};
 use crate::functions::{FunctionRegistry, TaskError};
 use crate::process_table::{KillReason, ProcessTable};
@@ -22,6 +23,8 @@ pub(crate) struct LocalOptions {
     pub assume_no_existing_outputs: bool,
     /// Name of this host.
     pub host: String,
+    /// What is packed.
+    pub packing: Packing,
 }
 
 /// Runs quanta of functions and programs.
@@ -39,14 +42,14 @@ impl LocalRunner {
     }
 
     /// Runs a quantum whose task names a function.
-    pub fn run_function(&self, job: QuantumJob) -> QuantumOutcome {
+    pub fn run_function(&self, job: QuantumJob) -> LocalEnd {
         let graph = self.graph();
         let function = match &graph.pipeline.task(graph.quanta.task(job.quantum)).runner {
             Runner::Function(name) => self.functions.get(name),
             _ => None,
         };
         let butler = self.butler.for_quantum(job.quantum);
-        let outcome = run_quantum(graph, &butler, job, &self.options, |context| {
+        let end = run_quantum(graph, &butler, job, &self.options, |context| {
             let result = match function {
                 // The context is not used after a panic but for what it had collected before.
                 Some(function) => catch_unwind(AssertUnwindSafe(|| function(context)))
@@ -56,12 +59,14 @@ impl LocalRunner {
             };
             Some(Work { result, exit_code: None, used: None })
         });
-        outcome.unwrap_or_else(|| QuantumOutcome::failure("TaskError", "it was interrupted"))
+        end.unwrap_or_else(|| {
+            LocalEnd::of(QuantumOutcome::failure("TaskError", "it was interrupted"))
+        })
     }
 
     /// Runs a quantum whose task is a program. `begun` is told the process; `None` is returned if
     /// that was interrupted by us.
-    pub fn run_command(&self, job: QuantumJob, begun: impl FnOnce(u32)) -> Option<QuantumOutcome> {
+    pub fn run_command(&self, job: QuantumJob, begun: impl FnOnce(u32)) -> Option<LocalEnd> {
         let graph = self.graph();
         let task = graph.pipeline.task(graph.quanta.task(job.quantum));
         let butler = self.butler.for_quantum(job.quantum);

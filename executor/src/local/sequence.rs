@@ -10,6 +10,7 @@ use qbb_pipeline::Task;
 use serde_json::{Map, json};
 
 use super::context::QuantumContext;
+use super::packing::Parcel;
 use super::runner::LocalOptions;
 use crate::functions::TaskError;
 use crate::products::{
@@ -35,6 +36,20 @@ pub(super) struct Work {
     pub exit_code: Option<i32>,
     /// What a program used; `None` means that the work was done by this thread.
     pub used: Option<Measured>,
+}
+
+/// How a quantum ended, with what goes into the pack.
+#[derive(Debug)]
+pub(crate) struct LocalEnd {
+    pub outcome: QuantumOutcome,
+    pub parcel: Parcel,
+}
+
+impl LocalEnd {
+    /// An end that leaves nothing to be packed.
+    pub fn of(outcome: QuantumOutcome) -> Self {
+        Self { outcome, parcel: Parcel::default() }
+    }
 }
 
 /// The datasets of a quantum that are not the task's own.
@@ -68,16 +83,16 @@ pub(super) fn run_quantum(
     job: QuantumJob,
     options: &LocalOptions,
     work: impl FnOnce(&mut QuantumContext<'_>) -> Option<Work>,
-) -> Option<QuantumOutcome> {
+) -> Option<LocalEnd> {
     let task = graph.pipeline.task(graph.quanta.task(job.quantum));
     let sequence = Sequence { graph, butler, job, options, task };
     match sequence.run(work) {
-        Ok(outcome) => outcome,
+        Ok(end) => end,
         // Even the books cannot be kept: what can be said goes to the journal only.
-        Err(error) => Some(QuantumOutcome {
+        Err(error) => Some(LocalEnd::of(QuantumOutcome {
             outputs: butler.summary().outputs,
             ..QuantumOutcome::failure("ButlerError", error.to_string())
-        }),
+        })),
     }
 }
 
@@ -93,7 +108,7 @@ impl Sequence<'_> {
     fn run(
         &self,
         work: impl FnOnce(&mut QuantumContext<'_>) -> Option<Work>,
-    ) -> Result<Option<QuantumOutcome>, ButlerError> {
+    ) -> Result<Option<LocalEnd>, ButlerError> {
         let mut metadata = MetadataDataset {
             label: self.task.label.clone(),
             host: self.options.host.clone(),
@@ -116,7 +131,7 @@ impl Sequence<'_> {
             metadata: Map::new(),
         };
         if let Some(outcome) = self.look_at_outputs(&special, &mut context.log)? {
-            return Ok(Some(outcome));
+            return Ok(Some(LocalEnd::of(outcome)));
         }
         let (result, exit_code) = match self.missing_input()? {
             Some(connection) => {
@@ -139,8 +154,7 @@ impl Sequence<'_> {
         if metadata.caveats != 0 {
             metadata.mark(Marker::End, Measured::this_thread());
         }
-        let outcome = self.conclude(&special, context, metadata, result, exit_code)?;
-        Ok(Some(outcome))
+        self.conclude(&special, context, metadata, result, exit_code).map(Some)
     }
 
     /// Writes metadata and log, and sums up.
@@ -151,7 +165,8 @@ impl Sequence<'_> {
         mut metadata: MetadataDataset,
         result: Result<(), TaskError>,
         exit_code: Option<i32>,
-    ) -> Result<QuantumOutcome, ButlerError> {
+    ) -> Result<LocalEnd, ButlerError> {
+        let mut parcel = Parcel::default();
         let summary = self.butler.summary();
         self.sum_up(&summary, special, &mut metadata);
         metadata.task = std::mem::take(&mut context.metadata);
@@ -175,22 +190,35 @@ impl Sequence<'_> {
         if outcome.end.is_success() {
             outcome.caveats = Some(metadata.caveats);
             if let Some(dataset) = special.metadata {
-                let bytes = metadata.to_bytes().map_err(|error| self.not_json(dataset, error))?;
-                self.butler.put(dataset, &bytes)?;
+                self.keep(dataset, &mut parcel, |bytes| metadata.write(bytes))?;
             }
         } else if let Some(exception) = &outcome.exception {
             log.failure = Some((exception.clone(), json!(metadata)));
         }
         if let Some(dataset) = special.log {
-            self.put_log(dataset, &log)?;
+            self.keep(dataset, &mut parcel, |bytes| log.write(bytes))?;
         }
         let AccessSummary { available_inputs, actual_inputs, outputs, .. } = self.butler.summary();
-        Ok(QuantumOutcome { available_inputs, actual_inputs, outputs, ..outcome })
+        let outcome = QuantumOutcome { available_inputs, actual_inputs, outputs, ..outcome };
+        Ok(LocalEnd { outcome, parcel })
     }
 
-    fn put_log(&self, dataset: DatasetIx, log: &LogDataset) -> Result<(), ButlerError> {
-        let bytes = log.to_bytes().map_err(|error| self.not_json(dataset, error))?;
-        self.butler.put(dataset, &bytes)
+    /// Packs a dataset or writes its file.
+    fn keep(
+        &self,
+        dataset: DatasetIx,
+        parcel: &mut Parcel,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), serde_json::Error>,
+    ) -> Result<(), ButlerError> {
+        let begin = parcel.bytes.len();
+        write(&mut parcel.bytes).map_err(|error| self.not_json(dataset, error))?;
+        let length = parcel.bytes.len() - begin;
+        if self.options.packing.takes(self.graph, dataset, length) && parcel.close_entry(dataset) {
+            return Ok(());
+        }
+        self.butler.put(dataset, &parcel.bytes[begin..])?;
+        parcel.bytes.truncate(begin);
+        Ok(())
     }
 
     fn not_json(&self, dataset: DatasetIx, error: serde_json::Error) -> ButlerError {
@@ -347,6 +375,6 @@ pub(crate) fn log_death(
     };
     log.log(LogLevel::Error, LOGGER, exception.message.clone());
     log.failure = Some((exception.clone(), json!(metadata)));
-    sequence.put_log(dataset, &log)?;
+    sequence.keep(dataset, &mut Parcel::default(), |bytes| log.write(bytes))?;
     Ok(butler.summary().outputs)
 }

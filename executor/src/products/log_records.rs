@@ -143,8 +143,14 @@ impl LogDataset {
         }
     }
 
-    /// The content of the file.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+    #[cfg(test)]
+    fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes).map(|()| bytes)
+    }
+
+    /// Appends the content of the file.
+    pub fn write(&self, to: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         let records = (self.records.iter())
             .map(|record| RecordJson {
                 name: &record.name,
@@ -161,7 +167,7 @@ impl LogDataset {
                 context: ContextJson { label: &self.context.label, run: &self.context.run },
             })
             .collect();
-        serde_json::to_vec(&DatasetJson {
+        let json = DatasetJson {
             extended: true,
             version: 2,
             records,
@@ -176,7 +182,8 @@ impl LogDataset {
             previous_process_quanta: [],
             logs: [],
             previous_attempts: &self.previous_attempts,
-        })
+        };
+        serde_json::to_writer(to, &json)
     }
 }
 

@@ -40,9 +40,15 @@ impl MetadataDataset {
         self.marks.iter().find(|(which, _)| *which == marker).map(|(_, measured)| measured)
     }
 
-    /// The content of the file.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
+    /// Appends the content of the file.
+    pub fn write(&self, to: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        serde_json::to_writer(to, self)
+    }
+
+    #[cfg(test)]
+    fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes).map(|()| bytes)
     }
 
     /// Resource usage as the middleware derives it from the markers.

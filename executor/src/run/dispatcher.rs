@@ -13,9 +13,11 @@ use rustc_hash::FxHashMap;
 use super::budget::shares_process;
 use super::error::RunError;
 use super::failure_cause::{cause_of, name_cause};
+use super::function_threads::Lookahead;
 use super::lanes::{Lanes, Message};
 use super::learned::LearnedResources;
 use super::memory_events::KillCounter;
+use super::packing::RunPack;
 use super::places::Places;
 use super::report::{FailedQuantum, FailureKind};
 use crate::cancel::{Cancel, Urgency};
@@ -84,6 +86,8 @@ pub(super) struct Dispatcher<'a> {
     pub scheduler: Scheduler,
     pub butler: Arc<QuantumBackedButler>,
     pub journal: &'a JournalWriter,
+    pub pack: RunPack,
+    pub lookahead: Lookahead,
     pub lanes: Lanes,
     pub messages: Receiver<Message>,
     pub cancel: &'a Cancel,
@@ -120,7 +124,8 @@ impl Dispatcher<'_> {
         let mut round = Round::default();
         loop {
             self.react_to_cancel(&mut urgency);
-            let free = self.jobs.saturating_sub(self.scheduler.counts().running as usize);
+            let places = self.jobs * self.lookahead.depth();
+            let free = places.saturating_sub(self.scheduler.counts().running as usize);
             self.scheduler.on_capacity(free, self.begin.elapsed(), &mut self.wishes);
             if let Err(error) = self.record_and_start(&mut round.events) {
                 round.fatal = Some(error);
@@ -131,6 +136,9 @@ impl Dispatcher<'_> {
             }
             if self.scheduler.is_finished() {
                 break;
+            }
+            if let Some(pause) = self.lookahead.pause() {
+                std::thread::sleep(pause);
             }
             let Some(first) = self.wait(&deadlines) else {
                 self.enforce_deadlines(&mut deadlines);
@@ -164,12 +172,16 @@ impl Dispatcher<'_> {
                 Event::AttemptRepeated { time, quantum, attempt, reason, not_before, memory };
             events.push(told);
         }
+        let ahead = self.lookahead.depth() > 1;
         for &QuantumJob { quantum, attempt, memory } in &self.wishes.starts {
-            let worker = self.places.take(quantum);
             events.push(Event::QuantumStarted { time, quantum, attempt });
-            events.push(Event::QuantumPlaced { time, quantum, attempt, worker, memory });
+            // What is handed out ahead has no place yet.
+            if !ahead {
+                let worker = self.places.take(quantum);
+                events.push(Event::QuantumPlaced { time, quantum, attempt, worker, memory });
+            }
         }
-        let recorded = if events.is_empty() { Ok(()) } else { self.journal.record(&*events) };
+        let recorded = self.record(time, events);
         let starts = std::mem::take(&mut self.wishes.starts);
         if let Err(error) = recorded {
             // Not recorded, hence not started.
@@ -177,10 +189,7 @@ impl Dispatcher<'_> {
                 self.interrupt(job.quantum);
             }
             events.clear();
-            return Err(error.into());
-        }
-        for event in events.drain(..) {
-            self.butler.observe(&event);
+            return Err(error);
         }
         for job in starts {
             let QuantumJob { quantum, attempt, .. } = job;
@@ -196,6 +205,18 @@ impl Dispatcher<'_> {
     fn interrupt(&mut self, quantum: QuantumIx) {
         self.places.give_back(quantum);
         self.scheduler.on_interrupted(quantum);
+    }
+
+    /// Writes down what happened; before that, what it has left in the pack.
+    fn record(&mut self, time: Timestamp, events: &mut Vec<Event>) -> Result<(), RunError> {
+        let packed = self.pack.seal(time)?;
+        let all = || packed.iter().chain(&*events);
+        if all().next().is_some() {
+            self.journal.record(all())?;
+            self.butler.observe_all(all());
+            events.clear();
+        }
+        Ok(())
     }
 
     /// The next message; `None` if something else needs attention.
@@ -231,10 +252,20 @@ impl Dispatcher<'_> {
                     deadlines.insert(job.quantum.0, Deadline { pid, at });
                 }
             }
-            Message::Ended { job, started, outcome }
-            | Message::Python(PoolEvent::Ended { job, started, outcome }) => {
+            Message::Ended { job, started, ended, end } => {
                 deadlines.remove(&job.quantum.0);
-                self.handle_end(job, started, outcome, round);
+                self.lookahead.learn(started, ended);
+                let outcome = end.map(|end| {
+                    if let Err(error) = self.pack.stage(job, &end.parcel) {
+                        round.fatal = Some(error.into());
+                    }
+                    end.outcome
+                });
+                self.handle_end(job, (started, ended), outcome, round);
+            }
+            Message::Python(PoolEvent::Ended { job, started, outcome }) => {
+                deadlines.remove(&job.quantum.0);
+                self.handle_end(job, (started, Timestamp::now()), outcome, round);
             }
             Message::Python(PoolEvent::Ready { imports_seconds }) => {
                 self.progress.event(&ProgressEvent::WorkerReady { imports_seconds });
@@ -259,7 +290,7 @@ impl Dispatcher<'_> {
     fn handle_end(
         &mut self,
         QuantumJob { quantum, attempt, memory }: QuantumJob,
-        started: Timestamp,
+        (started, ended): (Timestamp, Timestamp),
         outcome: Option<QuantumOutcome>,
         round: &mut Round,
     ) {
@@ -306,7 +337,6 @@ impl Dispatcher<'_> {
         let counts = self.scheduler.counts();
         let told = ProgressEvent::QuantumFinished { quantum, attempt, outcome: &outcome, counts };
         self.progress.event(&told);
-        let ended = Timestamp::now();
         round.events.push(Event::QuantumFinished { quantum, attempt, started, ended, outcome });
     }
 

@@ -12,6 +12,9 @@ pub enum RunError {
     /// The journal cannot be read or written.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The pack cannot be written.
+    #[error(transparent)]
+    Pack(#[from] qbb::pack::PackError),
     /// The graph cannot be used.
     #[error(transparent)]
     Graph(#[from] GraphError),

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use qbb::journal::{QuantumOutcome, Timestamp};
+use qbb::journal::Timestamp;
 use qbb_pipeline::{PipelineGraph, Runner};
 
 use super::error::RunError;
-use crate::local::LocalRunner;
+use super::function_threads::FunctionThreads;
+use crate::local::{LocalEnd, LocalRunner};
 use crate::python::{PoolEvent, PythonPool, QuantumJob};
 
 /// What runners tell the dispatcher.
@@ -25,7 +26,8 @@ pub(super) enum Message {
     Ended {
         job: QuantumJob,
         started: Timestamp,
-        outcome: Option<QuantumOutcome>,
+        ended: Timestamp,
+        end: Option<Box<LocalEnd>>,
     },
 }
 
@@ -33,7 +35,7 @@ pub(super) enum Message {
 pub(super) struct Lanes {
     python: Option<PythonPool>,
     local: Arc<LocalRunner>,
-    functions: Option<rayon::ThreadPool>,
+    functions: Option<FunctionThreads>,
     commands: Option<CommandThreads>,
     jobs: NonZeroUsize,
     messages: Sender<Message>,
@@ -71,16 +73,11 @@ impl Lanes {
             },
             Runner::Function(_) => {
                 if self.functions.is_none() {
-                    self.functions = Some(function_threads(self.jobs)?);
+                    self.functions =
+                        Some(FunctionThreads::start(self.jobs, &self.local, &self.messages)?);
                 }
-                let (local, messages) = (self.local.clone(), self.messages.clone());
-                if let Some(pool) = &self.functions {
-                    pool.spawn(move || {
-                        let started = Timestamp::now();
-                        let outcome = Some(local.run_function(job));
-                        // The dispatcher may have left because of an error.
-                        let _ = messages.send(Message::Ended { job, started, outcome });
-                    });
+                if let Some(threads) = &self.functions {
+                    threads.run(job);
                 }
             }
             Runner::Command(_) => {
@@ -97,20 +94,7 @@ impl Lanes {
     }
 }
 
-/// A pool of its own, so that functions may use rayon's global pool without waiting for a thread
-/// that waits for them.
-fn function_threads(jobs: NonZeroUsize) -> Result<rayon::ThreadPool, RunError> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(jobs.get())
-        .thread_name(|number| format!("qbb-function-{number}"))
-        .build()
-        .map_err(|error| RunError::System {
-            what: "threads for Rust functions",
-            source: std::io::Error::other(error),
-        })
-}
-
-/// Threads that wait for programs; plain ones, as waiting would idle a rayon pool.
+/// Threads that wait for programs.
 struct CommandThreads {
     jobs: Option<Sender<QuantumJob>>,
     threads: Vec<JoinHandle<()>>,
@@ -132,8 +116,9 @@ impl CommandThreads {
                     let begun = |pid| {
                         let _ = messages.send(Message::Begun { job, pid });
                     };
-                    let outcome = local.run_command(job, begun);
-                    let _ = messages.send(Message::Ended { job, started, outcome });
+                    let end = local.run_command(job, begun).map(Box::new);
+                    let ended = Timestamp::now();
+                    let _ = messages.send(Message::Ended { job, started, ended, end });
                 }
             };
             let thread = std::thread::Builder::new()

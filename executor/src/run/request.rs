@@ -87,6 +87,10 @@ pub struct RunOptions {
     pub retries: RetryPolicy,
     /// What the run may take of its node, and what tasks need.
     pub resources: ResourceOptions,
+
+    /// Whether metadata and logs of quanta go into one pack for this process instead of files; see
+    /// `docs/formats/pack.md`.
+    pub pack: bool,
 }
 
 impl Default for RunOptions {
@@ -111,6 +115,7 @@ impl Default for RunOptions {
             pdb: false,
             retries: RetryPolicy::default(),
             resources: ResourceOptions::default(),
+            pack: false,
         }
     }
 }
@@ -143,6 +148,7 @@ impl RunOptions {
             "memory": self.resources.memory,
             "scratch": self.resources.scratch,
             "resources": self.resources.named,
+            "pack": self.pack,
         })
         .to_string()
     }

@@ -17,21 +17,23 @@ use serde_json::value::RawValue;
 use super::budget::Needed;
 use super::dispatcher::{Dispatcher, GraphOrder, Wishes};
 use super::error::RunError;
+use super::function_threads::Lookahead;
 use super::lanes::{Lanes, Message};
 use super::learned::LearnedResources;
 use super::memory_events::KillCounter;
 use super::opening::OpenJournal;
+use super::packing::RunPack;
 use super::places::Places;
 use super::report::RunReport;
 use super::request::{InitOutputs, RunRequest};
 use crate::cancel::SignalWatch;
-use crate::local::{LocalOptions, LocalRunner, write_packages};
+use crate::local::{LocalOptions, LocalRunner, Packing, write_packages};
 use crate::process_table::ProcessTable;
 use crate::progress::ProgressEvent;
 use crate::python::{
     Interpreter, PoolEvent, PythonPool, PythonSetup, WorkerOptions, WorkerPackage, pipeline_json,
 };
-use crate::scheduler::{Limits, QuantumState, Scheduler, StopReason};
+use crate::scheduler::{Amounts, Limits, QuantumState, Scheduler, StopReason};
 
 /// Executes the quanta of a graph that have not succeeded before.
 ///
@@ -73,6 +75,11 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
     for text in warning.iter().chain(&warnings) {
         request.progress.event(&ProgressEvent::Warning { text });
     }
+    let lookahead = Lookahead::new(may_look_ahead(request));
+    // What is handed out ahead waits for a thread, of which there are no more than cores.
+    let cores = budget.cores().saturating_mul(lookahead.most() as u64);
+    let named = budget.named().iter().copied();
+    let budget = Amounts::new(cores, budget.memory(), budget.scratch(), named);
     let limits = Limits {
         max_failures: request.options.max_failures,
         retries: request.options.retries.clone(),
@@ -94,7 +101,16 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         purpose: "the root of the output datastore",
         source,
     })?;
-    let syncer = Syncer::start(journal.writer.clone(), sync_outputs)?;
+    let (pack, packing) = match request.options.pack {
+        true => {
+            let pack = RunPack::create(&request.journal, &journal.writer, graph)?;
+            (pack, Packing::of(&graph.pipeline))
+        }
+        false => (RunPack::default(), Packing::default()),
+    };
+    let sync_pack = pack.syncer()?;
+    let sync = move || sync_pack().and_then(|()| sync_outputs());
+    let syncer = Syncer::start(journal.writer.clone(), sync)?;
     let done_before = scheduler.counts().succeeded;
     request.progress.event(&ProgressEvent::Begun { counts: scheduler.counts() });
 
@@ -115,6 +131,7 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
             clobber: request.options.clobber,
             assume_no_existing_outputs: request.options.assume_no_existing_outputs,
             host: ProcessIdentity::current().host,
+            packing,
         },
         table: table.clone(),
     });
@@ -123,6 +140,8 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         scheduler,
         butler: butler.clone(),
         journal: &journal.writer,
+        pack,
+        lookahead,
         lanes: Lanes::new(python, local, request.jobs, sender),
         messages,
         cancel: &request.cancel,
@@ -210,6 +229,15 @@ fn check_tasks(request: &RunRequest<'_>) -> Result<(), RunError> {
         }
     }
     Ok(())
+}
+
+/// Whether quanta may be handed out before there is a thread for them: if all are of functions and
+/// none asks for more than a thread.
+fn may_look_ahead(request: &RunRequest<'_>) -> bool {
+    let options = &request.options;
+    (request.graph.pipeline.tasks.iter()).all(|task| matches!(task.runner, Runner::Function(_)))
+        && options.resources.tasks.is_empty()
+        && options.max_memory.is_none()
 }
 
 fn selection(request: &RunRequest<'_>) -> Option<Vec<bool>> {

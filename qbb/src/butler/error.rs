@@ -4,6 +4,8 @@ use camino::Utf8PathBuf;
 use qbb_datastore::{FormatterError, PathTemplatesError, StoreError, TemplateError, UriError};
 use qbb_graph::GraphError;
 
+use crate::pack::PackError;
+
 /// Why a dataset cannot be read, written or named.
 #[derive(Debug, thiserror::Error)]
 pub enum ButlerError {
@@ -107,6 +109,14 @@ pub enum ButlerError {
         other: String,
         /// The path of both.
         path: String,
+    },
+    /// A packed dataset cannot be read.
+    #[error("cannot read {dataset}: {source}")]
+    Pack {
+        /// The dataset, described.
+        dataset: String,
+        /// Why not.
+        source: PackError,
     },
     /// The root of the output datastore cannot be used.
     #[error("the output datastore cannot be used: {0}")]

@@ -164,6 +164,12 @@ impl<'b> QuantumButler<'b> {
     /// If it is none of the quantum's inputs, does not exist, or cannot be read.
     pub fn get(&self, input: DatasetIx) -> Result<Vec<u8>, ButlerError> {
         let begin = Instant::now();
+        self.check_input(input)?;
+        if let Place::Packed(place) = self.shared.place(input)? {
+            let bytes = self.shared.read_packed(input, place)?;
+            self.note_read(input, begin);
+            return Ok(bytes);
+        }
         let path = self.existing_path(input)?;
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -176,11 +182,15 @@ impl<'b> QuantumButler<'b> {
                 return Err(ButlerError::Read { dataset, path, source });
             }
         };
+        self.note_read(input, begin);
+        Ok(bytes)
+    }
+
+    fn note_read(&self, input: DatasetIx, begin: Instant) {
         let mut access = self.access();
         access.read(input);
         access.metrics.n_get += 1;
         access.metrics.time_in_get += begin.elapsed().as_secs_f64();
-        Ok(bytes)
     }
 
     /// The local file of an input, for others to read. It counts as read.
@@ -201,7 +211,7 @@ impl<'b> QuantumButler<'b> {
     pub fn exists(&self, input: DatasetIx) -> Result<bool, ButlerError> {
         self.check_input(input)?;
         let exists = match self.shared.place(input) {
-            Ok(Place::Known(_)) | Err(ButlerError::Disassembled { .. }) => true,
+            Ok(Place::Known(_) | Place::Packed(_)) | Err(ButlerError::Disassembled { .. }) => true,
             Ok(Place::NotWritten(_)) => false,
             Ok(Place::Predicted(path)) => path.exists(),
             Err(error) => return Err(error),
@@ -222,6 +232,7 @@ impl<'b> QuantumButler<'b> {
         match self.shared.place(dataset)? {
             Place::Known(uri) => Ok(uri),
             Place::Predicted(path) | Place::NotWritten(path) => Ok(ArtifactUri::of_file(&path)?),
+            Place::Packed(_) => Ok(ArtifactUri::of_file(&self.shared.predicted_file(dataset)?)?),
         }
     }
 
@@ -306,6 +317,9 @@ impl<'b> QuantumButler<'b> {
     /// If it is none of the quantum's outputs, or cannot be read.
     pub fn get_earlier_output(&self, output: DatasetIx) -> Result<Option<Vec<u8>>, ButlerError> {
         self.check_output(output)?;
+        if let Some(bytes) = self.shared.get_packed(output)? {
+            return Ok(Some(bytes));
+        }
         let path = self.shared.predicted_file(output)?;
         match std::fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -374,6 +388,10 @@ impl<'b> QuantumButler<'b> {
                 }),
             },
             Place::Predicted(path) => Ok(path),
+            Place::Packed(place) => Err(ButlerError::NotLocal {
+                dataset: self.shared.describe_dataset(input),
+                place: format!("pack {}", place.pack),
+            }),
             Place::NotWritten(path) => {
                 self.access().seen(input, false);
                 Err(self.missing(input, path.as_str()))

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use qbb_datastore::{
-    ArtifactPath, ArtifactStore, ArtifactUri, DatastoreConfig, LocalStore, StoreError,
+    ArtifactPath, ArtifactStore, ArtifactUri, DatastoreConfig, LocalStore, PutOptions, StoreError,
 };
 use qbb_graph::{DatasetIx, InitQuantum, QuantumGraph, QuantumIx};
 use rustc_hash::FxHashMap;
@@ -13,6 +13,7 @@ use super::error::ButlerError;
 use super::prediction::{Prediction, Predictor};
 use super::quantum::QuantumButler;
 use crate::journal::{Event, FileRecord, JournalState, QuantumProgress, WrittenRecord};
+use crate::pack::{PackedPlace, Packs};
 
 /// The quantum-backed butler of a process: one graph, one output datastore, what is known of the
 /// execution so far. Threads share it.
@@ -24,6 +25,8 @@ pub struct QuantumBackedButler {
     journal: RwLock<JournalState>,
     /// Datasets written through this butler, by the hash of their paths.
     paths: Mutex<FxHashMap<u64, u32>>,
+    /// Packs of the journal's directory.
+    packs: Packs,
 }
 
 /// Where a dataset is.
@@ -31,6 +34,8 @@ pub struct QuantumBackedButler {
 pub(super) enum Place {
     /// Recorded when the graph was built, or by the journal: it exists.
     Known(ArtifactUri),
+    /// In a pack: it exists.
+    Packed(PackedPlace),
     /// Where it would be if it existed.
     Predicted(Utf8PathBuf),
     /// The quantum that would have written it ended without it.
@@ -57,8 +62,9 @@ impl QuantumBackedButler {
             .and_then(|probe| store.stage(&probe).map(drop))
             .map_err(ButlerError::Root)?;
         let predictor = Predictor::new(&graph, datastore)?;
+        let packs = Packs::new(journal.directory().unwrap_or(Utf8Path::new("")));
         let (journal, paths) = (RwLock::new(journal), Mutex::default());
-        Ok(Self { graph, store, predictor, journal, paths })
+        Ok(Self { graph, store, predictor, journal, paths, packs })
     }
 
     /// The graph.
@@ -83,7 +89,40 @@ impl QuantumBackedButler {
 
     /// Takes note of an event of this process that was just recorded.
     pub fn observe(&self, event: &Event) {
-        self.journal.write().unwrap_or_else(PoisonError::into_inner).observe(event);
+        self.observe_all([event]);
+    }
+
+    /// Takes note of events of this process that were just recorded, in their order.
+    pub fn observe_all<'e>(&self, events: impl IntoIterator<Item = &'e Event>) {
+        let mut journal = self.journal.write().unwrap_or_else(PoisonError::into_inner);
+        for event in events {
+            journal.observe(event);
+        }
+    }
+
+    /// The content of a dataset that is packed; `None` if it is not.
+    ///
+    /// # Errors
+    /// If its pack cannot be read.
+    pub fn get_packed(&self, dataset: DatasetIx) -> Result<Option<Vec<u8>>, ButlerError> {
+        match self.with_journal(|journal| journal.packed(dataset)) {
+            Some(place) => self.read_packed(dataset, place).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn read_packed(
+        &self,
+        dataset: DatasetIx,
+        place: PackedPlace,
+    ) -> Result<Vec<u8>, ButlerError> {
+        (self.packs.read(place))
+            .map_err(|source| ButlerError::Pack { dataset: self.describe_dataset(dataset), source })
+    }
+
+    /// The packs of the journal's directory.
+    pub fn packs(&self) -> &Packs {
+        &self.packs
     }
 
     /// Looks at what is known of the execution.
@@ -161,11 +200,15 @@ impl QuantumBackedButler {
         }
         enum Known {
             Path(String),
+            Packed(PackedPlace),
             Components(usize),
             NotWritten,
             Unknown,
         }
         let known = self.with_journal(|journal| {
+            if let Some(place) = journal.packed(dataset) {
+                return Known::Packed(place);
+            }
             let mut records = journal.records(dataset);
             match (records.len(), records.next()) {
                 (1, Some(record)) => return Known::Path(record.path.to_owned()),
@@ -180,6 +223,7 @@ impl QuantumBackedButler {
         });
         match known {
             Known::Path(path) => Ok(Place::Known(self.store.root().join(&path)?)),
+            Known::Packed(place) => Ok(Place::Packed(place)),
             Known::Components(count) => {
                 let dataset = self.describe_dataset(dataset);
                 Err(ButlerError::Disassembled { dataset, count })
@@ -192,6 +236,27 @@ impl QuantumBackedButler {
     /// The file of a dataset that is written, or was, by this graph.
     pub(super) fn predicted_file(&self, dataset: DatasetIx) -> Result<Utf8PathBuf, ButlerError> {
         Ok(self.root().join(self.predict(dataset)?.path))
+    }
+
+    /// Makes a packed dataset the file that every Butler looks for, and returns its record. A file
+    /// with the same content is left alone.
+    ///
+    /// # Errors
+    /// If its path cannot be predicted, or the file cannot be read or written.
+    pub fn unpack(&self, dataset: DatasetIx, bytes: &[u8]) -> Result<FileRecord, ButlerError> {
+        self.write_output(dataset, |store, place| {
+            let failed = |source| self.store_error(dataset, source);
+            let size = bytes.len() as u64;
+            let is_there = match store.size(place) {
+                Ok(known) if known == size => store.get(place).map_err(failed)? == bytes,
+                Ok(_) | Err(StoreError::NotFound { .. }) => false,
+                Err(source) => return Err(failed(source)),
+            };
+            if !is_there {
+                store.put(place, bytes, PutOptions::default()).map_err(failed)?;
+            }
+            Ok(size)
+        })
     }
 
     /// Writes an output with what `write` does to the place of the given path.

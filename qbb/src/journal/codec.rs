@@ -8,11 +8,13 @@ use std::sync::Arc;
 use bincode::Encode;
 use qbb_graph::{DatasetIx, QuantumIx};
 use rustc_hash::FxHashMap;
+use uuid::Uuid;
 
 use super::event::{
     DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RepeatReason,
     RunCounts, RunOutcome,
 };
+use super::packed::{PackedBlock, PackedRow};
 use super::process::ProcessIdentity;
 use super::time::Timestamp;
 use super::usage::ResourceUsage;
@@ -29,6 +31,7 @@ const OUTPUTS_DURABLE: u8 = 8;
 const QUANTUM_PLACED: u8 = 9;
 const ATTEMPT_REPEATED: u8 = 10;
 const DATASETS_REMOVED: u8 = 11;
+const OUTPUTS_PACKED: u8 = 12;
 const QUANTA_RESET: u8 = 14;
 
 // bincode encodes a tuple as it does a struct of the same fields, so these are the field lists of
@@ -36,6 +39,7 @@ const QUANTA_RESET: u8 = 14;
 type RecordRef<'a> = (&'a str, u32, u32, Option<u32>, Option<&'a str>, i64);
 type RecordOwned = (String, u32, u32, Option<u32>, Option<String>, i64);
 type Outputs<R> = Vec<(u32, Vec<R>)>;
+type Packed = (Timestamp, [u8; 16], Vec<(u64, Vec<(u32, u32, u32, u32, u32)>)>);
 type Finished<R, T> = (
     (u32, u32, Timestamp, Timestamp),
     (u8, Option<u32>, Option<(T, T)>, Option<i32>, Option<ResourceUsage>),
@@ -123,6 +127,14 @@ impl Encoder<'_> {
                 let quanta: Vec<(u32, u32)> =
                     quanta.iter().map(|&(quantum, next)| (quantum.0, next)).collect();
                 self.send(QUANTA_RESET, &(*time, quanta))
+            }
+            Event::OutputsPacked { time, pack, blocks } => {
+                let row = |r: &PackedRow| (r.quantum.0, r.attempt, r.dataset.0, r.begin, r.length);
+                let blocks = (blocks.iter())
+                    .map(|block| (block.offset, block.rows.iter().map(row).collect()))
+                    .collect();
+                let fields: Packed = (*time, *pack.as_bytes(), blocks);
+                self.send(OUTPUTS_PACKED, &fields)
             }
         }
     }
@@ -254,6 +266,20 @@ impl Decoder {
                 let (time, quanta): (_, Vec<(u32, u32)>) = wire::decode(fields)?;
                 let quanta = quanta.into_iter().map(|(q, n)| (QuantumIx(q), n)).collect();
                 Event::QuantaReset { time, quanta }
+            }
+            OUTPUTS_PACKED => {
+                let (time, pack, blocks): Packed = wire::decode(fields)?;
+                let blocks = (blocks.into_iter())
+                    .map(|(offset, rows)| {
+                        let rows =
+                            rows.into_iter().map(|(quantum, attempt, dataset, begin, length)| {
+                                let (quantum, dataset) = (QuantumIx(quantum), DatasetIx(dataset));
+                                PackedRow { quantum, attempt, dataset, begin, length }
+                            });
+                        PackedBlock { offset, rows: rows.collect() }
+                    })
+                    .collect();
+                Event::OutputsPacked { time, pack: Uuid::from_bytes(pack), blocks }
             }
             _ => return Ok(Decoded::Unknown),
         };

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use qbb_graph::{DatasetIx, QuantumIx};
+use uuid::Uuid;
 
+use super::packed::PackedBlock;
 use super::process::ProcessIdentity;
 use super::time::Timestamp;
 use super::usage::ResourceUsage;
@@ -116,6 +118,15 @@ pub enum Event {
         /// Which, each with the number of its next attempt; earlier ones no longer count.
         quanta: Vec<(QuantumIx, u32)>,
     },
+    /// Datasets were written into a pack. The ends of their quanta follow in the same file.
+    OutputsPacked {
+        /// When.
+        time: Timestamp,
+        /// Writer of the pack.
+        pack: Uuid,
+        /// Where the datasets are.
+        blocks: Vec<PackedBlock>,
+    },
 }
 
 impl Event {
@@ -131,7 +142,8 @@ impl Event {
             | Self::QuantumPlaced { time, .. }
             | Self::AttemptRepeated { time, .. }
             | Self::DatasetsRemoved { time, .. }
-            | Self::QuantaReset { time, .. } => *time,
+            | Self::QuantaReset { time, .. }
+            | Self::OutputsPacked { time, .. } => *time,
             Self::QuantumFinished { ended, .. } => *ended,
         }
     }

@@ -63,7 +63,7 @@ impl JournalFollower {
             n_quanta,
             n_datasets,
             files: BTreeMap::new(),
-            state: JournalState::new(n_quanta, n_datasets),
+            state: JournalState::of_directory(directory, n_quanta, n_datasets),
             polls: 0,
         };
         follower.poll()?;
@@ -90,7 +90,8 @@ impl JournalFollower {
         let mut changed = false;
         if self.must_start_again(&files) {
             self.files.clear();
-            self.state = JournalState::new(self.n_quanta, self.n_datasets);
+            self.state =
+                JournalState::of_directory(&self.directory, self.n_quanta, self.n_datasets);
             changed = true;
         }
         let before = self.files.len();

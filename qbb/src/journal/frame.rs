@@ -4,14 +4,14 @@
 pub(super) const MARKER: [u8; 4] = [0xA6, 0x0D, 0x51, 0xF4];
 
 /// Bytes before the payload.
-pub(super) const FRAME_HEADER: usize = 16;
+pub(crate) const FRAME_HEADER: usize = 16;
 
 /// Longest payload.
-pub(super) const MAX_PAYLOAD: usize = crate::wire::LIMIT;
+pub(crate) const MAX_PAYLOAD: usize = crate::wire::LIMIT;
 
 /// First bytes of a frame, before its payload is known to be valid.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FrameHeader {
+pub(crate) struct FrameHeader {
     /// Bytes of payload.
     pub length: usize,
     checksum: u64,
@@ -46,7 +46,7 @@ fn checksum(offset: u64, payload: &[u8]) -> u64 {
 
 /// Appends a frame to `block`, which will be written at `block_offset`. The payload must have a
 /// length of 1 to [`MAX_PAYLOAD`].
-pub(super) fn append_frame(block: &mut Vec<u8>, block_offset: u64, payload: &[u8]) {
+pub(crate) fn append_frame(block: &mut Vec<u8>, block_offset: u64, payload: &[u8]) {
     let offset = block_offset + block.len() as u64;
     block.extend_from_slice(&MARKER);
     block.extend_from_slice(&(payload.len() as u32).to_le_bytes());
@@ -54,8 +54,22 @@ pub(super) fn append_frame(block: &mut Vec<u8>, block_offset: u64, payload: &[u8
     block.extend_from_slice(payload);
 }
 
+/// Leaves room for the header of a frame whose payload will be appended to `frame`, which is empty.
+pub(crate) fn start_frame(frame: &mut Vec<u8>) {
+    frame.extend_from_slice(&[0; FRAME_HEADER]);
+}
+
+/// Fills in the header of a frame that [`start_frame`] began and that will be written at `offset`.
+pub(crate) fn seal_frame(frame: &mut [u8], offset: u64) {
+    if let Some((header, payload)) = frame.split_at_mut_checked(FRAME_HEADER) {
+        header[..4].copy_from_slice(&MARKER);
+        header[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+        header[8..].copy_from_slice(&checksum(offset, payload).to_le_bytes());
+    }
+}
+
 /// Offset of the first valid frame in `rest`, which begins at `offset` of the file.
-pub(super) fn find_frame(rest: &[u8], offset: u64) -> Option<u64> {
+pub(crate) fn find_frame(rest: &[u8], offset: u64) -> Option<u64> {
     let mut begin = 0;
     while let Some(step) = rest[begin..].windows(MARKER.len()).position(|four| four == MARKER) {
         begin += step;
@@ -83,5 +97,11 @@ mod tests {
         assert_eq!(find_frame(&block, 80), Some(80));
         assert_eq!(find_frame(&block[1..], 81), Some(80 + 16 + 5));
         assert_eq!(find_frame(&block, 81), None, "moved by one byte");
+
+        let mut frame = Vec::new();
+        start_frame(&mut frame);
+        frame.extend(b"first");
+        seal_frame(&mut frame, 80);
+        assert_eq!(frame, block[..frame.len()]);
     }
 }

@@ -1,16 +1,19 @@
 //! What all journal files of a directory add up to.
 
+use camino::{Utf8Path, Utf8PathBuf};
 use qbb_graph::{DatasetIx, QuantumIx};
 use rustc_hash::{FxHashMap, FxHashSet};
 use uuid::Uuid;
 
 use super::error::JournalWarning;
 use super::event::{DatasetOutput, Event, ExceptionInfo, QuantumEnd, QuantumOutcome, RepeatReason};
+use super::packed::{PackedRow, PendingRow, PendingRows};
 use super::piece::EndRow;
 use super::runs::RunSummary;
 use super::time::Timestamp;
 use super::usage::ResourceUsage;
-use super::written::{Claim, WrittenRecord, WrittenTable};
+use super::written::{Claim, PackedCell, WrittenRecord, WrittenTable};
+use crate::pack::{PackedPlace, Packs};
 
 const NONE: u32 = u32::MAX;
 
@@ -141,6 +144,10 @@ pub struct JournalState {
     repeated: FxHashMap<u32, RepeatedQuantum>,
     init_claims: FxHashMap<u32, (Timestamp, Uuid)>,
     writers: Vec<Uuid>,
+    /// Packs that were named, by their numbers.
+    packs: Vec<Uuid>,
+    pending: PendingRows,
+    directory: Option<Utf8PathBuf>,
     pub(super) unproven: Vec<UnprovenClaim>,
     pub(super) runs: Vec<RunSummary>,
     pub(super) warnings: Vec<JournalWarning>,
@@ -169,10 +176,19 @@ impl JournalState {
             repeated: FxHashMap::default(),
             init_claims: FxHashMap::default(),
             writers: Vec::new(),
+            packs: Vec::new(),
+            pending: PendingRows::default(),
+            directory: None,
             unproven: Vec::new(),
             runs: Vec::new(),
             warnings: Vec::new(),
         }
+    }
+
+    /// The state before anything was read of a directory.
+    pub(super) fn of_directory(directory: &Utf8Path, n_quanta: usize, n_datasets: usize) -> Self {
+        let directory = Some(directory.to_owned());
+        Self { directory, ..Self::new(n_quanta, n_datasets) }
     }
 
     /// Number of quanta of the graph.
@@ -283,6 +299,26 @@ impl JournalState {
         self.written.records(dataset).take(n)
     }
 
+    /// Where a dataset is that is not a file but packed; `None` unless it
+    /// [was written](Self::is_written) into a pack.
+    pub fn packed(&self, dataset: DatasetIx) -> Option<PackedPlace> {
+        if !self.is_written(dataset) {
+            return None;
+        }
+        self.packed_place(dataset)
+    }
+
+    fn packed_place(&self, dataset: DatasetIx) -> Option<PackedPlace> {
+        let PackedCell { pack, block, begin, length } = self.written.packed(dataset)?;
+        let pack = *self.packs.get(pack as usize)?;
+        Some(PackedPlace { pack, block, begin, length })
+    }
+
+    /// The directory that was read, where packs are; `None` if nothing was.
+    pub fn directory(&self) -> Option<&Utf8Path> {
+        self.directory.as_deref()
+    }
+
     /// All runs, in order of their starts.
     pub fn runs(&self) -> &[RunSummary] {
         &self.runs
@@ -316,13 +352,15 @@ impl JournalState {
         if quanta.is_empty() {
             return denied;
         }
+        let packs = Packs::new(self.directory.as_deref().unwrap_or(Utf8Path::new("")));
         let mut missing: Vec<u32> = Vec::new();
         for dataset in (0..self.written.len() as u32).map(DatasetIx) {
             if let Claim::End { quantum, end } = self.written.claim(dataset)
                 && quanta.contains(&quantum)
                 && self.quanta[quantum as usize].end == end
                 && !self.removed_after(dataset, end)
-                && !self.written.records(dataset).all(&mut exists)
+                && !(self.written.records(dataset).all(&mut exists)
+                    && self.packed_place(dataset).is_none_or(|place| packs.has(place)))
             {
                 missing.push(quantum);
             }
@@ -418,6 +456,18 @@ impl JournalState {
                     }
                 }
             }
+            Event::OutputsPacked { pack, blocks, .. } => {
+                for row in blocks.iter().flat_map(|block| &block.rows) {
+                    self.cell(row.quantum)?;
+                    self.check_dataset(row.dataset)?;
+                }
+                let known = self.packs.iter().position(|known| known == pack);
+                let number = known.unwrap_or_else(|| {
+                    self.packs.push(*pack);
+                    self.packs.len() - 1
+                });
+                self.pending.add(writer, number as u32, blocks);
+            }
             Event::RunStarted { .. } | Event::RunFinished { .. } | Event::OutputsDurable { .. } => {
             }
         }
@@ -439,6 +489,7 @@ impl JournalState {
             self.check_dataset(*dataset)?;
         }
         let Some(number) = self.number_of_end(writer, quantum, attempt, ended)? else {
+            self.pending.take(writer, quantum, attempt, drop);
             return Ok(());
         };
         self.ends.push(EndCell {
@@ -464,8 +515,18 @@ impl JournalState {
         for output in &outcome.outputs {
             self.written.set(output.dataset, claim, &output.records);
         }
+        self.claim_packed(writer, quantum, attempt, claim);
         self.quanta[quantum.index()].end = number;
         Ok(())
+    }
+
+    /// Claims what an attempt that counts has packed.
+    fn claim_packed(&mut self, writer: u32, quantum: QuantumIx, attempt: u32, claim: Claim) {
+        let written = &mut self.written;
+        self.pending.take(writer, quantum, attempt, |PendingRow { pack, block, row }| {
+            let PackedRow { dataset, begin, length, .. } = row;
+            written.set_packed(dataset, claim, PackedCell { pack, block, begin, length });
+        });
     }
 
     /// Takes the start of an attempt into account.
@@ -501,6 +562,7 @@ impl JournalState {
         }
         let EndRow { quantum, attempt, started, ended, end, n_available, n_actual, .. } = *row;
         let Some(number) = self.number_of_end(writer, quantum, attempt, ended)? else {
+            self.pending.take(writer, quantum, attempt, drop);
             return Ok(());
         };
         let first_input = self.inputs.len() as u64;
@@ -523,6 +585,7 @@ impl JournalState {
             self.written.set_rows(dataset, claim, record, n_records);
             record += n_records;
         }
+        self.claim_packed(writer, quantum, attempt, claim);
         self.quanta[quantum.index()].end = number;
         Ok(())
     }

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::event::FileRecord;
+use super::super::packed::PackedBlock;
 use super::super::strategies::{N_DATASETS, N_QUANTA, event};
 use super::*;
 
@@ -211,4 +212,56 @@ proptest! {
         let backward = folded(&[(b, &second), (a, &first)]);
         prop_assert_eq!(told(&forward), told(&backward));
     }
+}
+
+#[test]
+fn a_packed_dataset_is_that_of_the_attempt_that_counts() {
+    let pack = Uuid::from_u128(9);
+    let packed = |attempt, datasets: &[u32], offset| {
+        let row = |(i, &dataset): (usize, &u32)| PackedRow {
+            quantum: QuantumIx(0),
+            attempt,
+            dataset: DatasetIx(dataset),
+            begin: 10 * i as u32,
+            length: 10,
+        };
+        let rows = datasets.iter().enumerate().map(row).collect();
+        let blocks = vec![PackedBlock { offset, rows }];
+        Event::OutputsPacked { time: Timestamp(1), pack, blocks }
+    };
+    let place = |block, begin| Some(PackedPlace { pack, block, begin, length: 10 });
+    let first = [packed(0, &[2], 100), ended(0, 0, QuantumEnd::Failed, &[output(1, "a")])];
+    let mut state = fold_one(&first);
+    assert_eq!(state.packed(DatasetIx(2)), place(100, 0));
+    assert!(state.is_written(DatasetIx(2)) && state.records(DatasetIx(2)).next().is_none());
+    assert_eq!(state.packed(DatasetIx(1)), None);
+
+    let second = [packed(1, &[1, 2], 200), ended(0, 1, QuantumEnd::Succeeded, &[])];
+    state.observe(&second[0]);
+    assert_eq!(state.packed(DatasetIx(2)), place(100, 0), "not before the attempt has ended");
+    state.observe(&second[1]);
+    let (here, there) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let late = folded(&[(here, &second), (there, &first)]);
+    for state in [state, late] {
+        assert_eq!(state.packed(DatasetIx(1)), place(200, 0));
+        assert_eq!(state.packed(DatasetIx(2)), place(200, 10));
+        assert!(state.records(DatasetIx(1)).next().is_none(), "it was a file before");
+    }
+}
+
+#[test]
+fn a_packed_claim_without_its_block_is_denied() {
+    let rows = vec![PackedRow {
+        quantum: QuantumIx(0),
+        attempt: 0,
+        dataset: DatasetIx(1),
+        begin: 0,
+        length: 1,
+    }];
+    let blocks = vec![PackedBlock { offset: 72, rows }];
+    let packed = Event::OutputsPacked { time: Timestamp(0), pack: Uuid::nil(), blocks };
+    let mut state = fold_one(&[packed, ended(0, 0, QuantumEnd::Succeeded, &[])]);
+    state.unproven = vec![UnprovenClaim::Quantum(QuantumIx(0))];
+    assert_eq!(state.verify(|_| true), 1, "there is no pack");
+    assert_eq!(state.progress(QuantumIx(0)), QuantumProgress::InFlight);
 }

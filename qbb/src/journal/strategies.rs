@@ -4,11 +4,13 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use qbb_graph::{DatasetIx, QuantumIx};
+use uuid::Uuid;
 
 use super::event::{
     DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RepeatReason,
     RunCounts, RunOutcome,
 };
+use super::packed::{PackedBlock, PackedRow};
 use super::process::ProcessIdentity;
 use super::time::Timestamp;
 use super::usage::ResourceUsage;
@@ -90,6 +92,20 @@ pub fn outcome() -> impl Strategy<Value = QuantumOutcome> {
         )
 }
 
+fn packed_blocks() -> impl Strategy<Value = Vec<PackedBlock>> {
+    let row = (quantum(), 0..4u32, dataset(), any::<[u32; 2]>()).prop_map(
+        |(quantum, attempt, dataset, [begin, length])| PackedRow {
+            quantum,
+            attempt,
+            dataset,
+            begin,
+            length,
+        },
+    );
+    let block = (any::<u64>(), vec(row, 0..4));
+    vec(block.prop_map(|(offset, rows)| PackedBlock { offset, rows }), 0..3)
+}
+
 pub fn event() -> impl Strategy<Value = Event> {
     let run_outcome = prop_oneof![
         Just(RunOutcome::Complete),
@@ -154,6 +170,9 @@ pub fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(time, datasets)| Event::DatasetsRemoved { time, datasets }),
         (time(), vec((quantum(), 0..4u32), 0..4))
             .prop_map(|(time, quanta)| Event::QuantaReset { time, quanta }),
+        (time(), any::<u128>(), packed_blocks()).prop_map(|(time, pack, blocks)| {
+            Event::OutputsPacked { time, pack: Uuid::from_u128(pack), blocks }
+        }),
     ]
 }
 

@@ -36,6 +36,18 @@ struct DatasetCell {
     claim: Claim,
 }
 
+/// Where a packed dataset is; the pack by number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PackedCell {
+    pub pack: u32,
+    pub block: u64,
+    pub begin: u32,
+    pub length: u32,
+}
+
+/// In the place of a count of records: the dataset is packed, and `first` is a row of `packed`.
+const PACKED: u32 = u32::MAX;
+
 /// Who says that a dataset was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
@@ -62,6 +74,7 @@ pub(super) struct WrittenTable {
     checksums: FxHashMap<u32, String>,
     /// One more than the last attempt whose file was deleted, by dataset; empty if there is none.
     removed: Vec<u32>,
+    packed: Vec<PackedCell>,
 }
 
 impl WrittenTable {
@@ -78,6 +91,7 @@ impl WrittenTable {
             file_size: Vec::new(),
             checksums: FxHashMap::default(),
             removed: Vec::new(),
+            packed: Vec::new(),
         }
     }
 
@@ -174,6 +188,20 @@ impl WrittenTable {
         self.datasets[dataset.index()] = DatasetCell { first, count, claim };
     }
 
+    /// Replaces the records of a dataset, whose position must have been checked, by its place in a
+    /// pack.
+    pub fn set_packed(&mut self, dataset: DatasetIx, claim: Claim, place: PackedCell) {
+        let first = self.packed.len() as u32;
+        self.packed.push(place);
+        self.datasets[dataset.index()] = DatasetCell { first, count: PACKED, claim };
+    }
+
+    /// Where a dataset is packed, whatever its claim is worth.
+    pub fn packed(&self, dataset: DatasetIx) -> Option<PackedCell> {
+        let cell = self.datasets[dataset.index()];
+        (cell.count == PACKED).then(|| self.packed.get(cell.first as usize).copied()).flatten()
+    }
+
     pub fn claim(&self, dataset: DatasetIx) -> Claim {
         self.datasets[dataset.index()].claim
     }
@@ -189,7 +217,8 @@ impl WrittenTable {
         dataset: DatasetIx,
     ) -> impl ExactSizeIterator<Item = WrittenRecord<'_>> + use<'_> {
         let cell = self.datasets[dataset.index()];
-        (cell.first..cell.first + cell.count).map(|row| self.record(row))
+        let count = if cell.count == PACKED { 0 } else { cell.count };
+        (cell.first..cell.first + count).map(|row| self.record(row))
     }
 
     fn record(&self, row: u32) -> WrittenRecord<'_> {

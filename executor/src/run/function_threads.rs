@@ -1,0 +1,149 @@
+//! Threads that run Rust functions, and how many quanta they are given ahead.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use qbb::journal::Timestamp;
+
+use super::error::RunError;
+use super::lanes::Message;
+use crate::local::LocalRunner;
+use crate::python::QuantumJob;
+
+/// Threads for Rust functions. Not of rayon's global pool, so that functions may use that without
+/// waiting for a thread that waits for them.
+///
+/// All take quanta from one queue, so that a long one holds none of the others up.
+pub(super) struct FunctionThreads {
+    jobs: Option<Sender<QuantumJob>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl FunctionThreads {
+    /// Starts the threads, which tell the ends of quanta.
+    pub fn start(
+        n: NonZeroUsize,
+        local: &Arc<LocalRunner>,
+        messages: &Sender<Message>,
+    ) -> Result<Self, RunError> {
+        let (sender, jobs): (_, Receiver<QuantumJob>) = unbounded();
+        let mut started = Self { jobs: Some(sender), threads: Vec::with_capacity(n.get()) };
+        for number in 0..n.get() {
+            let (local, messages, jobs) = (local.clone(), messages.clone(), jobs.clone());
+            let serve = move || {
+                for job in jobs {
+                    let started = Timestamp::now();
+                    let end = local.run_function(job);
+                    let ended = Timestamp::now();
+                    // The dispatcher may have left because of an error.
+                    let end = Some(Box::new(end));
+                    let _ = messages.send(Message::Ended { job, started, ended, end });
+                }
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("qbb-function-{number}"))
+                .spawn(serve)
+                .map_err(|source| RunError::System { what: "threads for functions", source })?;
+            started.threads.push(thread);
+        }
+        Ok(started)
+    }
+
+    /// Queues a quantum.
+    pub fn run(&self, job: QuantumJob) {
+        if let Some(jobs) = &self.jobs {
+            // The threads live until this is dropped.
+            let _ = jobs.send(job);
+        }
+    }
+}
+
+impl Drop for FunctionThreads {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            // A panic of a function was caught and recorded.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How many quanta of functions are handed out ahead, so that threads find work while the dispatcher
+/// records what was done.
+///
+/// A thread is given what will take it no longer than [`AHEAD`], by what quanta took lately. With
+/// quanta of milliseconds that is one, which begins at once; those that take microseconds are handed
+/// out, and recorded, by the hundred.
+#[derive(Debug)]
+pub(super) struct Lookahead {
+    /// Whether all quanta are of functions.
+    possible: bool,
+    /// Microseconds that a quantum takes, smoothed.
+    mean: f64,
+}
+
+/// Work that a thread is given at once, in microseconds.
+const AHEAD: f64 = 2000.0;
+
+/// Most quanta that a thread is given at once.
+const MOST: f64 = 256.0;
+
+/// Share of the newest quantum in the mean.
+const WEIGHT: f64 = 1.0 / 16.0;
+
+impl Lookahead {
+    /// Nothing is known of any quantum yet.
+    pub fn new(possible: bool) -> Self {
+        Self { possible, mean: AHEAD }
+    }
+
+    /// Most that [`depth`](Self::depth) will ever give.
+    pub fn most(&self) -> usize {
+        if self.possible { MOST as usize } else { 1 }
+    }
+
+    /// A quantum took so long.
+    pub fn learn(&mut self, started: Timestamp, ended: Timestamp) {
+        let took = (ended.0.saturating_sub(started.0)).clamp(1, 3_600_000_000) as f64;
+        // One that takes long counts at once: what is handed out behind it would wait.
+        self.mean = if took > AHEAD { took } else { self.mean + (took - self.mean) * WEIGHT };
+    }
+
+    /// Quanta that each thread may have, the one that it runs included.
+    pub fn depth(&self) -> usize {
+        if self.possible { (AHEAD / self.mean).clamp(1.0, MOST) as usize } else { 1 }
+    }
+
+    /// How long to let ends gather before they are recorded; none unless threads have enough to do
+    /// meanwhile.
+    pub fn pause(&self) -> Option<Duration> {
+        (self.depth() >= 16).then_some(Duration::from_micros((AHEAD / 8.0) as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_quanta_are_handed_out_ahead_and_long_ones_are_not() {
+        let mut lookahead = Lookahead::new(true);
+        let mut learn = |micros: i64, times| {
+            for _ in 0..times {
+                lookahead.learn(Timestamp(100), Timestamp(100 + micros));
+            }
+            (lookahead.depth(), lookahead.pause().is_some())
+        };
+        assert_eq!(learn(2000, 1), (1, false));
+        assert_eq!(learn(10, 200), (199, true));
+        assert_eq!(learn(0, 500), (256, true));
+        assert_eq!(learn(5_000_000, 1), (1, false), "one is enough to be careful again");
+        assert_eq!(learn(-5, 300), (256, true), "a clock that was set back");
+        let mut never = Lookahead::new(false);
+        never.learn(Timestamp(0), Timestamp(1));
+        assert_eq!(never.depth(), 1);
+    }
+}
