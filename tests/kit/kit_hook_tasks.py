@@ -6,7 +6,9 @@ Each stands for a way in which real tasks use them.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from lsst.daf.butler import DataCoordinate, DatasetRef, DatasetType, Registry
@@ -263,6 +265,9 @@ class AdjustConnections(PipelineTaskConnections, dimensions=VISIT):
             raise FileNotFoundError("a file is missing")
         elif action == "die":
             os._exit(7)
+        elif action.startswith("hang "):
+            Path(action.removeprefix("hang ")).write_text(f"{os.getpid()}\n")
+            time.sleep(600)
         if action != "no_super":
             super().adjustQuantum(inputs, outputs, label, data_id)
         return adjusted_inputs, adjusted_outputs

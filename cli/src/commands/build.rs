@@ -63,9 +63,14 @@ pub fn attempt(
     arguments.foreign.check()?;
     let bars = ProgressBars::new(terminal);
     let release = RepositoryConfig::open(&arguments.butler_config)?;
-    let mut registry = qbb_registry::open_reader(&release)?;
     bars.stage("reading the pipeline");
-    let pipeline = pipeline::load(arguments.pipeline(), &arguments.python)?;
+    // Neither needs the other, and each takes a good part of the time of a small build.
+    let (registry, pipeline) = std::thread::scope(|scope| {
+        let pipeline = scope.spawn(|| pipeline::load(arguments.pipeline(), &arguments.python));
+        let registry = qbb_registry::open_reader(&release);
+        (registry, pipeline.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (mut registry, pipeline) = (registry?, pipeline?);
     let definition = match &arguments.select_tasks {
         Some(expression) if !expression.is_empty() => {
             pipeline.definition.select_matching(expression)?

@@ -137,6 +137,8 @@ fn build_file(
         text.push_str(&format!("\n{} quanta written to {}", built.quanta, built.graph));
         text
     })?;
+    // The process ends, which gives all memory back at once.
+    std::mem::forget(build);
     Ok(ExitCode::Success)
 }
 
