@@ -6,6 +6,7 @@ mod config_tree;
 pub mod conformance;
 mod database_url;
 mod defaults;
+pub mod disk;
 mod format_spec;
 mod formatter;
 mod formatter_table;

@@ -1,7 +1,7 @@
 //! Artifacts as files in a folder.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +14,7 @@ use crate::artifact::{
     ArtifactPath, ArtifactStore, IfExists, ListedArtifact, PutOptions, UNFINISHED_PREFIX,
     UNFINISHED_SUFFIX, is_unfinished,
 };
+use crate::disk;
 use crate::store_error::StoreError;
 use crate::uri::ArtifactUri;
 use crate::zip_member;
@@ -72,7 +73,7 @@ impl LocalStore {
         let (parent, name) = split(&target);
         let folder = parent.join(self.unfinished_name());
         self.with_folder(parent, false, || {
-            std::fs::create_dir(&folder).map_err(|e| StoreError::of_io("make", &folder, e))
+            disk::make_folder(&folder).map_err(|e| StoreError::of_io("make", &folder, e))
         })?;
         Ok(StagedArtifact { store: self, file: folder.join(name), folder, target, done: false })
     }
@@ -202,13 +203,13 @@ impl LocalStore {
     ) -> Result<(), StoreError> {
         match options.if_exists {
             IfExists::Replace => {
-                std::fs::rename(from, to).map_err(|e| StoreError::of_io("write", to, e))?;
+                disk::rename(from, to).map_err(|e| StoreError::of_io("write", to, e))?;
             }
             IfExists::Fail => {
                 // A link, unlike a rename, never replaces, on network file systems neither.
-                std::fs::hard_link(from, to).map_err(|e| StoreError::of_io("write", to, e))?;
+                disk::link(from, to).map_err(|e| StoreError::of_io("write", to, e))?;
                 // The artifact is there; a leftover is recognisable.
-                let _ = std::fs::remove_file(from);
+                let _ = disk::remove(from);
             }
         }
         if options.durable { sync_folder(split(to).0) } else { Ok(()) }
@@ -220,7 +221,7 @@ fn make_folders<'f>(
     durable: bool,
 ) -> Result<(), StoreError> {
     for &folder in folders {
-        match std::fs::create_dir(folder) {
+        match disk::make_folder(folder) {
             Ok(()) if durable => {
                 if let Some(parent) = folder.parent() {
                     sync_folder(parent)?;
@@ -235,9 +236,7 @@ fn make_folders<'f>(
 }
 
 fn sync_folder(folder: &Utf8Path) -> Result<(), StoreError> {
-    File::open(folder)
-        .and_then(|opened| opened.sync_all())
-        .map_err(|error| StoreError::of_io("sync", folder, error))
+    disk::sync_folder(folder).map_err(|error| StoreError::of_io("sync", folder, error))
 }
 
 /// Folder and name of a file that is inside a store.
@@ -260,18 +259,19 @@ impl ArtifactStore for LocalStore {
         let (parent, _) = split(&target);
         let unfinished = parent.join(self.unfinished_name());
         let failed = |error| StoreError::of_io("write", &target, error);
-        let mut file = self.with_folder(parent, options.durable, || {
-            OpenOptions::new().write(true).create_new(true).open(&unfinished).map_err(failed)
-        })?;
-        let written = file
-            .write_all(content)
-            .and_then(|()| if options.durable { file.sync_all() } else { Ok(()) })
+        let file = self
+            .with_folder(parent, options.durable, || disk::create(&unfinished).map_err(failed))?;
+        let written = disk::append(&file, &unfinished, content)
+            .and_then(|()| match options.durable {
+                true => disk::sync_file(&file, &unfinished),
+                false => Ok(()),
+            })
             .map_err(failed);
         drop(file);
         let published = written.and_then(|()| self.publish(&unfinished, &target, options));
         if published.is_err() {
             // The error that is returned matters more than a leftover, which is recognisable.
-            let _ = std::fs::remove_file(&unfinished);
+            let _ = disk::remove(&unfinished);
         }
         published
     }
@@ -318,7 +318,7 @@ impl ArtifactStore for LocalStore {
 
     fn delete(&self, path: &ArtifactPath) -> Result<bool, StoreError> {
         let file = self.root.join(path.whole()?);
-        match std::fs::remove_file(&file) {
+        match disk::remove(&file) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(StoreError::of_io("delete", &file, error)),
@@ -373,7 +373,8 @@ impl StagedArtifact<'_> {
             });
         }
         if options.durable {
-            File::open(&self.file).and_then(|file| file.sync_all()).map_err(failed)?;
+            (File::open(&self.file).and_then(|file| disk::sync_file(&file, &self.file)))
+                .map_err(failed)?;
         }
         self.store.publish(&self.file, &self.target, options)?;
         self.done = std::fs::remove_dir(&self.folder).is_ok();

@@ -32,6 +32,7 @@ const QUANTUM_PLACED: u8 = 9;
 const ATTEMPT_REPEATED: u8 = 10;
 const DATASETS_REMOVED: u8 = 11;
 const OUTPUTS_PACKED: u8 = 12;
+const RUN_GOES_ON: u8 = 13;
 const QUANTA_RESET: u8 = 14;
 
 // bincode encodes a tuple as it does a struct of the same fields, so these are the field lists of
@@ -108,6 +109,11 @@ impl Encoder<'_> {
             Event::QuantaBlocked { time, cause, quanta } => {
                 let quanta: Vec<u32> = quanta.iter().map(|quantum| quantum.0).collect();
                 self.send(QUANTA_BLOCKED, &(*time, cause.0, quanta))
+            }
+            Event::RunGoesOn { time, superseded } => {
+                let superseded: Vec<([u8; 16], u64)> =
+                    superseded.iter().map(|&(writer, end)| (writer.into_bytes(), end)).collect();
+                self.send(RUN_GOES_ON, &(*time, superseded))
             }
             Event::OutputsDurable { time, end } => self.send(OUTPUTS_DURABLE, &(*time, *end)),
             Event::QuantumPlaced { time, quantum, attempt, worker, memory } => {
@@ -242,6 +248,14 @@ impl Decoder {
                 let (time, cause, quanta): (_, _, Vec<u32>) = wire::decode(fields)?;
                 let quanta = quanta.into_iter().map(QuantumIx).collect();
                 Event::QuantaBlocked { time, cause: QuantumIx(cause), quanta }
+            }
+            RUN_GOES_ON => {
+                let (time, superseded): (_, Vec<([u8; 16], u64)>) = wire::decode(fields)?;
+                let superseded = superseded
+                    .into_iter()
+                    .map(|(writer, end)| (Uuid::from_bytes(writer), end))
+                    .collect();
+                Event::RunGoesOn { time, superseded }
             }
             OUTPUTS_DURABLE => {
                 let (time, end) = wire::decode(fields)?;

@@ -24,6 +24,25 @@ pub enum JournalError {
         /// File.
         path: Utf8PathBuf,
     },
+    /// What was recorded may not have reached the disk, so nothing more is.
+    #[error("journal {path} is closed, since it is not known what is on disk: {reason}")]
+    NotDurable {
+        /// File.
+        path: Utf8PathBuf,
+        /// What could not be synced.
+        reason: String,
+    },
+    /// Another run took this one for dead and has begun to execute the same graph.
+    #[error(
+        "this run stops: while it gave no sign of life, {} took over in {directory}",
+        by.as_ref().map_or_else(|| "another run".to_owned(), ToString::to_string)
+    )]
+    TakenOver {
+        /// Journal directory.
+        directory: Utf8PathBuf,
+        /// Who it is, if known.
+        by: Option<ProcessIdentity>,
+    },
     /// The file is something else.
     #[error("{path} is not a journal: it does not begin with the journal's magic bytes")]
     NotAJournal {

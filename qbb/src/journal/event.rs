@@ -69,6 +69,14 @@ pub enum Event {
         /// All quanta that depend on it, directly or not, and were not blocked before.
         quanta: Vec<QuantumIx>,
     },
+    /// The run has made sure that no other executes the graph, and goes on.
+    RunGoesOn {
+        /// When.
+        time: Timestamp,
+        /// Files of runs that it takes for dead, each with the offset at which they end for all
+        /// readers, whatever is appended to them later.
+        superseded: Vec<(Uuid, u64)>,
+    },
     /// Outputs claimed up to some offset of this file are on disk. Also a sign of life.
     OutputsDurable {
         /// When.
@@ -130,6 +138,11 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whether it says that files were written.
+    pub(super) fn claims_outputs(&self) -> bool {
+        matches!(self, Self::QuantumFinished { .. } | Self::InitOutputsWritten { .. })
+    }
+
     /// When it happened.
     pub fn time(&self) -> Timestamp {
         match self {
@@ -139,6 +152,7 @@ impl Event {
             | Self::QuantumStarted { time, .. }
             | Self::QuantaBlocked { time, .. }
             | Self::OutputsDurable { time, .. }
+            | Self::RunGoesOn { time, .. }
             | Self::QuantumPlaced { time, .. }
             | Self::AttemptRepeated { time, .. }
             | Self::DatasetsRemoved { time, .. }

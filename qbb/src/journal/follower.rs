@@ -7,6 +7,8 @@ use std::os::unix::fs::FileExt;
 use camino::{Utf8Path, Utf8PathBuf};
 use qbb_graph::QuantumGraph;
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+use uuid::Uuid;
 
 use super::directory::journal_files;
 use super::error::JournalError;
@@ -29,6 +31,8 @@ pub struct JournalFollower {
     n_datasets: usize,
     files: BTreeMap<Utf8PathBuf, FileProgress>,
     state: JournalState,
+    /// Where files of runs that were taken for dead end, whatever was appended later.
+    fences: FxHashMap<Uuid, u64>,
     polls: u64,
 }
 
@@ -64,6 +68,7 @@ impl JournalFollower {
             n_datasets,
             files: BTreeMap::new(),
             state: JournalState::of_directory(directory, n_quanta, n_datasets),
+            fences: FxHashMap::default(),
             polls: 0,
         };
         follower.poll()?;
@@ -86,12 +91,46 @@ impl JournalFollower {
     /// As for [`JournalFollower::open`]. The state is then that of an earlier poll, or of a part of
     /// what is new.
     pub fn poll(&mut self) -> Result<bool, JournalError> {
+        let mut changed = self.take_in()?;
+        // What was read behind a fence that nobody knew of must be forgotten.
+        while self.learn_fences() {
+            self.start_again();
+            self.take_in()?;
+            changed = true;
+        }
+        let warnings = std::mem::take(&mut self.state.warnings);
+        self.sum_up();
+        self.polls += 1;
+        Ok(changed || warnings != self.state.warnings)
+    }
+
+    fn start_again(&mut self) {
+        self.files.clear();
+        self.state =
+            JournalState::of_directory(&self.directory, self.n_quanta, self.n_datasets);
+    }
+
+    /// Notes where files end that a later run has taken over; tells whether too much was read.
+    fn learn_fences(&mut self) -> bool {
+        for file in self.files.values() {
+            for &(writer, end) in file.superseded.iter().filter(|&&(w, _)| w != file.writer) {
+                // The header always counts as read.
+                let end = end.max(HEADER as u64);
+                let fence = self.fences.entry(writer).or_insert(end);
+                *fence = end.min(*fence);
+            }
+        }
+        (self.files.values())
+            .any(|file| self.fences.get(&file.writer).is_some_and(|&end| end < file.offset))
+    }
+
+    /// Reads what is new; tells whether anything is.
+    fn take_in(&mut self) -> Result<bool, JournalError> {
         let mut files = self.look()?;
         let mut changed = false;
         if self.must_start_again(&files) {
-            self.files.clear();
-            self.state =
-                JournalState::of_directory(&self.directory, self.n_quanta, self.n_datasets);
+            self.start_again();
+            self.fences.clear();
             changed = true;
         }
         let before = self.files.len();
@@ -105,7 +144,8 @@ impl JournalFollower {
         let mut open = Vec::with_capacity(files.len());
         for (path, (file, length)) in files {
             if let Some(mut progress) = self.progress(&path, &file, length)? {
-                progress.length = length;
+                let fence = self.fences.get(&progress.writer).copied();
+                progress.length = length.min(fence.unwrap_or(u64::MAX));
                 open.push(OpenFile { file, progress });
             }
         }
@@ -113,11 +153,7 @@ impl JournalFollower {
         for OpenFile { progress, .. } in open {
             self.files.insert(progress.path.clone(), progress);
         }
-        changed |= read?;
-        let warnings = std::mem::take(&mut self.state.warnings);
-        self.sum_up();
-        self.polls += 1;
-        Ok(changed || warnings != self.state.warnings)
+        Ok(changed | read?)
     }
 
     /// All files with their lengths. Opened anew each time, since that is when network file systems
@@ -221,7 +257,7 @@ impl JournalFollower {
         self.state.unproven.clear();
         self.state.warnings.clear();
         for file in self.files.values() {
-            file.sum_up(&mut self.state);
+            file.sum_up(&mut self.state, self.fences.contains_key(&file.writer));
         }
         self.state.runs.sort_by_key(|run| (run.started, run.writer));
     }

@@ -5,7 +5,6 @@ use std::io::Write as _;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use qbb_graph::{DatasetIx, QuantumIx};
-use uuid::Uuid;
 
 use super::*;
 use crate::journal::strategies::{N_DATASETS, N_QUANTA, event};
@@ -21,6 +20,7 @@ fn follower(directory: &Utf8Path) -> JournalFollower {
         n_datasets: N_DATASETS as usize,
         files: BTreeMap::new(),
         state: JournalState::new(N_QUANTA as usize, N_DATASETS as usize),
+        fences: FxHashMap::default(),
         polls: 0,
     }
 }

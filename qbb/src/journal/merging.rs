@@ -18,7 +18,7 @@ use super::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct FileProgress {
     pub path: Utf8PathBuf,
-    writer: Uuid,
+    pub writer: Uuid,
     /// Number of the writer in the state.
     number: u32,
     decoder: Decoder,
@@ -34,6 +34,8 @@ pub(super) struct FileProgress {
     /// Claims since the last durable mark, by the offsets of their frames.
     unproven: Vec<(u64, UnprovenClaim)>,
     unknown: u64,
+    /// Files that end where this one says.
+    pub superseded: Vec<(Uuid, u64)>,
     /// Whether it says anything of quanta or datasets.
     pub adds_to_state: bool,
 }
@@ -54,13 +56,15 @@ impl FileProgress {
             earlier_runs: Vec::new(),
             unproven: Vec::new(),
             unknown: 0,
+            superseded: Vec::new(),
             adds_to_state: false,
         }
     }
 
     /// Tells the state about runs, claims and damage, which it holds for all files together.
-    pub fn sum_up(&self, state: &mut JournalState) {
-        state.runs.extend(self.earlier_runs.iter().chain(&self.run).cloned());
+    pub fn sum_up(&self, state: &mut JournalState, superseded: bool) {
+        let runs = self.earlier_runs.iter().chain(&self.run).cloned();
+        state.runs.extend(runs.map(|run| RunSummary { superseded, end: self.offset, ..run }));
         state.unproven.extend(self.unproven.iter().map(|&(_, claim)| claim));
         let path = || self.path.clone();
         if let Tail::Damaged { offset, next_valid, length } = self.tail {
@@ -175,8 +179,17 @@ impl FileProgress {
                     options,
                     started: time,
                     last_seen: time,
+                    end: 0,
+                    goes_on: false,
+                    superseded: false,
                     finished: None,
                 }));
+            }
+            Event::RunGoesOn { superseded, .. } => {
+                if let Some(run) = &mut self.run {
+                    run.goes_on = true;
+                }
+                self.superseded.extend(superseded);
             }
             Event::RunFinished { time, outcome, counts } => {
                 if let Some(run) = &mut self.run {

@@ -5,10 +5,12 @@
 
 mod codec;
 mod directory;
+mod durability;
 mod error;
 mod event;
 mod follower;
 pub(crate) mod frame;
+mod guard;
 mod header;
 mod merging;
 mod packed;
@@ -26,6 +28,7 @@ mod writer;
 mod written;
 
 pub use directory::read_state;
+pub use durability::Durability;
 pub use error::{JournalError, JournalWarning};
 pub use event::{
     DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RepeatReason,

@@ -1,6 +1,9 @@
 //! The processes that wrote journal files.
 
-use camino::Utf8PathBuf;
+use std::fs::File;
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
 use uuid::Uuid;
 
 use super::event::{RunCounts, RunOutcome};
@@ -25,6 +28,12 @@ pub struct RunSummary {
     pub started: Timestamp,
     /// Time of the last event in the file.
     pub last_seen: Timestamp,
+    /// Where the readable part of the file ends.
+    pub end: u64,
+    /// Whether it has made sure that it is alone.
+    pub goes_on: bool,
+    /// Whether another run has taken it for dead, so that nothing counts that it writes after that.
+    pub superseded: bool,
     /// When and how it ended; `None` if it is running or was killed.
     pub finished: Option<(Timestamp, RunOutcome, RunCounts)>,
 }
@@ -32,14 +41,47 @@ pub struct RunSummary {
 impl RunSummary {
     /// Whether the run seems to go on, seen from the process `here`. See "Who is running" in
     /// `docs/formats/journal.md`.
+    ///
+    /// This compares clocks of different hosts, so it is for people to look at. Whoever begins a
+    /// run asks [`RunSummary::is_live_beside`].
     pub fn is_live(&self, here: &ProcessIdentity, now: Timestamp) -> bool {
-        if self.finished.is_some() {
+        self.is_live_if(here, || now.seconds_since(self.last_seen) <= SILENCE)
+    }
+
+    /// Whether the run seems to go on, seen from the process `here` which has just synced its own
+    /// file `beside`. Silence of another host is measured by the times of modification of both
+    /// files, which are by one clock: that of the file server.
+    ///
+    /// # Errors
+    /// If one of the files cannot be looked at.
+    pub fn is_live_beside(&self, here: &ProcessIdentity, beside: &Utf8Path) -> io::Result<bool> {
+        // Opening a file makes network file systems ask how it is now.
+        let modified = |path: &Utf8Path| File::open(path)?.metadata()?.modified();
+        let mut result = Ok(());
+        let live = self.is_live_if(here, || {
+            match modified(beside).and_then(|ours| Ok((ours, modified(&self.path)?))) {
+                // A file that is newer than ours was touched just now.
+                Ok((ours, theirs)) => ours
+                    .duration_since(theirs)
+                    .map_or(true, |silence| silence.as_secs_f64() <= SILENCE),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                Err(error) => {
+                    result = Err(error);
+                    true
+                }
+            }
+        });
+        result.map(|()| live)
+    }
+
+    fn is_live_if(&self, here: &ProcessIdentity, speaks: impl FnOnce() -> bool) -> bool {
+        if self.finished.is_some() || self.superseded {
             false
         } else if here.shares_host(&self.process) {
             self.process.exists_here()
         } else {
             // The same host after a reboot has nothing left from before it.
-            here.host != self.process.host && now.seconds_since(self.last_seen) <= SILENCE
+            here.host != self.process.host && speaks()
         }
     }
 }
@@ -56,6 +98,9 @@ mod tests {
             options: "{}".into(),
             started: Timestamp(0),
             last_seen,
+            end: 0,
+            goes_on: true,
+            superseded: false,
             finished: None,
         }
     }

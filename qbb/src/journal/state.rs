@@ -468,8 +468,10 @@ impl JournalState {
                 });
                 self.pending.add(writer, number as u32, blocks);
             }
-            Event::RunStarted { .. } | Event::RunFinished { .. } | Event::OutputsDurable { .. } => {
-            }
+            Event::RunStarted { .. }
+            | Event::RunFinished { .. }
+            | Event::RunGoesOn { .. }
+            | Event::OutputsDurable { .. } => {}
         }
         Ok(())
     }

@@ -147,6 +147,8 @@ pub fn event() -> impl Strategy<Value = Event> {
         (time(), quantum(), vec(quantum(), 0..5))
             .prop_map(|(time, cause, quanta)| Event::QuantaBlocked { time, cause, quanta }),
         (time(), any::<u64>()).prop_map(|(time, end)| Event::OutputsDurable { time, end }),
+        (time(), vec((any::<u128>().prop_map(Uuid::from_u128), any::<u64>()), 0..3))
+            .prop_map(|(time, superseded)| Event::RunGoesOn { time, superseded }),
         (time(), quantum(), 0..4u32, any::<u32>(), option::of(any::<u64>())).prop_map(
             |(time, quantum, attempt, worker, memory)| Event::QuantumPlaced {
                 time,

@@ -1,17 +1,21 @@
 //! Appending events.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io::{Seek, SeekFrom};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use qbb_datastore::disk;
 use uuid::Uuid;
 
 use super::codec::{Encoder, TextNumbers};
 use super::error::JournalError;
 use super::event::Event;
 use super::frame::append_frame;
+use super::guard::Guard;
 use super::header::{HEADER, JournalHeader};
+use super::process::ProcessIdentity;
+use super::syncer::SyncOutputs;
 use super::time::Timestamp;
 use crate::GraphIdentity;
 
@@ -19,11 +23,23 @@ use crate::GraphIdentity;
 pub(super) const EXTENSION: &str = "journal";
 
 /// Writes the journal file of this process. May be shared by threads.
-#[derive(Debug)]
 pub struct JournalWriter {
     path: Utf8PathBuf,
     writer: Uuid,
     state: Mutex<WriterState>,
+    guard: Guard,
+    sync_before_claims: OnceLock<SyncOutputs>,
+}
+
+/// Why nothing more is recorded.
+#[derive(Debug, Clone)]
+enum Closed {
+    /// A write failed.
+    Write,
+    /// What was written could not be synced.
+    Sync(String),
+    /// Another run has declared this one dead.
+    TakenOver(Option<ProcessIdentity>),
 }
 
 #[derive(Debug)]
@@ -31,8 +47,8 @@ struct WriterState {
     file: File,
     /// Where the next frame goes; all before is whole.
     end: u64,
-    /// Whether a write failed.
-    poisoned: bool,
+    /// Whether, and why, it takes no more events.
+    closed: Option<Closed>,
     texts: TextNumbers,
     // Kept between calls to save allocations.
     payload: Vec<u8>,
@@ -45,26 +61,26 @@ impl JournalWriter {
     /// # Errors
     /// If the directory or the file cannot be made or written.
     pub fn create(directory: &Utf8Path, graph: GraphIdentity) -> Result<Self, JournalError> {
-        fs_err::create_dir_all(directory).map_err(JournalError::io("create", directory))?;
+        make_folders(directory)?;
         let writer = Uuid::new_v4();
         let path = directory.join(format!("{writer}.{EXTENSION}"));
-        let mut file = File::create_new(&path).map_err(JournalError::io("create", &path))?;
+        let file = disk::create(&path).map_err(JournalError::io("create", &path))?;
         let header = JournalHeader { writer, graph, created: Timestamp::now() };
-        file.write_all(&header.to_bytes()).map_err(JournalError::io("write", &path))?;
+        disk::append(&file, &path, &header.to_bytes()).map_err(JournalError::io("write", &path))?;
         // The name must survive a crash of the machine as well as the content.
-        file.sync_all().map_err(JournalError::io("sync", &path))?;
-        File::open(directory)
-            .and_then(|folder| folder.sync_all())
-            .map_err(JournalError::io("sync", directory))?;
+        disk::sync_file(&file, &path).map_err(JournalError::io("sync", &path))?;
+        disk::sync_folder(directory).map_err(JournalError::io("sync", directory))?;
         let state = WriterState {
             file,
             end: HEADER as u64,
-            poisoned: false,
+            closed: None,
             texts: TextNumbers::default(),
             payload: Vec::new(),
             block: Vec::new(),
         };
-        Ok(Self { path, writer, state: Mutex::new(state) })
+        let guard = Guard::new(directory, writer);
+        let (state, sync_before_claims) = (Mutex::new(state), OnceLock::new());
+        Ok(Self { path, writer, state, guard, sync_before_claims })
     }
 
     /// The file.
@@ -83,35 +99,65 @@ impl JournalWriter {
     }
 
     /// Appends events with one system call. When this returns they survive the end of this
-    /// process; surviving the end of the machine takes [`JournalWriter::sync`].
+    /// process; surviving the end of the machine takes [`JournalWriter::sync`], unless the
+    /// durability of the run is that of each quantum.
     ///
     /// # Errors
     /// If writing fails, now or in an earlier call. The file is then cut back to its last whole
-    /// frame, as far as that is possible.
+    /// frame, as far as that is possible. Also if another run has taken over while this process was
+    /// suspended.
     pub fn record<'e>(
         &self,
         events: impl IntoIterator<Item = &'e Event>,
     ) -> Result<(), JournalError> {
+        if self.guard.was_silent() {
+            self.make_sure_of_place()?;
+        }
+        let events: Vec<&Event> = events.into_iter().collect();
+        match self.sync_before_claims.get() {
+            Some(sync_outputs) if events.iter().any(|event| event.claims_outputs()) => {
+                if let Err(source) = sync_outputs() {
+                    let path = self.path.clone();
+                    let error = JournalError::Io { action: "sync outputs of", path, source };
+                    self.close_because_of(&error);
+                    return Err(error);
+                }
+                self.append(&events, true)?;
+                self.sync()
+            }
+            _ => self.append(&events, false),
+        }
+    }
+
+    /// Writes events; `durable` says that the outputs which they claim are on disk.
+    fn append(&self, events: &[&Event], durable: bool) -> Result<(), JournalError> {
         let mut state = self.lock();
         let state = &mut *state;
-        if state.poisoned {
-            return Err(JournalError::Poisoned { path: self.path.clone() });
+        if let Some(closed) = &state.closed {
+            return Err(self.error_of(closed));
         }
         let WriterState { texts, payload, block, end, .. } = state;
         block.clear();
-        for event in events {
+        let mut encode = |event: &Event| {
             let mut emit = |payload: &[u8]| append_frame(block, *end, payload);
-            let mut encoder = Encoder { texts, payload, emit: &mut emit };
-            if let Err(reason) = encoder.event(event) {
-                // Texts may have been numbered that will not be written.
-                state.poisoned = true;
-                return Err(JournalError::Encode { path: self.path.clone(), reason });
-            }
+            Encoder { texts, payload, emit: &mut emit }.event(event)
+        };
+        let mut encoded = events.iter().try_for_each(|event| encode(event));
+        if durable && encoded.is_ok() {
+            let end = *end + block.len() as u64;
+            let mut emit = |payload: &[u8]| append_frame(block, state.end, payload);
+            let mark = Event::OutputsDurable { time: Timestamp::now(), end };
+            encoded = Encoder { texts, payload, emit: &mut emit }.event(&mark);
         }
-        if let Err(source) = state.file.write_all(&state.block) {
-            state.poisoned = true;
+        if let Err(reason) = encoded {
+            // Texts may have been numbered that will not be written.
+            state.closed = Some(Closed::Write);
+            return Err(JournalError::Encode { path: self.path.clone(), reason });
+        }
+        if let Err(source) = disk::append(&state.file, &self.path, &state.block) {
+            state.closed = Some(Closed::Write);
             // If this fails too, readers find a torn tail, which they tolerate.
-            let _ = state.file.set_len(state.end);
+            let _ = disk::cut(&state.file, &self.path, state.end);
             let _ = state.file.seek(SeekFrom::Start(state.end));
             return Err(JournalError::Io { action: "write", path: self.path.clone(), source });
         }
@@ -122,17 +168,112 @@ impl JournalWriter {
     /// Waits until all that was recorded is on disk.
     ///
     /// # Errors
-    /// If the operating system reports that it is not.
+    /// If the operating system reports that it is not. Nothing more is recorded then, as what was
+    /// lost is not known.
     pub fn sync(&self) -> Result<(), JournalError> {
         // Not under the lock: recording must not wait for the disk.
         let file = self.lock().file.try_clone().map_err(JournalError::io("sync", &self.path))?;
-        file.sync_data().map_err(JournalError::io("sync", &self.path))
+        match disk::sync_file(&file, &self.path) {
+            Ok(()) => {
+                self.guard.signed();
+                Ok(())
+            }
+            Err(source) => {
+                let error = JournalError::Io { action: "sync", path: self.path.clone(), source };
+                self.close_because_of(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Says that this run goes on, and that others are taken for dead: of those files nothing
+    /// counts any more from the given offsets on.
+    ///
+    /// # Errors
+    /// As for [`JournalWriter::record`] and [`JournalWriter::sync`].
+    pub fn go_on(&self, superseded: Vec<(Uuid, u64)>) -> Result<(), JournalError> {
+        self.guard.goes_on()?;
+        self.record([&Event::RunGoesOn { time: Timestamp::now(), superseded }])?;
+        self.sync()
+    }
+
+    /// From now on outputs are synced before they are claimed.
+    pub(super) fn sync_before_claims(&self, sync_outputs: SyncOutputs) {
+        let _ = self.sync_before_claims.set(sync_outputs);
+    }
+
+    /// Takes no more events, because of an error that the journal's background thread had.
+    pub(super) fn close_because_of(&self, error: &JournalError) {
+        let closed = match error {
+            JournalError::TakenOver { by, .. } => Closed::TakenOver(by.clone()),
+            error => Closed::Sync(error.to_string()),
+        };
+        self.lock().closed.get_or_insert(closed);
+    }
+
+    /// Makes sure that no other run has declared this one dead.
+    pub(super) fn look_for_successor(&self) -> Result<(), JournalError> {
+        self.guard.look(false)
+    }
+
+    /// After a silence: gives a sign of life before looking, so that of two runs at least one
+    /// notices the other.
+    fn make_sure_of_place(&self) -> Result<(), JournalError> {
+        let made_sure = self
+            .append(&[&Event::OutputsDurable { time: Timestamp::now(), end: 0 }], false)
+            .and_then(|()| {
+                let file = self.lock().file.try_clone();
+                file.and_then(|file| disk::sync_file(&file, &self.path))
+                    .map_err(JournalError::io("sync", &self.path))
+            })
+            .and_then(|()| self.guard.look(true));
+        match made_sure {
+            Ok(()) => self.guard.signed(),
+            Err(ref error) => self.close_because_of(error),
+        }
+        made_sure
+    }
+
+    fn error_of(&self, closed: &Closed) -> JournalError {
+        let path = self.path.clone();
+        match closed.clone() {
+            Closed::Write => JournalError::Poisoned { path },
+            Closed::Sync(reason) => JournalError::NotDurable { path, reason },
+            Closed::TakenOver(by) => {
+                let directory = path.parent().map(ToOwned::to_owned).unwrap_or_default();
+                JournalError::TakenOver { directory, by }
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, WriterState> {
         // A panic while the lock was held leaves the state usable: `end` moves only after a write.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl std::fmt::Debug for JournalWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JournalWriter").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Makes a folder and those above it, so that a crash of the machine leaves them.
+fn make_folders(directory: &Utf8Path) -> Result<(), JournalError> {
+    let is_missing = |folder: &&Utf8Path| !folder.as_str().is_empty() && !folder.is_dir();
+    let missing: Vec<&Utf8Path> = directory.ancestors().take_while(is_missing).collect();
+    for folder in missing.into_iter().rev() {
+        match disk::make_folder(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(JournalError::io("create", folder))?,
+        }
+        let parent = match folder.parent() {
+            Some(parent) if !parent.as_str().is_empty() => parent,
+            _ => Utf8Path::new("."),
+        };
+        disk::sync_folder(parent).map_err(JournalError::io("sync", parent))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -167,7 +308,7 @@ mod tests {
     fn an_event_that_is_too_large_is_refused() {
         let (_folder, journal) = journal();
         let options = "x".repeat(crate::wire::LIMIT + 1);
-        let process = crate::journal::ProcessIdentity::current();
+        let process = ProcessIdentity::current();
         let event = Event::RunStarted { time: Timestamp(0), process, options };
         let refused = journal.record([&event]).unwrap_err();
         assert!(matches!(refused, JournalError::Encode { .. }), "{refused}");

@@ -1,0 +1,163 @@
+//! Noticing that another run has taken over.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustc_hash::FxHashSet;
+use uuid::Uuid;
+
+use super::directory::journal_files;
+use super::error::JournalError;
+use super::event::Event;
+use super::process::ProcessIdentity;
+use super::reader::JournalReader;
+
+/// A writer that has given no sign of life for this long must make sure that nobody has taken its
+/// place before it records anything more. Half of what makes it count as dead elsewhere.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// How long to wait for a run that has announced itself to say whether it goes on.
+const UNDECIDED: Duration = Duration::from_secs(10);
+
+/// The announcements are among the first events of a file.
+const FIRST_EVENTS: usize = 8;
+
+/// Looks for runs that have begun since this one did, and have declared it dead.
+#[derive(Debug)]
+pub(super) struct Guard {
+    directory: Utf8PathBuf,
+    writer: Uuid,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    /// Files that say nothing about this run.
+    harmless: FxHashSet<Utf8PathBuf>,
+    last_sign: (Instant, SystemTime),
+}
+
+/// What a file says of this run.
+enum Said {
+    Nothing,
+    TakenOver(ProcessIdentity),
+    /// It has announced a run and not said yet whether that goes on.
+    Undecided(Option<ProcessIdentity>),
+}
+
+impl Guard {
+    pub fn new(directory: &Utf8Path, writer: Uuid) -> Self {
+        let last_sign = (Instant::now(), SystemTime::now());
+        let seen = Mutex::new(Seen { harmless: FxHashSet::default(), last_sign });
+        Self { directory: directory.to_owned(), writer, seen }
+    }
+
+    /// Notes that a sign of life has reached the disk.
+    pub fn signed(&self) {
+        self.seen().last_sign = (Instant::now(), SystemTime::now());
+    }
+
+    /// Whether this process was silent so long that others may think it dead: it was suspended,
+    /// with or without its machine, or the disk made it wait.
+    pub fn was_silent(&self) -> bool {
+        let (instant, time) = self.seen().last_sign;
+        // One of the two clocks stands still while the machine is suspended, the other may be set.
+        instant.elapsed() > LEASE || time.elapsed().is_ok_and(|elapsed| elapsed > LEASE)
+    }
+
+    /// Notes that this run goes on: whoever was there before has had its say.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn goes_on(&self) -> Result<(), JournalError> {
+        let present = journal_files(&self.directory)?;
+        self.seen().harmless.extend(present);
+        Ok(())
+    }
+
+    /// Looks at files that were not seen before.
+    ///
+    /// # Errors
+    /// [`JournalError::TakenOver`], or if the directory cannot be read.
+    pub fn look(&self, after_silence: bool) -> Result<(), JournalError> {
+        let begin = Instant::now();
+        let mut undecided = self.look_once()?;
+        while let Some(by) = undecided {
+            if !after_silence {
+                // It sees our signs of life and will give up.
+                return Ok(());
+            }
+            if begin.elapsed() > UNDECIDED {
+                return Err(JournalError::TakenOver { directory: self.directory.clone(), by });
+            }
+            sleep(Duration::from_millis(50));
+            undecided = self.look_once()?;
+        }
+        Ok(())
+    }
+
+    /// Gives who is undecided, if anybody.
+    fn look_once(&self) -> Result<Option<Option<ProcessIdentity>>, JournalError> {
+        let mut undecided = None;
+        for path in journal_files(&self.directory)? {
+            if self.seen().harmless.contains(&path) {
+                continue;
+            }
+            match self.said(&path)? {
+                Said::Nothing => {
+                    self.seen().harmless.insert(path);
+                }
+                Said::TakenOver(by) => {
+                    let (directory, by) = (self.directory.clone(), Some(by));
+                    return Err(JournalError::TakenOver { directory, by });
+                }
+                Said::Undecided(by) => undecided = Some(by),
+            }
+        }
+        Ok(undecided)
+    }
+
+    fn said(&self, path: &Utf8Path) -> Result<Said, JournalError> {
+        let mut reader = match JournalReader::open(path) {
+            Err(JournalError::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                return Ok(Said::Nothing);
+            }
+            // What cannot be read as a journal declares nothing.
+            Err(JournalError::Io { .. }) => return Ok(Said::Undecided(None)),
+            Err(_) => return Ok(Said::Nothing),
+            Ok(reader) => reader,
+        };
+        match reader.header() {
+            Some(header) if header.writer == self.writer => return Ok(Said::Nothing),
+            Some(_) => {}
+            None => return Ok(Said::Undecided(None)),
+        }
+        let mut announced = None;
+        for _ in 0..FIRST_EVENTS {
+            match reader.next_event()? {
+                Some((_, Event::RunStarted { process, .. })) => announced = Some(process),
+                Some((_, Event::RunGoesOn { superseded, .. })) => {
+                    let names_us = superseded.iter().any(|&(writer, _)| writer == self.writer);
+                    return Ok(match announced {
+                        Some(by) if names_us => Said::TakenOver(by),
+                        _ => Said::Nothing,
+                    });
+                }
+                Some((_, Event::RunFinished { .. })) => return Ok(Said::Nothing),
+                Some(_) => {}
+                None => return Ok(Said::Undecided(announced)),
+            }
+        }
+        // A writer that does not announce itself.
+        Ok(Said::Nothing)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        // Both fields are whole between any two statements.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
