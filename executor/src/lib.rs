@@ -7,6 +7,7 @@
 mod cancel;
 mod command;
 mod functions;
+mod guardian;
 mod local;
 mod process_table;
 mod products;

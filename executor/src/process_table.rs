@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustc_hash::FxHashMap;
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::guardian::Guardian;
+
 /// Why a process was killed by us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KillReason {
@@ -26,6 +28,8 @@ struct Table {
     killed: FxHashMap<u32, Option<KillReason>>,
     /// Set once everything was killed, so that late comers are, too.
     closed: bool,
+    /// Kills the groups if this process is killed. Started with the first of them.
+    guardian: Option<Option<Guardian>>,
 }
 
 impl ProcessTable {
@@ -34,6 +38,9 @@ impl ProcessTable {
         let mut table = self.lock();
         let reason = table.closed.then_some(KillReason::Interrupted);
         table.killed.insert(pid, reason);
+        if let Some(guardian) = table.guardian.get_or_insert_with(Guardian::start) {
+            guardian.add(pid);
+        }
         if reason.is_some() {
             kill_group(pid);
         }
@@ -41,7 +48,11 @@ impl ProcessTable {
 
     /// Removes a process and tells whether it was killed by us.
     pub fn remove(&self, pid: u32) -> Option<KillReason> {
-        self.lock().killed.remove(&pid).flatten()
+        let mut table = self.lock();
+        if let Some(Some(guardian)) = &mut table.guardian {
+            guardian.remove(pid);
+        }
+        table.killed.remove(&pid).flatten()
     }
 
     /// Whether a process was killed by us.

@@ -1,15 +1,20 @@
 //! Opening the journal of a run, and making sure that nobody else runs.
 
+use std::fs::File;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use qbb::journal::{
-    Event, JournalError, JournalState, JournalWriter, ProcessIdentity, RunCounts, RunOutcome,
-    Timestamp, read_state,
+    Event, JournalError, JournalFollower, JournalState, JournalWriter, ProcessIdentity, RunCounts,
+    RunOutcome, Timestamp,
 };
 use qbb::{GraphIdentity, QuantumBackedButler};
+use qbb_datastore::disk;
 use qbb_graph::QuantumGraph;
+use uuid::Uuid;
 
 use super::request::{Exclusivity, RunOptions};
 use crate::progress::{Progress, ProgressEvent};
@@ -21,8 +26,24 @@ pub(super) struct OpenJournal {
     closed: bool,
 }
 
+/// What is known when a run begins.
+pub(super) struct Opened {
+    pub journal: OpenJournal,
+    pub state: JournalState,
+    /// Whether an earlier run was cut off elsewhere or before this machine's last start, so that
+    /// the journal may lack what it recorded last, and files may be empty or lack their ends.
+    pub after_crash: bool,
+}
+
+/// How often to look whether another run that has announced itself gives up.
+const POLL: Duration = Duration::from_millis(20);
+
+/// How long to wait for it.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 impl OpenJournal {
-    /// Announces a run, then reads what happened before it.
+    /// Announces a run, makes sure that it is alone, and reads what happened before it; see "Who
+    /// is running" in `docs/formats/journal.md`.
     pub fn open(
         directory: &Utf8Path,
         graph: &QuantumGraph,
@@ -30,40 +51,33 @@ impl OpenJournal {
         jobs: NonZeroUsize,
         output_root: &Utf8Path,
         progress: &dyn Progress,
-    ) -> Result<(Self, JournalState), JournalError> {
+    ) -> Result<Opened, JournalError> {
         let identity = GraphIdentity::of(graph);
-        let process = ProcessIdentity::current();
+        let process = options.identity.clone().unwrap_or_else(ProcessIdentity::current);
         let writer = Arc::new(JournalWriter::create(directory, identity)?);
         let journal = Self { writer, closed: false };
-        journal.writer.record([&Event::RunStarted {
-            time: Timestamp::now(),
-            process: process.clone(),
-            options: options.to_json(jobs),
-        }])?;
-        // Announced before looking, so that of two runs at least one sees the other.
-        let mut state = match read_state(directory, graph, identity) {
+        let read = journal.announce(&process, options.to_json(jobs)).and_then(|()| {
+            let mut follower = JournalFollower::open_as(directory, graph, identity)?;
+            let superseded = journal.make_sure_of_place(&mut follower, &process, options)?;
+            journal.writer.go_on(superseded)?;
+            Ok(follower.into_state())
+        });
+        let mut state = match read {
             Ok(state) => state,
             Err(error) => {
                 journal.abandon();
                 return Err(error);
             }
         };
-        let now = Timestamp::now();
-        let live = (state.runs().iter())
-            .find(|run| run.writer != journal.writer.writer() && run.is_live(&process, now));
-        if let (Some(run), Exclusivity::Exclusive) = (live, options.exclusivity) {
-            let (path, process) = (run.path.clone(), run.process.clone());
-            journal.abandon();
-            return Err(JournalError::LiveRun { path, process });
-        }
         for warning in state.warnings() {
             progress.event(&ProgressEvent::Warning { text: &warning.to_string() });
         }
         // What another live run claims may be on its way to the disk; that is its business.
-        let denied = if live.is_some() && options.exclusivity == Exclusivity::Shared {
-            0
-        } else {
-            state.verify(|record| QuantumBackedButler::file_matches(output_root, record))
+        let denied = match options.exclusivity {
+            Exclusivity::Shared => 0,
+            Exclusivity::Exclusive | Exclusivity::Forced => {
+                state.verify(|record| QuantumBackedButler::file_matches(output_root, record))
+            }
         };
         if denied > 0 {
             let text = format!(
@@ -72,7 +86,63 @@ impl OpenJournal {
             );
             progress.event(&ProgressEvent::Warning { text: &text });
         }
-        Ok((journal, state))
+        let after_crash = options.exclusivity != Exclusivity::Shared
+            && (state.runs().iter())
+                .any(|run| run.finished.is_none() && !process.shares_host(&run.process));
+        Ok(Opened { journal, state, after_crash })
+    }
+
+    /// Durably, as other hosts may see only what was synced.
+    fn announce(&self, process: &ProcessIdentity, options: String) -> Result<(), JournalError> {
+        let (time, process) = (Timestamp::now(), process.clone());
+        self.writer.record([&Event::RunStarted { time, process, options }])?;
+        self.writer.sync()
+    }
+
+    /// Finds out whether this run may go on. Gives the files of dead runs, with their ends.
+    ///
+    /// Everybody announces a run before looking for others. So of two, one sees the other's
+    /// announcement at least; if both do, the later one gives up, and the earlier one waits for
+    /// that. One that has looked around before the other came has said that it goes on, or will.
+    fn make_sure_of_place(
+        &self,
+        follower: &mut JournalFollower,
+        process: &ProcessIdentity,
+        options: &RunOptions,
+    ) -> Result<Vec<(Uuid, u64)>, JournalError> {
+        if options.exclusivity == Exclusivity::Shared {
+            return Ok(Vec::new());
+        }
+        let begin = Instant::now();
+        let own = self.writer.writer();
+        loop {
+            let runs = follower.state().runs();
+            let ours = runs.iter().find(|run| run.writer == own).map(|run| run.started);
+            let mut waits_for = None;
+            let mut dead = Vec::new();
+            for run in runs.iter().filter(|run| run.writer != own && run.finished.is_none()) {
+                let live = (run.is_live_beside(process, self.writer.path()))
+                    .map_err(|source| refused("look at", &run.path, source))?;
+                if !live || options.exclusivity == Exclusivity::Forced {
+                    // What it wrote was perhaps never synced, and nobody else will do that.
+                    sync_file(&run.path).map_err(|e| refused("sync", &run.path, e))?;
+                    dead.push((run.writer, run.end));
+                } else if run.goes_on
+                    || Some((run.started, run.writer)) < ours.map(|started| (started, own))
+                    || begin.elapsed() > PATIENCE
+                {
+                    let (path, process) = (run.path.clone(), run.process.clone());
+                    return Err(JournalError::LiveRun { path, process });
+                } else {
+                    waits_for = Some(run.writer);
+                }
+            }
+            if waits_for.is_none() {
+                return Ok(dead);
+            }
+            sleep(POLL);
+            follower.poll()?;
+        }
     }
 
     /// Takes the announcement back, as nothing was done.
@@ -86,7 +156,7 @@ impl OpenJournal {
             counts: nothing,
         };
         let _ = self.writer.record([&event]);
-        let _ = fs_err::remove_file(self.writer.path());
+        let _ = disk::remove(self.writer.path());
     }
 
     /// Says how the run ended.
@@ -109,4 +179,17 @@ impl Drop for OpenJournal {
             let _ = self.writer.record([&event]);
         }
     }
+}
+
+fn sync_file(path: &Utf8Path) -> std::io::Result<()> {
+    match File::open(path) {
+        Ok(file) => disk::sync_file(&file, path),
+        // A run that gave up has removed it.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn refused(action: &'static str, path: &Utf8Path, source: std::io::Error) -> JournalError {
+    JournalError::Io { action, path: path.to_owned(), source }
 }

@@ -27,7 +27,7 @@ impl RunPack {
     }
 
     /// What makes durable all that was sealed.
-    pub fn syncer(&self) -> Result<impl Fn() -> io::Result<()> + Send + 'static, PackError> {
+    pub fn syncer(&self) -> Result<impl Fn() -> io::Result<()> + Send + Sync + 'static, PackError> {
         let sync = self.0.as_ref().map(PackWriter::syncer).transpose()?;
         Ok(move || sync.as_ref().map_or(Ok(()), |sync| sync()))
     }

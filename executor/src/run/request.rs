@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use qbb::journal::{Durability, ProcessIdentity};
 use qbb_datastore::RepositoryConfig;
 use qbb_graph::{QuantumGraph, QuantumIx};
 
@@ -91,6 +92,10 @@ pub struct RunOptions {
     /// Whether metadata and logs of quanta go into one pack for this process instead of files; see
     /// `docs/formats/pack.md`.
     pub pack: bool,
+    /// When results are made durable.
+    pub durability: Durability,
+    /// Which process this is; `None` is the present one. Tests make it another host's.
+    pub identity: Option<ProcessIdentity>,
 }
 
 impl Default for RunOptions {
@@ -116,6 +121,8 @@ impl Default for RunOptions {
             retries: RetryPolicy::default(),
             resources: ResourceOptions::default(),
             pack: false,
+            durability: Durability::DEFAULT,
+            identity: None,
         }
     }
 }

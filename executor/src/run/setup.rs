@@ -21,7 +21,7 @@ use super::function_threads::Lookahead;
 use super::lanes::{Lanes, Message};
 use super::learned::LearnedResources;
 use super::memory_events::KillCounter;
-use super::opening::OpenJournal;
+use super::opening::{OpenJournal, Opened};
 use super::packing::RunPack;
 use super::places::Places;
 use super::report::RunReport;
@@ -53,7 +53,7 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         .local_root()
         .ok_or_else(|| RunError::NotLocal { root: datastore.root.as_str().to_owned() })?;
     check_tasks(request)?;
-    let (journal, state) = OpenJournal::open(
+    let Opened { journal, state, after_crash } = OpenJournal::open(
         &request.journal,
         graph,
         &request.options,
@@ -96,6 +96,9 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
     let interrupted = interrupted_quanta(&scheduler, &state);
     let butler = Arc::new(QuantumBackedButler::new(graph.clone(), datastore, state)?);
     clear_interrupted(&butler, &interrupted)?;
+    if after_crash {
+        clear_unknown(&butler, &scheduler, request.options.init_outputs)?;
+    }
     let sync_outputs = Syncer::sync_file_system(&root).map_err(|source| RunError::Folder {
         path: root.clone(),
         purpose: "the root of the output datastore",
@@ -110,7 +113,7 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
     };
     let sync_pack = pack.syncer()?;
     let sync = move || sync_pack().and_then(|()| sync_outputs());
-    let syncer = Syncer::start(journal.writer.clone(), sync)?;
+    let syncer = Syncer::start(journal.writer.clone(), request.options.durability, sync)?;
     let done_before = scheduler.counts().succeeded;
     request.progress.event(&ProgressEvent::Begun { counts: scheduler.counts() });
 
@@ -277,6 +280,34 @@ fn clear_interrupted(
     for &quantum in interrupted {
         let metadata = &graph.pipeline.task(graph.quanta.task(quantum)).metadata_output.name;
         for dataset in butler.for_quantum(quantum).outputs(metadata)? {
+            butler.remove_output(dataset)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what quanta that are still to be executed may have left before a crash that took the
+/// records of it with it: nothing tells whole files from others.
+fn clear_unknown(
+    butler: &QuantumBackedButler,
+    scheduler: &Scheduler,
+    init_outputs: InitOutputs,
+) -> Result<(), RunError> {
+    let graph = butler.graph();
+    for quantum in graph.quanta.iter() {
+        let ended = butler.with_journal(|journal| journal.finished(quantum).is_some());
+        if !ended && scheduler.state(quantum) != QuantumState::Elsewhere {
+            for (_, dataset) in graph.outputs.edges(quantum) {
+                butler.remove_output(dataset)?;
+            }
+        }
+    }
+    if init_outputs == InitOutputs::Never {
+        return Ok(());
+    }
+    let unknown = graph.init_quanta.iter().flat_map(InitQuantum::output_datasets);
+    for dataset in unknown {
+        if !butler.with_journal(|journal| journal.is_written(dataset)) {
             butler.remove_output(dataset)?;
         }
     }

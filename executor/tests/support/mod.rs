@@ -31,7 +31,9 @@ fn is_python(task: &Task) -> bool {
 /// A folder with inputs, an output repository, and a graph: 8 quanta of `isr`, 5 of `calibrate`
 /// which read their images, and 2 of `summarizeVisit` which read those of `calibrate`.
 pub struct Space {
-    folder: tempfile::TempDir,
+    /// `None` if another space of the same place removes it.
+    folder: Option<tempfile::TempDir>,
+    root: Utf8PathBuf,
     pub graph: Arc<QuantumGraph>,
     pub repository: RepositoryConfig,
     pub options: RunOptions,
@@ -53,7 +55,18 @@ impl Space {
             true => tempfile::tempdir_in(memory).unwrap(),
             false => tempfile::tempdir().unwrap(),
         };
-        let root = Utf8Path::from_path(folder.path()).unwrap();
+        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        let space = Self::reopened(&root, runner);
+        for record in 0..space.graph.records.len() {
+            let path = root.join("release").join(space.graph.input_path(record).unwrap());
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(&path, format!("input {}", path.file_name().unwrap())).unwrap();
+        }
+        Self { folder: Some(folder), ..space }
+    }
+
+    /// A space that was made before, perhaps by another process.
+    pub fn reopened(root: &Utf8Path, runner: impl Fn(&str) -> Runner) -> Self {
         let mut graph = qbb_graph::open(&data("visits.qg")).unwrap();
         for task in &mut graph.pipeline.tasks {
             task.runner = runner(&task.label);
@@ -66,29 +79,26 @@ impl Space {
         let tasks = &graph.pipeline.tasks;
         (graph.init_quanta)
             .retain(|init| init.task().is_none_or(|task| is_python(&tasks[task.index()])));
-        let inputs = root.join("release");
-        graph.set_missing_roots(&ArtifactUri::of_folder(&inputs).unwrap());
-        for record in 0..graph.records.len() {
-            let path = inputs.join(graph.input_path(record).unwrap());
-            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-            fs_err::write(&path, format!("input {}", path.file_name().unwrap())).unwrap();
-        }
+        graph.set_missing_roots(&ArtifactUri::of_folder(&root.join("release")).unwrap());
         let repository = root.join("personal");
-        fs_err::create_dir_all(&repository).unwrap();
-        fs_err::write(
-            repository.join("butler.yaml"),
-            "datastore:\n  cls: lsst.daf.butler.datastores.fileDatastore.FileDatastore\n  \
-             root: <butlerRoot>\nregistry:\n  db: sqlite:///<butlerRoot>/gen3.sqlite3\n",
-        )
-        .unwrap();
+        if !repository.join("butler.yaml").exists() {
+            fs_err::create_dir_all(&repository).unwrap();
+            fs_err::write(
+                repository.join("butler.yaml"),
+                "datastore:\n  cls: lsst.daf.butler.datastores.fileDatastore.FileDatastore\n  \
+                 root: <butlerRoot>\nregistry:\n  db: sqlite:///<butlerRoot>/gen3.sqlite3\n",
+            )
+            .unwrap();
+        }
         let repository = RepositoryConfig::open(repository.as_str()).unwrap();
         let options = RunOptions { handle_signals: false, ..RunOptions::default() };
         let (graph, cancel) = (Arc::new(graph), Cancel::new());
-        Self { folder, graph, repository, options, jobs: 2, cancel }
+        let (folder, root) = (None, root.to_owned());
+        Self { folder, root, graph, repository, options, jobs: 2, cancel }
     }
 
     pub fn root(&self) -> &Utf8Path {
-        Utf8Path::from_path(self.folder.path()).unwrap()
+        &self.root
     }
 
     pub fn outputs(&self) -> Utf8PathBuf {
@@ -144,10 +154,13 @@ impl Space {
     pub fn products(&self) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
         let mut folders = vec![self.outputs().join("u")];
+        folders.retain(|folder| folder.exists());
         while let Some(folder) = folders.pop() {
             for entry in folder.read_dir_utf8().unwrap() {
                 let path = entry.unwrap().into_path();
-                if path.is_dir() {
+                if path.file_name().unwrap().starts_with(".qbb-") {
+                    // What a killed run has left.
+                } else if path.is_dir() {
                     folders.push(path);
                 } else {
                     let name = path.strip_prefix(self.outputs()).unwrap().to_string();

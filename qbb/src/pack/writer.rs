@@ -132,7 +132,7 @@ impl PackWriter {
     ///
     /// # Errors
     /// If the system has no file descriptor left.
-    pub fn syncer(&self) -> Result<impl Fn() -> io::Result<()> + Send + 'static, PackError> {
+    pub fn syncer(&self) -> Result<impl Fn() -> io::Result<()> + Send + Sync + 'static, PackError> {
         let file = self.file.try_clone().map_err(PackError::io("sync", &self.path))?;
         Ok(move || file.sync_data())
     }
