@@ -28,7 +28,7 @@ pub use compiled_template::{CompiledTemplate, FieldValue, RecordField, TemplateR
 pub use config_tree::ConfigTreeError;
 pub use database_url::DatabaseUrl;
 pub use formatter::{Formatter, FormatterError, Formatters};
-pub use local_store::{LocalStore, StagedArtifact};
+pub use local_store::{Consent, LocalStore, StagedArtifact};
 pub use lookup::LookupTarget;
 pub use object_artifacts::ObjectStoreArtifacts;
 pub use path_templates::{PathTemplates, PathTemplatesError};

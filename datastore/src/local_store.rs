@@ -25,13 +25,22 @@ use crate::zip_member;
 /// and renamed when it is whole. Folders are made when they are needed and remembered, so that none
 /// is made or looked at twice. There are no locks: names of unfinished files hold a random number,
 /// so that stores of other processes and machines do not clash with this one.
-#[derive(Debug)]
 pub struct LocalStore {
     root: Utf8PathBuf,
     root_uri: ArtifactUri,
     folders: Mutex<FxHashSet<Utf8PathBuf>>,
     identity: String,
     counter: AtomicU64,
+    consent: Option<Box<Consent>>,
+}
+
+/// Is asked before an artifact appears; an error says why it must not.
+pub type Consent = dyn Fn() -> Result<(), String> + Send + Sync;
+
+impl std::fmt::Debug for LocalStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalStore").field("root", &self.root).finish_non_exhaustive()
+    }
 }
 
 impl LocalStore {
@@ -50,7 +59,14 @@ impl LocalStore {
             folders: Mutex::default(),
             identity: uuid::Uuid::new_v4().simple().to_string()[..16].to_owned(),
             counter: AtomicU64::new(0),
+            consent: None,
         })
+    }
+
+    /// Has somebody asked in the last moment before each artifact appears.
+    pub fn with_consent(mut self, consent: Box<Consent>) -> Self {
+        self.consent = Some(consent);
+        self
     }
 
     /// The folder.
@@ -201,6 +217,9 @@ impl LocalStore {
         to: &Utf8Path,
         options: PutOptions,
     ) -> Result<(), StoreError> {
+        if let Some(consent) = &self.consent {
+            consent().map_err(|reason| StoreError::Withheld { place: to.to_string(), reason })?;
+        }
         match options.if_exists {
             IfExists::Replace => {
                 disk::rename(from, to).map_err(|e| StoreError::of_io("write", to, e))?;

@@ -7,6 +7,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 /// Why an artifact cannot be written, read or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// Whoever owns the store does not want anything to be written any more.
+    #[error("{place} is not written: {reason}")]
+    Withheld {
+        /// Path.
+        place: String,
+        /// Why not.
+        reason: String,
+    },
     /// There is no such artifact.
     #[error("there is no artifact at {place}")]
     NotFound {

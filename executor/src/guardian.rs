@@ -4,8 +4,12 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+/// Set for all children, so that they can be told from other processes.
+const VARIABLE: &str = "QBB_RUN";
+
 /// Knows the process groups that are to be killed by the lines it reads, and kills them when there
-/// is nobody left to write any.
+/// is nobody left to write any. Children that were started in that very moment are known by their
+/// environment.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 groups=' '
@@ -15,9 +19,19 @@ while read -r sign group; do
     -) case $groups in
          *" $group "*) groups="${groups%% $group *} ${groups#* $group }" ;;
        esac ;;
+    .) exit ;;
   esac
 done
 for group in $groups; do kill -s KILL -- "-$group"; done
+for pause in 0 1; do
+  sleep $pause
+  for file in /proc/[0-9]*/environ; do
+    if grep -aq "QBB_RUN=$1" "$file"; then
+      process=${file#/proc/}
+      kill -s KILL "${process%/environ}"
+    fi
+  done
+done
 "#;
 
 /// A process that waits for the end of this one, by whatever means, and kills the process groups of
@@ -27,13 +41,17 @@ for group in $groups; do kill -s KILL -- "-$group"; done
 pub(crate) struct Guardian {
     child: Child,
     lines: Option<ChildStdin>,
+    run: String,
 }
 
 impl Guardian {
     /// `None` if there is no shell; children of a killed run then end when they want to.
     pub fn start() -> Option<Self> {
+        let run = uuid::Uuid::new_v4().simple().to_string();
         let mut child = Command::new("/bin/sh")
-            .args(["-c", SCRIPT, "qbb-guardian"])
+            .args(["-c", SCRIPT, "qbb-guardian", &run])
+            // A run within a run is not its own guardian's business.
+            .env_remove(VARIABLE)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -43,7 +61,12 @@ impl Guardian {
             .spawn()
             .ok()?;
         let lines = child.stdin.take();
-        Some(Self { child, lines })
+        Some(Self { child, lines, run })
+    }
+
+    /// Marks a child that is about to be started.
+    pub fn mark(&self, command: &mut Command) {
+        command.env(VARIABLE, &self.run);
     }
 
     /// A group is to be killed from now on.
@@ -71,7 +94,9 @@ impl Guardian {
 
 impl Drop for Guardian {
     fn drop(&mut self) {
-        self.lines = None;
+        if let Some(mut lines) = self.lines.take() {
+            let _ = lines.write_all(b".\n");
+        }
         let _ = self.child.wait();
     }
 }

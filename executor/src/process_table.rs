@@ -1,5 +1,6 @@
 //! Processes that must be killed on demand.
 
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
@@ -33,6 +34,14 @@ struct Table {
 }
 
 impl ProcessTable {
+    /// Makes ready for a child that is about to be started, so that it ends with this process if
+    /// that is killed.
+    pub fn expect(&self, command: &mut Command) {
+        if let Some(guardian) = self.lock().guardian.get_or_insert_with(Guardian::start) {
+            guardian.mark(command);
+        }
+    }
+
     /// Adds the leader of a process group.
     pub fn add(&self, pid: u32) {
         let mut table = self.lock();
@@ -95,7 +104,7 @@ fn kill_group(leader: u32) {
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::{CommandExt, ExitStatusExt};
-    use std::process::{Child, Command};
+    use std::process::Child;
 
     use super::*;
 

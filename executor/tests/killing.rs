@@ -309,7 +309,7 @@ fn a_killed_run_leaves_no_program_behind() {
             sleep(Duration::from_millis(1));
             programs = children(child.id());
         }
-        sleep(Duration::from_millis(fastrand::u64(1..20)));
+        sleep(Duration::from_millis(fastrand::u64(5..30)));
         programs.extend(children(child.id()));
         assert!(!programs.is_empty());
         child.kill().unwrap();

@@ -67,7 +67,9 @@ pub(crate) fn run_command(
         return Err(failed(format!("task `{}` has an empty command line", task.label)));
     };
     context.log(LogLevel::Info, format!("Running {}", arguments.join(" ")));
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    table.expect(&mut command);
+    let mut child = command
         .args(rest)
         .envs(job.memory.map(|bytes| ("QBB_MEMORY", bytes.to_string())))
         .envs(&template.environment)

@@ -114,6 +114,7 @@ impl WorkerProcess {
     ) -> std::io::Result<Self> {
         let stderr = fs_err::OpenOptions::new().create(true).append(true).open(log)?;
         let log_begin = stderr.metadata()?.len();
+        table.expect(&mut command);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

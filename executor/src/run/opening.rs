@@ -54,12 +54,14 @@ impl OpenJournal {
     ) -> Result<Opened, JournalError> {
         let identity = GraphIdentity::of(graph);
         let process = options.identity.clone().unwrap_or_else(ProcessIdentity::current);
-        let writer = Arc::new(JournalWriter::create(directory, identity)?);
+        let writer = JournalWriter::create(directory, identity)?.with_lease(options.lease);
+        let writer = Arc::new(writer);
         let journal = Self { writer, closed: false };
         let read = journal.announce(&process, options.to_json(jobs)).and_then(|()| {
             let mut follower = JournalFollower::open_as(directory, graph, identity)?;
             let superseded = journal.make_sure_of_place(&mut follower, &process, options)?;
-            journal.writer.go_on(superseded)?;
+            let beside: Vec<_> = follower.files().map(ToOwned::to_owned).collect();
+            journal.writer.go_on(beside, superseded)?;
             Ok(follower.into_state())
         });
         let mut state = match read {
@@ -137,11 +139,13 @@ impl OpenJournal {
                     waits_for = Some(run.writer);
                 }
             }
-            if waits_for.is_none() {
+            if waits_for.is_some() {
+                sleep(POLL);
+                follower.poll()?;
+            } else if !follower.poll()? {
+                // Nobody has said anything more before the end that was noticed above.
                 return Ok(dead);
             }
-            sleep(POLL);
-            follower.poll()?;
         }
     }
 
@@ -162,6 +166,8 @@ impl OpenJournal {
     /// Says how the run ended.
     pub fn close(mut self, outcome: RunOutcome, counts: RunCounts) -> Result<(), JournalError> {
         self.closed = true;
+        // A run whose claims do not count has not come to an end that is worth anything.
+        self.writer.look_for_successor()?;
         self.writer.record([&Event::RunFinished { time: Timestamp::now(), outcome, counts }])?;
         self.writer.sync()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use qbb::journal::{Durability, ProcessIdentity};
+use qbb::journal::{Durability, JournalWriter, ProcessIdentity};
 use qbb_datastore::RepositoryConfig;
 use qbb_graph::{QuantumGraph, QuantumIx};
 
@@ -96,6 +96,9 @@ pub struct RunOptions {
     pub durability: Durability,
     /// Which process this is; `None` is the present one. Tests make it another host's.
     pub identity: Option<ProcessIdentity>,
+    /// Time without a sign of life after which the run makes sure that no other has taken its
+    /// place, before it does anything more.
+    pub lease: Duration,
 }
 
 impl Default for RunOptions {
@@ -123,6 +126,7 @@ impl Default for RunOptions {
             pack: false,
             durability: Durability::DEFAULT,
             identity: None,
+            lease: JournalWriter::LEASE,
         }
     }
 }

@@ -94,7 +94,8 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         &mut wishes,
     );
     let interrupted = interrupted_quanta(&scheduler, &state);
-    let butler = Arc::new(QuantumBackedButler::new(graph.clone(), datastore, state)?);
+    let butler = QuantumBackedButler::new(graph.clone(), datastore, state)?;
+    let butler = Arc::new(butler.with_place_of(journal.writer.clone()));
     clear_interrupted(&butler, &interrupted)?;
     if after_crash {
         clear_unknown(&butler, &scheduler, request.options.init_outputs)?;

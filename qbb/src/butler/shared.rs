@@ -12,7 +12,9 @@ use rustc_hash::FxHashMap;
 use super::error::ButlerError;
 use super::prediction::{Prediction, Predictor};
 use super::quantum::QuantumButler;
-use crate::journal::{Event, FileRecord, JournalState, QuantumProgress, WrittenRecord};
+use crate::journal::{
+    Event, FileRecord, JournalState, JournalWriter, QuantumProgress, WrittenRecord,
+};
 use crate::pack::{PackedPlace, Packs};
 
 /// The quantum-backed butler of a process: one graph, one output datastore, what is known of the
@@ -65,6 +67,14 @@ impl QuantumBackedButler {
         let packs = Packs::new(journal.directory().unwrap_or(Utf8Path::new("")));
         let (journal, paths) = (RwLock::new(journal), Mutex::default());
         Ok(Self { graph, store, predictor, journal, paths, packs })
+    }
+
+    /// Has nothing written any more once another run has taken the place of that which writes a
+    /// journal.
+    pub fn with_place_of(mut self, journal: Arc<JournalWriter>) -> Self {
+        let consent = move || journal.check_place().map_err(|error| error.to_string());
+        self.store = self.store.with_consent(Box::new(consent));
+        self
     }
 
     /// The graph.

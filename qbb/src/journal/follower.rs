@@ -80,6 +80,11 @@ impl JournalFollower {
         &self.state
     }
 
+    /// The files that were read, those without a header yet left out.
+    pub fn files(&self) -> impl Iterator<Item = &Utf8Path> {
+        self.files.keys().map(Utf8PathBuf::as_path)
+    }
+
     /// The state, without following any more.
     pub fn into_state(self) -> JournalState {
         self.state

@@ -13,10 +13,12 @@ use super::error::JournalError;
 use super::event::Event;
 use super::process::ProcessIdentity;
 use super::reader::JournalReader;
+use super::runs::{SILENCE, silence_beside};
+use super::writer::EXTENSION;
 
 /// A writer that has given no sign of life for this long must make sure that nobody has taken its
 /// place before it records anything more. Half of what makes it count as dead elsewhere.
-const LEASE: Duration = Duration::from_secs(30);
+pub(super) const LEASE: Duration = Duration::from_secs(30);
 
 /// How long to wait for a run that has announced itself to say whether it goes on.
 const UNDECIDED: Duration = Duration::from_secs(10);
@@ -29,6 +31,7 @@ const FIRST_EVENTS: usize = 8;
 pub(super) struct Guard {
     directory: Utf8PathBuf,
     writer: Uuid,
+    pub(super) lease: Duration,
     seen: Mutex<Seen>,
 }
 
@@ -51,12 +54,22 @@ impl Guard {
     pub fn new(directory: &Utf8Path, writer: Uuid) -> Self {
         let last_sign = (Instant::now(), SystemTime::now());
         let seen = Mutex::new(Seen { harmless: FxHashSet::default(), last_sign });
-        Self { directory: directory.to_owned(), writer, seen }
+        Self { directory: directory.to_owned(), writer, lease: LEASE, seen }
     }
 
-    /// Notes that a sign of life has reached the disk.
-    pub fn signed(&self) {
-        self.seen().last_sign = (Instant::now(), SystemTime::now());
+    /// Notes that a sign of life has reached the disk, which was given at the time of `begin` or
+    /// later. A silence before it is not made good by that: others may have taken note of it.
+    pub fn signed(&self, begin: (Instant, SystemTime)) {
+        if !self.was_silent() {
+            self.seen().last_sign = begin;
+        }
+    }
+
+    /// Notes that this process has given a sign of life at the time of `begin` and has looked
+    /// around after it. `false` if that took so long that it must look again.
+    pub fn looked(&self, begin: (Instant, SystemTime)) -> bool {
+        self.seen().last_sign = begin;
+        !self.was_silent()
     }
 
     /// Whether this process was silent so long that others may think it dead: it was suspended,
@@ -64,17 +77,13 @@ impl Guard {
     pub fn was_silent(&self) -> bool {
         let (instant, time) = self.seen().last_sign;
         // One of the two clocks stands still while the machine is suspended, the other may be set.
-        instant.elapsed() > LEASE || time.elapsed().is_ok_and(|elapsed| elapsed > LEASE)
+        instant.elapsed() > self.lease || time.elapsed().is_ok_and(|elapsed| elapsed > self.lease)
     }
 
-    /// Notes that this run goes on: whoever was there before has had its say.
-    ///
-    /// # Errors
-    /// If the directory cannot be read.
-    pub fn goes_on(&self) -> Result<(), JournalError> {
-        let present = journal_files(&self.directory)?;
-        self.seen().harmless.extend(present);
-        Ok(())
+    /// Notes that this run goes on, having looked at some files. No others: one that has come
+    /// since may be of a run that takes this one for dead.
+    pub fn goes_on(&self, beside: impl IntoIterator<Item = Utf8PathBuf>) {
+        self.seen().harmless.extend(beside);
     }
 
     /// Looks at files that were not seen before.
@@ -113,10 +122,22 @@ impl Guard {
                     let (directory, by) = (self.directory.clone(), Some(by));
                     return Err(JournalError::TakenOver { directory, by });
                 }
-                Said::Undecided(by) => undecided = Some(by),
+                Said::Undecided(by) => {
+                    if self.is_fresh(&path)? {
+                        undecided = Some(by);
+                    }
+                }
             }
         }
         Ok(undecided)
+    }
+
+    /// Whether a file was modified not long before our own, which was synced just now.
+    fn is_fresh(&self, path: &Utf8Path) -> Result<bool, JournalError> {
+        let own = self.directory.join(format!("{}.{EXTENSION}", self.writer));
+        silence_beside(path, &own)
+            .map(|silence| silence.is_some_and(|seconds| seconds <= SILENCE))
+            .map_err(JournalError::io("look at", path))
     }
 
     fn said(&self, path: &Utf8Path) -> Result<Said, JournalError> {

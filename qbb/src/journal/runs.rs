@@ -11,7 +11,7 @@ use super::process::ProcessIdentity;
 use super::time::Timestamp;
 
 /// A file of another host whose last sign of life is older than this is of a dead process.
-const SILENCE: f64 = 60.0;
+pub(super) const SILENCE: f64 = 60.0;
 
 /// One run: what one process did between starting and finishing.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,20 +55,12 @@ impl RunSummary {
     /// # Errors
     /// If one of the files cannot be looked at.
     pub fn is_live_beside(&self, here: &ProcessIdentity, beside: &Utf8Path) -> io::Result<bool> {
-        // Opening a file makes network file systems ask how it is now.
-        let modified = |path: &Utf8Path| File::open(path)?.metadata()?.modified();
         let mut result = Ok(());
-        let live = self.is_live_if(here, || {
-            match modified(beside).and_then(|ours| Ok((ours, modified(&self.path)?))) {
-                // A file that is newer than ours was touched just now.
-                Ok((ours, theirs)) => ours
-                    .duration_since(theirs)
-                    .map_or(true, |silence| silence.as_secs_f64() <= SILENCE),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-                Err(error) => {
-                    result = Err(error);
-                    true
-                }
+        let live = self.is_live_if(here, || match silence_beside(&self.path, beside) {
+            Ok(silence) => silence.is_some_and(|seconds| seconds <= SILENCE),
+            Err(error) => {
+                result = Err(error);
+                true
             }
         });
         result.map(|()| live)
@@ -83,6 +75,21 @@ impl RunSummary {
             // The same host after a reboot has nothing left from before it.
             here.host != self.process.host && speaks()
         }
+    }
+}
+
+/// How many seconds before the file `beside` another one was modified last, if it is there; 0 if that
+/// was later.
+pub(super) fn silence_beside(path: &Utf8Path, beside: &Utf8Path) -> io::Result<Option<f64>> {
+    // Opening a file makes network file systems ask how it is now.
+    let modified = |path: &Utf8Path| File::open(path)?.metadata()?.modified();
+    match modified(path) {
+        Ok(theirs) => {
+            let silence = modified(beside)?.duration_since(theirs);
+            Ok(Some(silence.map_or(0.0, |silence| silence.as_secs_f64())))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

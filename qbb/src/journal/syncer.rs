@@ -126,9 +126,7 @@ impl Rounds<'_> {
             } else {
                 continue;
             }
-            if sign_is_due {
-                self.journal.look_for_successor()?;
-            }
+            self.journal.look_for_successor()?;
             last_sign = Instant::now();
         }
         if self.journal.end() != self.done { self.make_durable() } else { Ok(()) }

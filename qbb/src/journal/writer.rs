@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use qbb_datastore::disk;
@@ -12,7 +13,7 @@ use super::codec::{Encoder, TextNumbers};
 use super::error::JournalError;
 use super::event::Event;
 use super::frame::append_frame;
-use super::guard::Guard;
+use super::guard::{self, Guard};
 use super::header::{HEADER, JournalHeader};
 use super::process::ProcessIdentity;
 use super::syncer::SyncOutputs;
@@ -83,6 +84,29 @@ impl JournalWriter {
         Ok(Self { path, writer, state, guard, sync_before_claims })
     }
 
+    /// Time without a sign of life after which it makes sure of its place.
+    pub const LEASE: Duration = guard::LEASE;
+
+    /// Sets the time without a sign of life after which it makes sure of its place.
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.guard.lease = lease;
+        self
+    }
+
+    /// Makes sure that no other run has taken the place of this one, if that is possible by now.
+    ///
+    /// # Errors
+    /// If one has, or if that cannot be found out.
+    pub fn check_place(&self) -> Result<(), JournalError> {
+        if self.guard.was_silent() {
+            self.make_sure_of_place()?;
+        }
+        match &self.lock().closed {
+            Some(closed @ Closed::TakenOver(_)) => Err(self.error_of(closed)),
+            _ => Ok(()),
+        }
+    }
+
     /// The file.
     pub fn path(&self) -> &Utf8Path {
         &self.path
@@ -110,9 +134,7 @@ impl JournalWriter {
         &self,
         events: impl IntoIterator<Item = &'e Event>,
     ) -> Result<(), JournalError> {
-        if self.guard.was_silent() {
-            self.make_sure_of_place()?;
-        }
+        self.check_place()?;
         let events: Vec<&Event> = events.into_iter().collect();
         match self.sync_before_claims.get() {
             Some(sync_outputs) if events.iter().any(|event| event.claims_outputs()) => {
@@ -173,9 +195,10 @@ impl JournalWriter {
     pub fn sync(&self) -> Result<(), JournalError> {
         // Not under the lock: recording must not wait for the disk.
         let file = self.lock().file.try_clone().map_err(JournalError::io("sync", &self.path))?;
+        let begin = (Instant::now(), SystemTime::now());
         match disk::sync_file(&file, &self.path) {
             Ok(()) => {
-                self.guard.signed();
+                self.guard.signed(begin);
                 Ok(())
             }
             Err(source) => {
@@ -186,13 +209,17 @@ impl JournalWriter {
         }
     }
 
-    /// Says that this run goes on, and that others are taken for dead: of those files nothing
-    /// counts any more from the given offsets on.
+    /// Says that this run goes on, having looked at the files `beside` its own, and that others are
+    /// taken for dead: of those files nothing counts any more from the given offsets on.
     ///
     /// # Errors
     /// As for [`JournalWriter::record`] and [`JournalWriter::sync`].
-    pub fn go_on(&self, superseded: Vec<(Uuid, u64)>) -> Result<(), JournalError> {
-        self.guard.goes_on()?;
+    pub fn go_on(
+        &self,
+        beside: impl IntoIterator<Item = Utf8PathBuf>,
+        superseded: Vec<(Uuid, u64)>,
+    ) -> Result<(), JournalError> {
+        self.guard.goes_on(beside);
         self.record([&Event::RunGoesOn { time: Timestamp::now(), superseded }])?;
         self.sync()
     }
@@ -211,27 +238,36 @@ impl JournalWriter {
         self.lock().closed.get_or_insert(closed);
     }
 
-    /// Makes sure that no other run has declared this one dead.
-    pub(super) fn look_for_successor(&self) -> Result<(), JournalError> {
+    /// Looks whether another run has declared this one dead.
+    ///
+    /// # Errors
+    /// [`JournalError::TakenOver`] if so, or if the directory cannot be read.
+    pub fn look_for_successor(&self) -> Result<(), JournalError> {
         self.guard.look(false)
     }
 
     /// After a silence: gives a sign of life before looking, so that of two runs at least one
     /// notices the other.
     fn make_sure_of_place(&self) -> Result<(), JournalError> {
-        let made_sure = self
-            .append(&[&Event::OutputsDurable { time: Timestamp::now(), end: 0 }], false)
-            .and_then(|()| {
-                let file = self.lock().file.try_clone();
-                file.and_then(|file| disk::sync_file(&file, &self.path))
-                    .map_err(JournalError::io("sync", &self.path))
-            })
-            .and_then(|()| self.guard.look(true));
-        match made_sure {
-            Ok(()) => self.guard.signed(),
-            Err(ref error) => self.close_because_of(error),
+        loop {
+            let begin = (Instant::now(), SystemTime::now());
+            let looked = self
+                .append(&[&Event::OutputsDurable { time: Timestamp::now(), end: 0 }], false)
+                .and_then(|()| {
+                    let file = self.lock().file.try_clone();
+                    file.and_then(|file| disk::sync_file(&file, &self.path))
+                        .map_err(JournalError::io("sync", &self.path))
+                })
+                .and_then(|()| self.guard.look(true));
+            if let Err(error) = looked {
+                self.close_because_of(&error);
+                return Err(error);
+            }
+            // Not so if it was suspended once more meanwhile.
+            if self.guard.looked(begin) {
+                return Ok(());
+            }
         }
-        made_sure
     }
 
     fn error_of(&self, closed: &Closed) -> JournalError {
