@@ -250,13 +250,13 @@ fn kill_run(child: &mut Child, longest: Duration) -> bool {
 #[test]
 fn a_killed_run_of_functions_goes_on() {
     fastrand::seed(1);
-    campaign("functions", kills(120), kill_run);
+    campaign("functions", kills(80), kill_run);
 }
 
 #[test]
 fn a_killed_run_of_programs_goes_on() {
     fastrand::seed(2);
-    campaign("programs", kills(40), kill_run);
+    campaign("programs", kills(25), kill_run);
 }
 
 /// Kills programs of a run, at most one for each of three in a row.
@@ -264,7 +264,7 @@ fn a_killed_run_of_programs_goes_on() {
 fn killed_programs_are_repeated_by_the_next_run() {
     fastrand::seed(3);
     let mut killed = 0;
-    campaign("programs", kills(30), |child, longest| {
+    campaign("programs", kills(20), |child, longest| {
         let deadline = Instant::now() + longest.mul_f64(fastrand::f64());
         while child.try_wait().unwrap().is_none() {
             if Instant::now() >= deadline

@@ -68,7 +68,8 @@ fn a_run() {
         Ok(report) if report.outcome == RunOutcome::Complete => (0, String::new()),
         Ok(report) => (1, format!("{:?}", report.failures)),
         Err(RunError::Journal(error @ JournalError::LiveRun { .. })) => (3, error.to_string()),
-        Err(RunError::Journal(error @ JournalError::TakenOver { .. })) => (5, error.to_string()),
+        // It may be the journal that says so, or the datastore.
+        Err(error) if error.to_string().contains("took over") => (5, error.to_string()),
         Err(error) => (4, error.to_string()),
     };
     writeln!(std::io::stderr(), "{said}").unwrap();

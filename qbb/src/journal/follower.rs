@@ -111,8 +111,7 @@ impl JournalFollower {
 
     fn start_again(&mut self) {
         self.files.clear();
-        self.state =
-            JournalState::of_directory(&self.directory, self.n_quanta, self.n_datasets);
+        self.state = JournalState::of_directory(&self.directory, self.n_quanta, self.n_datasets);
     }
 
     /// Notes where files end that a later run has taken over; tells whether too much was read.
