@@ -119,6 +119,16 @@ pub enum GraphError {
         /// Which limit it exceeds.
         reason: String,
     },
+    /// What happened to a quantum cannot be told.
+    #[error("cannot write provenance to `{path}`, {what}: {source}")]
+    Provenance {
+        /// The file that was being written.
+        path: Utf8PathBuf,
+        /// What is concerned.
+        what: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A quantum that is not there, or not the only one.
     #[error("no quantum `{name}`: {reason}")]
     NoQuantum {

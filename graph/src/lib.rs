@@ -21,6 +21,7 @@ mod open;
 mod part;
 mod picture;
 mod publish;
+mod python_json;
 mod qg;
 mod quantum_name;
 mod summary;
@@ -47,7 +48,12 @@ pub use open::{open, open_with};
 pub use part::{GraphPart, open_quanta};
 pub use picture::{DEFAULT_NODE_LIMIT, NodeKind, Picture, PictureNode};
 pub use publish::remove_unfinished;
-pub use qg::{QgOptions, RecordPaths, read_qg, write_qg};
+pub use python_json::{PythonJson, PythonJsonError};
+pub use qg::{
+    Attempt, AttemptException, AttemptStatus, AttemptUsage, CaveatCount, ProvenanceReader,
+    ProvenanceSource, ProvenanceSummary, ProvenanceTask, ProvenanceTexts, ProvenanceWritten, QgOptions, RecordPaths,
+    SourceError, StatusCounts, read_qg, write_provenance, write_qg,
+};
 pub use quantum_name::{DataIdFilter, QuantumName, parse_value};
 pub use summary::{DatasetTypeSummary, Summary, TaskSummary, summary};
 pub use verify::{RuleResult, Verification, verify};

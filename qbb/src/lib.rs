@@ -5,6 +5,7 @@
 
 pub mod journal;
 pub mod pack;
+pub mod provenance;
 
 mod butler;
 mod identity;

@@ -9,5 +9,5 @@ mod status;
 pub use counts::{QuantumCounts, TaskCounts, count_by_task};
 pub use directory::{Submission, SubmitDirectory};
 pub use error::SubmitError;
-pub use report::{Caveat, DatasetCounts, Failure, Report};
+pub use report::{Caveat, DatasetCounts, Failure, Report, caveat_code};
 pub use status::Status;

@@ -142,7 +142,7 @@ fn caveats(graph: &QuantumGraph, journal: &JournalState) -> Vec<Caveat> {
 
 /// The letters of the middleware's reports: `+` some outputs missing, `*` all of them, A the hook
 /// `adjustQuantum` raised, D unprocessable data, U upstream failure, P partial outputs, N no work.
-fn caveat_code(bits: u32) -> String {
+pub fn caveat_code(bits: u32) -> String {
     let missing = match bits & 3 {
         0 => "",
         1 => "+",

@@ -6,6 +6,7 @@ mod execution;
 mod explain;
 mod foreign;
 mod graph;
+mod provenance;
 #[cfg(test)]
 mod reference;
 mod repository;
@@ -23,6 +24,7 @@ pub use graph::{
     DiffArguments, GraphCommand, PictureArguments, PictureLevel, QuantaArguments,
     RecordPathsArgument,
 };
+pub use provenance::ProvenanceArguments;
 pub use repository::{CreateArguments, DemoArguments};
 pub use run_qbb::RunQbbArguments;
 
@@ -78,6 +80,8 @@ pub enum Command {
     Status(StatusArguments),
     /// Report what happened: failures with their messages, datasets by type.
     Report(ReportArguments),
+    /// Write what happened to each quantum as a provenance graph for the middleware.
+    Provenance(ProvenanceArguments),
     /// Put the outputs of a submit directory into the personal repository.
     Transfer(TransferArguments),
     /// Print a completion script for a shell.

@@ -9,6 +9,7 @@ mod manual;
 mod opened;
 mod pipeline;
 mod prepare;
+mod provenance;
 mod report;
 mod run;
 mod run_options;
@@ -31,6 +32,7 @@ pub fn execute(command: Command, terminal: Terminal) -> Result<ExitCode, Failure
         Command::Run(arguments) => run::execute(&arguments, terminal),
         Command::Status(arguments) => status::execute(&arguments, terminal),
         Command::Report(arguments) => report::execute(&arguments, terminal),
+        Command::Provenance(arguments) => provenance::execute(&arguments, terminal),
         Command::Transfer(arguments) => transfer::execute(&arguments, terminal),
         Command::Completions { shell } => manual::completions(shell, terminal),
         Command::Man { folder } => manual::pages(&folder, terminal),

@@ -1,10 +1,11 @@
-//! The address file of a `.qg`: where the block of each quantum stands.
+//! Address files of `.qg`: where the blocks of quanta and datasets stand.
 
 use uuid::Uuid;
 
-/// An address file with one address in each row.
+/// An address file with the same number of addresses in each row.
 pub(super) struct Addresses<'a> {
     int_size: usize,
+    per_row: usize,
     rows: &'a [u8],
 }
 
@@ -20,11 +21,11 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 impl<'a> Addresses<'a> {
-    /// Checks the header of the file.
+    /// Checks the header of the file, which must have as many addresses in a row as given.
     ///
     /// # Errors
     /// If it does not fit the graph's header, or the file has another length than it says.
-    pub(super) fn new(bytes: &'a [u8], int_size: usize) -> Result<Self, String> {
+    pub(super) fn new(bytes: &'a [u8], int_size: usize, per_row: usize) -> Result<Self, String> {
         let header = 1 + 2 * int_size;
         let Some((head, rows)) = bytes.split_at_checked(header) else {
             return Err(format!("it ends after {} bytes", bytes.len()));
@@ -33,10 +34,10 @@ impl<'a> Addresses<'a> {
             return Err(format!("int_size is {} at offset 0, not {int_size}", head[0]));
         }
         let (count, addresses) = (number(&head[1..1 + int_size]), number(&head[1 + int_size..]));
-        if addresses != 1 {
+        if addresses != per_row as u64 {
             return Err(format!("{addresses} addresses in a row at offset {}", 1 + int_size));
         }
-        let addresses = Self { int_size, rows };
+        let addresses = Self { int_size, per_row, rows };
         if count.checked_mul(addresses.row_size() as u64) != Some(rows.len() as u64) {
             return Err(format!("{count} rows at offset 1, but {} bytes of them", rows.len()));
         }
@@ -44,16 +45,26 @@ impl<'a> Addresses<'a> {
     }
 
     fn row_size(&self) -> usize {
-        16 + 3 * self.int_size
+        16 + (1 + 2 * self.per_row) * self.int_size
     }
 
     fn row(&self, row: usize) -> &[u8] {
         &self.rows[row * self.row_size()..(row + 1) * self.row_size()]
     }
 
-    /// The address of a quantum.
+    /// Number of rows.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len() / self.row_size()
+    }
+
+    /// The first address of a row.
     pub(super) fn find(&self, id: Uuid) -> Option<Address> {
-        let (wanted, rows) = (id.as_bytes().as_slice(), self.rows.len() / self.row_size());
+        self.find_all(id)?.into_iter().next()
+    }
+
+    /// All addresses of a row.
+    pub(super) fn find_all(&self, id: Uuid) -> Option<Vec<Address>> {
+        let (wanted, rows) = (id.as_bytes().as_slice(), self.len());
         let (mut begin, mut end) = (0, rows);
         while begin < end {
             let middle = begin + (end - begin) / 2;
@@ -68,8 +79,10 @@ impl<'a> Addresses<'a> {
         let row = Some(begin).filter(|row| *row < rows).filter(is_it);
         let row = row.or_else(|| (0..rows).find(is_it))?;
         let numbers = &self.row(row)[16 + self.int_size..];
-        let (offset, size) = numbers.split_at(self.int_size);
-        Some(Address { offset: number(offset), size: number(size) })
+        let pairs = numbers.chunks_exact(2 * self.int_size);
+        let pairs = pairs.map(|pair| pair.split_at(self.int_size));
+        let address = |(offset, size)| Address { offset: number(offset), size: number(size) };
+        Some(pairs.map(address).collect())
     }
 }
 
@@ -91,7 +104,7 @@ mod tests {
     #[test]
     fn rows_are_found_sorted_or_not() {
         let find = |bytes: &[u8], int_size, id| {
-            let addresses = Addresses::new(bytes, int_size).unwrap();
+            let addresses = Addresses::new(bytes, int_size, 1).unwrap();
             addresses.find(Uuid::from_bytes([id; 16])).map(|a| (a.offset, a.size))
         };
         for int_size in [2, 8] {
@@ -108,7 +121,7 @@ mod tests {
     #[test]
     fn headers_that_do_not_fit_are_refused() {
         let bytes = file(8, &[(1, 0, 9)]);
-        let error = |bytes: &[u8], int_size| Addresses::new(bytes, int_size).err().unwrap();
+        let error = |bytes: &[u8], int_size| Addresses::new(bytes, int_size, 1).err().unwrap();
         assert_eq!(error(&bytes, 4), "int_size is 8 at offset 0, not 4");
         assert_eq!(error(&bytes[..40], 8), "1 rows at offset 1, but 23 bytes of them");
         assert_eq!(error(&bytes[..3], 8), "it ends after 3 bytes");

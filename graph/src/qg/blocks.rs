@@ -82,8 +82,15 @@ impl QuantumGraph {
 
     /// The `header` member.
     pub fn header_json(&self) -> Vec<u8> {
+        self.header_json_of("predicted")
+    }
+
+    /// The `header` member of a graph of another type.
+    pub(super) fn header_json_of(&self, graph_type: &str) -> Vec<u8> {
         let header = &self.header;
-        let mut out = br#"{"version":1,"graph_type":"predicted","inputs":"#.to_vec();
+        let mut out = b"{\"version\":1,\"graph_type\":".to_vec();
+        json::string(&mut out, graph_type);
+        out.extend_from_slice(b",\"inputs\":");
         json::strings(&mut out, &header.inputs);
         out.extend_from_slice(b",\"output\":");
         json::optional_string(&mut out, header.output.as_deref());
@@ -128,7 +135,7 @@ impl QuantumGraph {
 
     /// UUID under which a provenance graph of this graph's execution may be ingested. It follows
     /// from the init quanta and the run, so that writing a graph twice gives the same bytes.
-    fn provenance_id(&self) -> [u8; 16] {
+    pub fn provenance_id(&self) -> [u8; 16] {
         let namespace = self.init_quanta.first().map_or(uuid::Uuid::NAMESPACE_OID, |init| init.id);
         uuid::Uuid::new_v5(&namespace, self.header.output_run.as_bytes()).into_bytes()
     }
@@ -197,7 +204,7 @@ impl QuantumGraph {
         out.push(b'}');
     }
 
-    fn write_dataset(&self, dataset: DatasetIx, out: &mut Vec<u8>) {
+    pub(super) fn write_dataset(&self, dataset: DatasetIx, out: &mut Vec<u8>) {
         let dataset_type = self.datasets.dataset_type(dataset);
         out.extend_from_slice(b"{\"dataset_id\":");
         json::uuid(out, &self.datasets.id[dataset.index()]);

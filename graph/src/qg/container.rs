@@ -51,7 +51,7 @@ impl<'a> Container<'a> {
                 reason: format!("it is no complete zip archive ({error})"),
             })?;
         let mut places = Vec::new();
-        for name in super::MEMBERS {
+        for name in super::MEMBERS.into_iter().chain(super::provenance::MEMBERS) {
             let Some(index) = archive.index_for_name(name) else { continue };
             // What is wrong with a member is said when it is read.
             let Ok(file) = archive.by_index_raw(index) else { continue };

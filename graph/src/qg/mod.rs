@@ -12,11 +12,17 @@ mod json;
 mod models;
 mod ordering;
 mod part;
+mod provenance;
 mod read;
 mod write;
 
 pub use blocks::RecordPaths;
 pub(crate) use part::read_qg_quanta;
+pub use provenance::{
+    Attempt, AttemptException, AttemptStatus, AttemptUsage, CaveatCount, ProvenanceReader,
+    ProvenanceSource, ProvenanceSummary, ProvenanceTask, ProvenanceTexts, ProvenanceWritten, SourceError,
+    StatusCounts, write_provenance,
+};
 pub use read::read_qg;
 pub use write::{QgOptions, write_qg};
 

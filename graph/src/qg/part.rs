@@ -27,7 +27,7 @@ pub(crate) fn read_qg_quanta(path: &Utf8Path, names: &[QuantumName]) -> Result<G
         .map_err(|reason| container.fail(super::PIPELINE_GRAPH, reason))?;
     let ids = identify(&mut container, &assembly, names)?;
     let member = container.unchecked_member(super::ADDRESSES)?;
-    let addresses = Addresses::new(&member, header.int_size)
+    let addresses = Addresses::new(&member, header.int_size, 1)
         .map_err(|reason| container.fail(super::ADDRESSES, reason))?;
     let mut unique = ids.clone();
     unique.sort_unstable();

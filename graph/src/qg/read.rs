@@ -62,13 +62,24 @@ pub(super) struct ReadHeader {
 
 /// Reads the header and refuses what is no predicted graph of version 1.
 pub(super) fn read_header(container: &mut Container<'_>) -> Result<ReadHeader> {
+    read_header_of(container, "predicted")
+}
+
+/// Reads the header of a graph that must be of a type, and of version 1.
+pub(super) fn read_header_of(
+    container: &mut Container<'_>,
+    graph_type: &str,
+) -> Result<ReadHeader> {
     let text = container.unpacked_member(super::HEADER)?;
     let header: Header<'_> = parse(container, super::HEADER, &text)?;
-    if header.graph_type != "predicted" {
-        let reason = format!(
-            "the graph is of type `{}`; only `predicted` graphs can be executed",
-            header.graph_type
-        );
+    if header.graph_type != graph_type {
+        let reason = match graph_type {
+            "predicted" => format!(
+                "the graph is of type `{}`; only `predicted` graphs can be executed",
+                header.graph_type
+            ),
+            _ => format!("the graph is of type `{}`, not `{graph_type}`", header.graph_type),
+        };
         return Err(container.fail(super::HEADER, reason));
     }
     if header.version == 0 {

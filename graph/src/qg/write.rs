@@ -27,7 +27,7 @@ const BATCH: usize = 4096;
 /// Quanta whose blocks one thread makes in one go.
 const CHUNK: usize = 64;
 /// Size of the integers in multi-block and address files.
-const INT_SIZE: u64 = 8;
+pub(super) const INT_SIZE: u64 = 8;
 
 /// How a `.qg` is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -139,12 +139,7 @@ impl Writer<'_> {
         name: &str,
         large: bool,
     ) -> Result<()> {
-        // All members carry the zip epoch, so that the same graph gives the same bytes.
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .last_modified_time(zip::DateTime::default())
-            .large_file(large);
-        zip.start_file(name, options).map_err(|error| self.failed()(error.into()))
+        start_member(zip, name, large).map_err(|error| self.failed()(error.into()))
     }
 
     fn member<W: Write + Seek>(
@@ -230,6 +225,20 @@ impl Writer<'_> {
         }
         Ok(Chunk { blocks, sizes })
     }
+}
+
+/// Begins a member that is stored as it is. All carry the zip epoch, so that the same graph gives the
+/// same bytes.
+pub(super) fn start_member<W: Write + Seek>(
+    zip: &mut ZipWriter<W>,
+    name: &str,
+    large: bool,
+) -> zip::result::ZipResult<()> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(zip::DateTime::default())
+        .large_file(large);
+    zip.start_file(name, options)
 }
 
 /// Makes the text of a member.

@@ -3,6 +3,7 @@
 //! Bytes, durability and merging are specified in `docs/formats/journal.md`. A [`JournalWriter`]
 //! belongs to one process; a [`JournalState`] is what all files of a directory add up to.
 
+mod attempts;
 mod codec;
 mod directory;
 mod durability;
@@ -27,6 +28,7 @@ mod usage;
 mod writer;
 mod written;
 
+pub use attempts::{AttemptHistory, EndedAttempt, read_attempts};
 pub use directory::read_state;
 pub use durability::Durability;
 pub use error::{JournalError, JournalWarning};

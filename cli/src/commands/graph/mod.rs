@@ -2,6 +2,7 @@
 
 mod diff;
 mod picture;
+mod provenance;
 mod quanta;
 mod show;
 

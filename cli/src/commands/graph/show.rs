@@ -2,8 +2,8 @@
 
 use camino::Utf8Path;
 use qbb_graph::{
-    Adjacency, DatasetTypeSummary, GraphPart, MiddlewareSummary, QuantumGraph, QuantumIx,
-    QuantumName, Summary, TaskSummary, middleware_summary, open_quanta,
+    Adjacency, DatasetTypeSummary, GraphPart, MiddlewareSummary, ProvenanceReader, QuantumGraph,
+    QuantumIx, QuantumName, Summary, TaskSummary, middleware_summary, open_quanta,
 };
 use qbb_pipeline::Connection;
 use serde::Serialize;
@@ -19,10 +19,14 @@ pub fn execute(
     quantum: Option<&QuantumName>,
     terminal: Terminal,
 ) -> Result<ExitCode, Failure> {
+    let file = graph_file(place)?;
+    if let Some(provenance) = ProvenanceReader::open_if_provenance(&file)? {
+        return super::provenance::execute(&provenance, quantum, terminal);
+    }
     match quantum {
         None => terminal.result(&qbb_graph::summary(&open_graph(place)?), describe)?,
         Some(name) => {
-            let part = open_quanta(&graph_file(place)?, std::slice::from_ref(name))?;
+            let part = open_quanta(&file, std::slice::from_ref(name))?;
             terminal.result(&shown_quantum(&part), describe_quantum)?;
         }
     }

@@ -1,0 +1,386 @@
+//! All attempts at all quanta of a graph.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use qbb_graph::{
+    Attempt, AttemptException, AttemptStatus, AttemptUsage, DatasetIx, ProvenanceSource,
+    ProvenanceTexts, PythonJson, QuantumGraph, QuantumIx, SourceError,
+};
+use qbb_pipeline::Task;
+use uuid::Uuid;
+
+use super::log_text::{LogAttempt, logged_exception, parse_log};
+use super::metadata_text::MetadataNode;
+use super::packages::packages_json;
+use super::products::ProductStore;
+use crate::journal::{
+    AttemptHistory, ExceptionInfo, JournalState, QuantumEnd, ResourceUsage, Timestamp,
+};
+
+/// What happened to a graph, by its journal and by the metadata and logs that this names.
+pub struct RunProvenance<'a> {
+    graph: &'a QuantumGraph,
+    journal: &'a JournalState,
+    history: &'a AttemptHistory,
+    products: &'a dyn ProductStore,
+    former: Option<ProvenanceTexts<'a>>,
+    missing: AtomicU64,
+}
+
+/// What the journal says about an attempt.
+#[derive(Debug, Clone, Copy)]
+struct Known<'a> {
+    started: Timestamp,
+    /// `None` if nobody recorded an end.
+    end: Option<QuantumEnd>,
+    caveats: Option<u32>,
+    exception: Option<&'a ExceptionInfo>,
+    usage: Option<ResourceUsage>,
+    has_log: bool,
+}
+
+impl<'a> RunProvenance<'a> {
+    /// Provenance of the graph that `journal` and `history` are about; metadata and logs come from
+    /// `products`.
+    pub fn new(
+        graph: &'a QuantumGraph,
+        journal: &'a JournalState,
+        history: &'a AttemptHistory,
+        products: &'a dyn ProductStore,
+    ) -> Self {
+        Self { graph, journal, history, products, former: None, missing: AtomicU64::new(0) }
+    }
+
+    /// Takes what is not in `products` any more from a provenance graph that was made before.
+    #[must_use]
+    pub fn with_former(self, former: ProvenanceTexts<'a>) -> Self {
+        Self { former: Some(former), ..self }
+    }
+
+    /// How many metadata and log datasets that were written have not been found so far.
+    pub fn missing(&self) -> u64 {
+        self.missing.load(Ordering::Relaxed)
+    }
+
+    fn task(&self, quantum: QuantumIx) -> &'a Task {
+        self.graph.pipeline.task(self.graph.quanta.task(quantum))
+    }
+
+    /// The metadata and the log dataset of a quantum.
+    fn special(&self, quantum: QuantumIx) -> (Option<DatasetIx>, Option<DatasetIx>) {
+        let task = self.task(quantum);
+        let metadata = task.outputs.len() as u16;
+        let one = |number| self.graph.outputs.of_connection(quantum, number).next();
+        (one(metadata), task.log_output.as_ref().and_then(|_| one(metadata + 1)))
+    }
+
+    /// The bytes of a dataset that was written.
+    fn read(&self, dataset: DatasetIx) -> Result<Option<Vec<u8>>, SourceError> {
+        let Some(record) = self.journal.records(dataset).next() else { return Ok(None) };
+        Ok(self.products.read(dataset, &record)?)
+    }
+
+    /// All attempts that the journal knows, and which of them wrote the datasets that are there.
+    fn known(&self, quantum: QuantumIx, log: Option<DatasetIx>) -> (Vec<Known<'a>>, Option<usize>) {
+        let mut ends: Vec<(u32, Known<'a>)> = (self.history.of(quantum).iter())
+            .map(|ended| {
+                let known = Known {
+                    started: ended.started,
+                    end: Some(ended.end),
+                    caveats: ended.caveats,
+                    exception: ended.exception.as_ref(),
+                    usage: ended.usage,
+                    has_log: log.is_some_and(|log| ended.outputs.contains(&log)),
+                };
+                (ended.attempt, known)
+            })
+            .collect();
+        let counts = self.journal.finished(quantum);
+        if let Some(ended) = counts {
+            let known = Known {
+                started: ended.started,
+                end: Some(ended.end),
+                caveats: ended.caveats,
+                exception: ended.exception,
+                usage: ended.usage,
+                has_log: log.is_some_and(|log| self.journal.is_written(log)),
+            };
+            ends.push((ended.attempt, known));
+        }
+        let n = self.journal.next_attempt(quantum);
+        let (mut known, mut current): (Vec<Known<'a>>, _) = (Vec::new(), None);
+        let mut succeeded = false;
+        let mut ends = ends.into_iter().peekable();
+        for attempt in 0..n {
+            let mut found = false;
+            while let Some((_, end)) = ends.next_if(|(number, _)| *number == attempt) {
+                found = true;
+                // Seeing that there is nothing to do is no attempt, unless it is all that is known
+                // of a success.
+                if end.end == Some(QuantumEnd::SkippedExisting) && succeeded {
+                    continue;
+                }
+                succeeded |= end.end.is_some_and(QuantumEnd::is_success);
+                current = Some(known.len());
+                known.push(end);
+            }
+            if !found {
+                known.push(Known {
+                    started: Timestamp(0),
+                    end: None,
+                    caveats: None,
+                    exception: None,
+                    usage: None,
+                    has_log: false,
+                });
+            }
+        }
+        if counts.is_none() {
+            // It ended, and what it wrote was lost when the machine stopped.
+            if let Some(last) = known.last_mut() {
+                (last.end, last.has_log) = (None, false);
+            }
+            return (known, None);
+        }
+        (known, current)
+    }
+
+    /// Whether something upstream did not succeed.
+    fn is_blocked(&self, quantum: QuantumIx) -> bool {
+        let mut before = self.graph.flow().predecessors(quantum);
+        before.any(|quantum| !self.journal.progress(quantum).is_success())
+    }
+
+    fn tell(&self, quantum: QuantumIx) -> Result<Vec<Attempt>, SourceError> {
+        let (metadata, log) = self.special(quantum);
+        let (known, current) = self.known(quantum, log);
+        if known.is_empty() {
+            return Ok(match self.is_blocked(quantum) {
+                true => Vec::new(),
+                false => vec![Attempt::bare(AttemptStatus::Unknown)],
+            });
+        }
+        let is_written = |dataset: &DatasetIx| self.journal.is_written(*dataset);
+        let (metadata, log) = (metadata.filter(is_written), log.filter(is_written));
+        let metadata_text = metadata.map(|dataset| self.read(dataset)).transpose()?.flatten();
+        let log_text = log.map(|dataset| self.read(dataset)).transpose()?.flatten();
+        let lost = u64::from(metadata.is_some() && metadata_text.is_none())
+            + u64::from(log.is_some() && log_text.is_none());
+        let former = match &self.former {
+            // Also where there are several attempts: a log that was removed when it was taken over
+            // into a provenance graph is not part of a later one.
+            Some(former) if lost != 0 || known.len() > 1 => {
+                former_attempts(former, self.graph.quanta.uuid(quantum))?
+            }
+            _ => None,
+        };
+        if former.is_none() {
+            self.missing.fetch_add(lost, Ordering::Relaxed);
+        }
+        let logs = match &log_text {
+            Some(text) => parse_log(text).map_err(|error| self.unreadable("log", quantum, error))?,
+            None => Vec::new(),
+        };
+        let metadata = match &metadata_text {
+            Some(text) => Some(
+                PythonJson::parse(text)
+                    .map_err(|error| self.unreadable("metadata", quantum, error))?,
+            ),
+            None => None,
+        };
+        let mut attempts = self.combine(quantum, &known, current, logs, metadata);
+        if let Some(former) = former {
+            // What was told before stays; only attempts that came later are added.
+            let later = attempts.split_off(former.len().min(attempts.len()));
+            attempts = former.into_iter().chain(later).collect();
+        }
+        Ok(attempts)
+    }
+
+    fn unreadable(
+        &self,
+        what: &str,
+        quantum: QuantumIx,
+        error: impl std::fmt::Display,
+    ) -> SourceError {
+        format!("the {what} of {} is {error}", self.graph.describe_quantum(quantum)).into()
+    }
+
+    /// Puts together what the journal, the log and the metadata tell.
+    fn combine(
+        &self,
+        quantum: QuantumIx,
+        known: &[Known<'_>],
+        current: Option<usize>,
+        mut logs: Vec<LogAttempt>,
+        metadata: Option<PythonJson<'_>>,
+    ) -> Vec<Attempt> {
+        let task = self.task(quantum);
+        // A log belongs to the attempt that counts and goes on with those before it that wrote
+        // one; these are matched from the end, because the earliest may be lost.
+        let mut log_of: Vec<Option<LogAttempt>> = vec![None; known.len()];
+        if let Some(current) = current {
+            log_of[current] = logs.pop();
+            for at in (0..current).rev().filter(|&at| known[at].has_log) {
+                log_of[at] = logs.pop();
+            }
+        }
+        // What is left are attempts by other software, before the journal began.
+        let foreign = Known {
+            started: Timestamp(0),
+            end: Some(QuantumEnd::Failed),
+            caveats: None,
+            exception: None,
+            usage: None,
+            has_log: true,
+        };
+        let foreign = logs.into_iter().map(|log| attempt(task, &foreign, false, Some(log), None));
+        let own = known.iter().zip(log_of).enumerate().map(|(at, (known_one, log))| {
+            let metadata = metadata.filter(|_| current == Some(at));
+            attempt(task, known_one, at + 1 == known.len(), log, metadata)
+        });
+        foreign.chain(own).collect()
+    }
+}
+
+impl ProvenanceSource for RunProvenance<'_> {
+    fn attempts(&self, quantum: QuantumIx) -> Result<Vec<Attempt>, SourceError> {
+        self.tell(quantum)
+    }
+
+    fn is_produced(&self, dataset: DatasetIx) -> bool {
+        self.journal.is_written(dataset)
+    }
+
+    fn packages(&self) -> Result<Vec<u8>, SourceError> {
+        let global = self.graph.init_quantum(None);
+        for dataset in global.into_iter().flat_map(|init| init.output_datasets()) {
+            if let Some(json) = self.read(dataset)?.as_deref().and_then(packages_json) {
+                return Ok(json);
+            }
+        }
+        Ok(b"{}".to_vec())
+    }
+}
+
+impl std::fmt::Debug for RunProvenance<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RunProvenance")
+    }
+}
+
+fn attempt(
+    task: &Task,
+    known: &Known<'_>,
+    is_last: bool,
+    log: Option<LogAttempt>,
+    metadata: Option<PythonJson<'_>>,
+) -> Attempt {
+    let has_log = known.has_log || task.log_output.is_none();
+    let status = match known.end {
+        None if is_last => AttemptStatus::Unknown,
+        None => AttemptStatus::Aborted,
+        Some(QuantumEnd::Failed) if has_log => AttemptStatus::Failed,
+        Some(QuantumEnd::Failed) => AttemptStatus::Aborted,
+        Some(_) if has_log => AttemptStatus::Successful,
+        Some(_) => AttemptStatus::AbortedSuccess,
+    };
+    let mut attempt = Attempt {
+        exception: known.exception.map(exception),
+        usage: known.usage.map(|used| usage(&used, known.started)),
+        ..Attempt::bare(status)
+    };
+    if let Some(log) = log {
+        if let Some(text) = &log.metadata
+            && let Some(used) = PythonJson::parse(text).ok().map(MetadataNode::new)
+        {
+            attempt.usage = used.usage().or(attempt.usage);
+        }
+        attempt.exception = log.exception.or(attempt.exception);
+        attempt.metadata = log.metadata;
+        attempt.logs = Some(log.records);
+        attempt.previous_process_quanta = log.previous_process_quanta;
+    }
+    if known.end.is_some_and(QuantumEnd::is_success) {
+        attempt.caveats = Some(known.caveats.unwrap_or(0));
+    }
+    if let Some(metadata) = metadata {
+        let node = MetadataNode::new(metadata);
+        attempt.caveats = node.caveats();
+        attempt.exception = node.failure(&task.label).or(attempt.exception);
+        attempt.usage = node.usage().or(attempt.usage);
+        attempt.metadata = Some(metadata.text().to_vec());
+    }
+    attempt
+}
+
+fn exception(info: &ExceptionInfo) -> AttemptException {
+    let (type_name, message) = (info.type_name.clone(), info.message.clone());
+    AttemptException { type_name, message, metadata: Vec::new() }
+}
+
+fn usage(used: &ResourceUsage, started: Timestamp) -> AttemptUsage {
+    AttemptUsage {
+        memory: used.memory as f64,
+        start: started.0,
+        prep_time: used.prep_time,
+        init_time: used.init_time,
+        run_time: used.run_time,
+        run_time_cpu: used.run_time_cpu,
+    }
+}
+
+/// What a provenance graph tells of a quantum; `None` if it tells of no attempt.
+fn former_attempts(
+    former: &ProvenanceTexts<'_>,
+    id: Uuid,
+) -> Result<Option<Vec<Attempt>>, SourceError> {
+    let Some(block) = former.quantum(id)? else { return Ok(None) };
+    let texts = |text: Option<Vec<u8>>| -> Result<Vec<Option<Vec<u8>>>, SourceError> {
+        let Some(text) = text else { return Ok(Vec::new()) };
+        let attempts = PythonJson::parse(&text)?.get("attempts");
+        Ok((attempts.into_iter().flat_map(PythonJson::items))
+            .map(|value| (!value.is_null()).then(|| value.text().to_vec()))
+            .collect())
+    };
+    let mut metadata = texts(former.metadata(id)?)?.into_iter();
+    let mut logs = texts(former.logs(id)?)?.into_iter();
+    let told = PythonJson::parse(&block)?.get("attempts");
+    let mut attempts: Vec<Attempt> = (told.into_iter().flat_map(PythonJson::items))
+        .map(|told| Attempt {
+            metadata: metadata.next().flatten(),
+            logs: logs.next().flatten(),
+            ..former_attempt(told)
+        })
+        .collect();
+    // What was in flight then has ended or is to be told anew.
+    attempts.pop_if(|attempt| attempt.status == AttemptStatus::Unknown);
+    Ok(Some(attempts).filter(|attempts| !attempts.is_empty()))
+}
+
+fn former_attempt(told: PythonJson<'_>) -> Attempt {
+    let value = |key: &str| told.get(key).filter(|value| !value.is_null());
+    let status = value("status").and_then(PythonJson::integer).and_then(AttemptStatus::from_number);
+    let usage = |usage: PythonJson<'_>| {
+        let number = |key: &str| usage.get(key)?.number();
+        let start: jiff::Timestamp = usage.get("start")?.string()?.parse().ok()?;
+        Some(AttemptUsage {
+            memory: number("memory")?,
+            start: start.as_microsecond(),
+            prep_time: number("prep_time")?,
+            init_time: number("init_time")?,
+            run_time: number("run_time")?,
+            run_time_cpu: number("run_time_cpu")?,
+        })
+    };
+    let caveats = value("caveats").and_then(PythonJson::integer);
+    Attempt {
+        caveats: caveats.and_then(|bits| u32::try_from(bits).ok()),
+        exception: value("exception").and_then(logged_exception),
+        usage: value("resource_usage").and_then(usage),
+        previous_process_quanta: value("previous_process_quanta")
+            .map(|quanta| quanta.text().to_vec())
+            .unwrap_or_default(),
+        ..Attempt::bare(status.unwrap_or(AttemptStatus::Unknown))
+    }
+}
