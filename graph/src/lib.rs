@@ -51,8 +51,8 @@ pub use publish::remove_unfinished;
 pub use python_json::{PythonJson, PythonJsonError};
 pub use qg::{
     Attempt, AttemptException, AttemptStatus, AttemptUsage, CaveatCount, ProvenanceReader,
-    ProvenanceSource, ProvenanceSummary, ProvenanceTask, ProvenanceTexts, ProvenanceWritten, QgOptions, RecordPaths,
-    SourceError, StatusCounts, read_qg, write_provenance, write_qg,
+    ProvenanceSource, ProvenanceSummary, ProvenanceTask, ProvenanceTexts, ProvenanceWritten,
+    QgOptions, RecordPaths, SourceError, StatusCounts, read_qg, write_provenance, write_qg,
 };
 pub use quantum_name::{DataIdFilter, QuantumName, parse_value};
 pub use summary::{DatasetTypeSummary, Summary, TaskSummary, summary};

@@ -177,12 +177,7 @@ fn skip(text: &[u8], at: usize, depth: usize) -> Result<usize, PythonJsonError> 
     }
 }
 
-fn skip_all(
-    text: &[u8],
-    at: usize,
-    close: u8,
-    depth: usize,
-) -> Result<usize, PythonJsonError> {
+fn skip_all(text: &[u8], at: usize, close: u8, depth: usize) -> Result<usize, PythonJsonError> {
     let Some(depth) = depth.checked_sub(1) else { return fail(at, "less nesting") };
     let mut at = space(text, at);
     if text.get(at) == Some(&close) {
@@ -268,7 +263,8 @@ mod tests {
 
     #[test]
     fn what_python_writes_is_read() {
-        let text = r#" {"a": NaN, "b": [Infinity, -Infinity, 1.5e3, -0], "c": {"d\n": "\u00e9\""}} "#;
+        let text =
+            r#" {"a": NaN, "b": [Infinity, -Infinity, 1.5e3, -0], "c": {"d\n": "\u00e9\""}} "#;
         let value = parse(text).unwrap();
         assert!(value.get("a").unwrap().number().unwrap().is_nan());
         let numbers: Vec<_> = value.get("b").unwrap().items().map(|v| v.number()).collect();

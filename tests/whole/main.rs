@@ -15,6 +15,7 @@ mod hooks;
 mod kit;
 mod postgres;
 mod programs;
+mod provenance;
 mod python;
 mod repository;
 mod resuming;

@@ -11,9 +11,7 @@ use serde::Serialize;
 
 use crate::arguments::ProvenanceArguments;
 use crate::commands::report::bytes;
-use crate::output::{
-    ExitCode, Failure, ProgressBars, Terminal, remove_unfinished_at_signals,
-};
+use crate::output::{ExitCode, Failure, ProgressBars, Terminal, remove_unfinished_at_signals};
 
 /// Writes what happened as a provenance graph.
 pub fn execute(arguments: &ProvenanceArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
@@ -46,8 +44,7 @@ fn former(
     config: &RepositoryConfig,
     root: &Utf8Path,
 ) -> Result<Option<ProvenanceReader>, Failure> {
-    let dataset =
-        ProvenanceDataset::of(graph, &config.datastore).map_err(Failure::from_error)?;
+    let dataset = ProvenanceDataset::of(graph, &config.datastore).map_err(Failure::from_error)?;
     let file = root.join(&dataset.path);
     match file.is_file() {
         true => Ok(ProvenanceReader::open_if_provenance(&file)?),

@@ -368,13 +368,9 @@ pub(crate) fn log_death(
         },
         ..LogDataset::default()
     };
-    let metadata = MetadataDataset {
-        label: task.label.clone(),
-        host: host.to_owned(),
-        ..MetadataDataset::default()
-    };
     log.log(LogLevel::Error, LOGGER, exception.message.clone());
-    log.failure = Some((exception.clone(), json!(metadata)));
+    // Without the markers of its stages, which nobody took, the middleware refuses metadata.
+    log.failure = Some((exception.clone(), serde_json::Value::Null));
     sequence.keep(dataset, &mut Parcel::default(), |bytes| log.write(bytes))?;
     Ok(butler.summary().outputs)
 }

@@ -20,8 +20,8 @@ pub use blocks::RecordPaths;
 pub(crate) use part::read_qg_quanta;
 pub use provenance::{
     Attempt, AttemptException, AttemptStatus, AttemptUsage, CaveatCount, ProvenanceReader,
-    ProvenanceSource, ProvenanceSummary, ProvenanceTask, ProvenanceTexts, ProvenanceWritten, SourceError,
-    StatusCounts, write_provenance,
+    ProvenanceSource, ProvenanceSummary, ProvenanceTask, ProvenanceTexts, ProvenanceWritten,
+    SourceError, StatusCounts, write_provenance,
 };
 pub use read::read_qg;
 pub use write::{QgOptions, write_qg};

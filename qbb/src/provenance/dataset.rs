@@ -53,8 +53,7 @@ impl ProvenanceDataset {
             is_calibration: false,
         };
         let templates = PathTemplates::new(&datastore.templates, universe)?;
-        let formatters =
-            Formatters::new(&Default::default(), &datastore.formatters, universe)?;
+        let formatters = Formatters::new(&Default::default(), &datastore.formatters, universe)?;
         let target =
             LookupTarget { dataset_type: &dataset_type, component: None, instrument: None };
         let template = templates.find(target)?.compile(&dataset_type, None)?;

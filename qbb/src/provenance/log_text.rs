@@ -56,8 +56,10 @@ fn streamed(text: &[u8]) -> Result<Vec<LogAttempt>, PythonJsonError> {
             return Ok(attempts(extra?, &records));
         }
         if !line.trim_ascii().is_empty() {
-            let record = PythonJson::parse(line)
-                .map_err(|error| PythonJsonError { offset: offset(rest) + error.offset, ..error })?;
+            let record = PythonJson::parse(line).map_err(|error| PythonJsonError {
+                offset: offset(rest) + error.offset,
+                ..error
+            })?;
             if records.len() > 1 {
                 records.push(b',');
             }
@@ -109,11 +111,13 @@ mod tests {
 
     #[test]
     fn all_forms_of_logs_are_read() {
-        let plain = LogAttempt { records: b"[{\"a\":1},{\"b\":NaN}]".to_vec(), ..Default::default() };
+        let plain =
+            LogAttempt { records: b"[{\"a\":1},{\"b\":NaN}]".to_vec(), ..Default::default() };
         assert_eq!(parse_log(b"[{\"a\":1},{\"b\":NaN}]").unwrap(), [plain.clone()]);
         assert_eq!(parse_log(b"{\"a\":1}\n\n{\"b\":NaN}\n").unwrap(), [plain.clone()]);
         let with_quanta = LogAttempt { previous_process_quanta: b"[\"q\"]".to_vec(), ..plain };
-        let streamed = b"{\"a\":1}\n{\"b\":NaN}\n###EXTRA###\n{\"previous_process_quanta\": [\"q\"]}";
+        let streamed =
+            b"{\"a\":1}\n{\"b\":NaN}\n###EXTRA###\n{\"previous_process_quanta\": [\"q\"]}";
         assert_eq!(parse_log(streamed).unwrap(), [with_quanta.clone()]);
         let whole = br#"{"extended": true, "version": 2, "records": [{"a":1},{"b":NaN}],
             "exception": null, "metadata": null, "previous_process_quanta": ["q"], "logs": [],

@@ -36,7 +36,8 @@ mod tests {
 
     #[test]
     fn versions_are_text_whatever_they_look_like() {
-        let yaml = b"!<lsst.utils.packages.Packages>\nastropy: 7.1.0\npython: '3.11'\n\"a b\": \"x: y\"\n";
+        let yaml =
+            b"!<lsst.utils.packages.Packages>\nastropy: 7.1.0\npython: '3.11'\n\"a b\": \"x: y\"\n";
         let json = packages_json(yaml).unwrap();
         assert_eq!(json, br#"{"a b":"x: y","astropy":"7.1.0","python":"3.11"}"#);
         assert_eq!(packages_json(b"").unwrap(), b"{}");

@@ -14,7 +14,8 @@ use super::metadata_text::MetadataNode;
 use super::packages::packages_json;
 use super::products::ProductStore;
 use crate::journal::{
-    AttemptHistory, ExceptionInfo, JournalState, QuantumEnd, ResourceUsage, Timestamp,
+    AttemptHistory, ExceptionInfo, JournalState, QuantumEnd, QuantumProgress, ResourceUsage,
+    Timestamp,
 };
 
 /// What happened to a graph, by its journal and by the metadata and logs that this names.
@@ -37,6 +38,18 @@ struct Known<'a> {
     exception: Option<&'a ExceptionInfo>,
     usage: Option<ResourceUsage>,
     has_log: bool,
+}
+
+impl Known<'_> {
+    /// An attempt of which nothing was recorded but perhaps its start.
+    const UNKNOWN: Self = Self {
+        started: Timestamp(0),
+        end: None,
+        caveats: None,
+        exception: None,
+        usage: None,
+        has_log: false,
+    };
 }
 
 impl<'a> RunProvenance<'a> {
@@ -125,24 +138,20 @@ impl<'a> RunProvenance<'a> {
                 known.push(end);
             }
             if !found {
-                known.push(Known {
-                    started: Timestamp(0),
-                    end: None,
-                    caveats: None,
-                    exception: None,
-                    usage: None,
-                    has_log: false,
-                });
+                known.push(Known::UNKNOWN);
             }
         }
-        if counts.is_none() {
+        if counts.is_some() {
+            return (known, current);
+        }
+        match (self.journal.progress(quantum), known.last_mut()) {
+            (_, None) => {}
             // It ended, and what it wrote was lost when the machine stopped.
-            if let Some(last) = known.last_mut() {
-                (last.end, last.has_log) = (None, false);
-            }
-            return (known, None);
+            (QuantumProgress::InFlight, Some(last)) => (last.end, last.has_log) = (None, false),
+            // It is to be done again.
+            (_, Some(_)) => known.push(Known::UNKNOWN),
         }
-        (known, current)
+        (known, None)
     }
 
     /// Whether something upstream did not succeed.
@@ -178,7 +187,9 @@ impl<'a> RunProvenance<'a> {
             self.missing.fetch_add(lost, Ordering::Relaxed);
         }
         let logs = match &log_text {
-            Some(text) => parse_log(text).map_err(|error| self.unreadable("log", quantum, error))?,
+            Some(text) => {
+                parse_log(text).map_err(|error| self.unreadable("log", quantum, error))?
+            }
             None => Vec::new(),
         };
         let metadata = match &metadata_text {
@@ -226,14 +237,7 @@ impl<'a> RunProvenance<'a> {
             }
         }
         // What is left are attempts by other software, before the journal began.
-        let foreign = Known {
-            started: Timestamp(0),
-            end: Some(QuantumEnd::Failed),
-            caveats: None,
-            exception: None,
-            usage: None,
-            has_log: true,
-        };
+        let foreign = Known { end: Some(QuantumEnd::Failed), has_log: true, ..Known::UNKNOWN };
         let foreign = logs.into_iter().map(|log| attempt(task, &foreign, false, Some(log), None));
         let own = known.iter().zip(log_of).enumerate().map(|(at, (known_one, log))| {
             let metadata = metadata.filter(|_| current == Some(at));
@@ -249,7 +253,8 @@ impl ProvenanceSource for RunProvenance<'_> {
     }
 
     fn is_produced(&self, dataset: DatasetIx) -> bool {
-        self.journal.is_written(dataset)
+        // Also what was deleted on purpose was there.
+        self.journal.is_written(dataset) || self.journal.is_removed(dataset)
     }
 
     fn packages(&self) -> Result<Vec<u8>, SourceError> {

@@ -52,9 +52,9 @@ fn describe(summary: &ProvenanceSummary) -> String {
     });
     text.push_str(&table(header, 1, rows));
     let caveats = summary.tasks.iter().flat_map(|task| {
-        task.caveats.iter().map(|count| {
-            [task.task.clone(), caveat_code(count.caveats), count.quanta.to_string()]
-        })
+        task.caveats
+            .iter()
+            .map(|count| [task.task.clone(), caveat_code(count.caveats), count.quanta.to_string()])
     });
     let exceptions = summary.tasks.iter().flat_map(|task| {
         (task.exceptions.iter())

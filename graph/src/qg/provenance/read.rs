@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::addresses::Addresses;
 use super::super::container::{Block, Container, blocks, unpack_block};
-use super::super::read::read_header_of;
+use super::super::read::{read_header_of, read_pipeline};
 use super::attempt::AttemptStatus;
 use super::{ADDRESSES, LOGS, METADATA, NODES, PACKAGES, QUANTA};
 use crate::error::{GraphError, Result};
@@ -163,8 +163,8 @@ impl ProvenanceReader {
             .map_err(|reason| container.fail(NODES, reason))?
             .len();
         let member = container.required_member(QUANTA)?;
-        let blocks = blocks(&member, header.int_size)
-            .map_err(|reason| container.fail(QUANTA, reason))?;
+        let blocks =
+            blocks(&member, header.int_size).map_err(|reason| container.fail(QUANTA, reason))?;
         let ended: Vec<LastAttempt> = (blocks.par_iter())
             .map_init(
                 || container.decompressor(),
@@ -177,16 +177,21 @@ impl ProvenanceReader {
             .collect::<Result<_, String>>()
             .map_err(|reason| container.fail(QUANTA, reason))?;
         let GraphHeader { output_run, output, inputs, user, timestamp, .. } = header.header;
+        let (quanta, attempts) =
+            (ended.len() as u64, ended.iter().map(|quantum| quantum.attempts).sum());
+        let mut tasks = by_task(ended);
+        let pipeline = read_pipeline(&mut container)?;
+        tasks.sort_by_key(|task| pipeline.find_task(&task.task));
         Ok(ProvenanceSummary {
             output_run,
             output,
             inputs,
             user,
             timestamp,
-            quanta: ended.len() as u64,
-            datasets: (rows as u64).saturating_sub(ended.len() as u64),
-            attempts: ended.iter().map(|quantum| quantum.attempts).sum(),
-            tasks: by_task(ended),
+            quanta,
+            datasets: (rows as u64).saturating_sub(quanta),
+            attempts,
+            tasks,
             bytes: self.file.as_ref().len() as u64,
         })
     }

@@ -244,7 +244,7 @@ pub(super) fn dataset(
     let quanta = graph.consumers(dataset).map(|quantum| &graph.quanta.id[quantum.index()]);
     let inits = InitEdges::of(&init.consumers, dataset)
         .map(|position| graph.init_quanta[position].id.as_bytes());
-    json::list(out, quanta.chain(inits), |out, id| json::uuid(out, id));
+    json::list(out, quanta.chain(inits), json::uuid);
     out.push(b'}');
 }
 

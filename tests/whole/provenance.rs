@@ -1,0 +1,91 @@
+//! Provenance graphs: what the middleware reads in them, and makes of the same directory itself.
+
+use std::process::{Command, Output};
+
+use crate::kit::{
+    DEFAULTS, Scratch, WHERE, command, copy_tree, json, kit, pipeline, python, qbb, release,
+    script, succeeded,
+};
+
+const RUN: &str = "u/me/out/run1";
+
+/// A graph in which much goes wrong: failures, crashes, no work, partial outputs.
+fn troubled_graph(repository: &str, graph: &str) {
+    let pipeline = pipeline("failing");
+    let mut arguments = vec!["graph", "build", "-b", repository, "-p", &pipeline, "-i", DEFAULTS];
+    arguments.extend(["-d", WHERE, "-o", "u/me/out", "--output-run", RUN, "-q", graph]);
+    arguments.extend(["-c", r#"isr:crash_on=["detector=1&band=i"]"#]);
+    qbb(&arguments);
+}
+
+/// UUIDs of quanta of a task whose data IDs contain all of some texts.
+fn quanta(graph: &str, task: &str, texts: &[&str]) -> Vec<String> {
+    let listing = qbb(&["graph", "quanta", graph]);
+    let lines = listing.lines().filter(|line| line.split_whitespace().nth(1) == Some(task));
+    let lines = lines.filter(|line| texts.iter().all(|text| line.contains(text)));
+    lines.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
+}
+
+fn middleware(program: &str, arguments: &[&str]) -> Output {
+    let program = std::path::Path::new(python()).with_file_name(program);
+    Command::new(program).args(arguments).env("PYTHONPATH", kit()).output().unwrap()
+}
+
+/// Runs a graph until some quanta have succeeded at their second attempt and others never did.
+fn run_with_troubles(graph: &str, repository: &str) {
+    let run = |heal: &str, arguments: &[&str]| {
+        let arguments = [&["run", graph, "--personal", repository, "-j", "2"], arguments].concat();
+        let output = command().args(&arguments).env("KIT_HEALED", heal).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+    };
+    run("", &[]);
+    // One failure and all crashes are healed; partial outputs are allowed.
+    let heal = "exposure=2025062000003&detector=3 detector=1";
+    run(heal, &["--no-raise-on-partial-outputs"]);
+}
+
+/// The graph that we write from the journal is the one that `butler aggregate-graph` makes from
+/// files, for a directory with successes of each kind, failures, blocked quanta, second attempts
+/// and quanta that other software had executed; reports on both are equal; and `butler
+/// ingest-graph` takes ours without anything being lost.
+#[test]
+fn the_middleware_reads_what_it_would_have_written() {
+    let scratch = Scratch::new();
+    let (repository, graph) = (scratch.path("repository"), scratch.path("graph.qg"));
+    let (ours, theirs) = (scratch.path("ours.qg"), scratch.path("theirs.qg"));
+    copy_tree(release(), &repository);
+    troubled_graph(&repository, &graph);
+    let foreign = quanta(&graph, "isr", &["detector: 0", "band: 'r'"]).swap_remove(0);
+    let stock = ["run-qbb", "--qgraph-node-id", &foreign, &repository, &graph];
+    succeeded("pipetask run-qbb", middleware("pipetask", &stock));
+    run_with_troubles(&graph, &repository);
+
+    let written = json(&["provenance", &graph, "--personal", &repository, "-o", &ours]);
+    assert_eq!(written["missing"], 0, "{written}");
+    let aggregate =
+        ["aggregate-graph", "--complete", "--register-dataset-types", "-o", &theirs, &graph];
+    let aggregate = [&aggregate[..], &[&repository]].concat();
+    succeeded("butler aggregate-graph", middleware("butler", &aggregate));
+    script("compare_provenance.py", &[&ours, &theirs]);
+    let reports = [&ours, &theirs]
+        .map(|file| succeeded("report", middleware("butler", &["provenance-report", file])));
+    assert_eq!(reports[0], reports[1]);
+    assert!(reports[0].contains("RuntimeError"), "{}", reports[0]);
+
+    let shown = json(&["graph", "show", &ours]);
+    let count = |task: usize, key: &str| shown["tasks"][task][key].as_u64().unwrap();
+    assert_eq!(shown["tasks"][0]["task"], "isr", "{shown}");
+    assert!(count(0, "failed") > 0 && count(1, "blocked") > 0, "{shown}");
+    assert!(count(0, "attempts") > count(0, "quanta"), "{shown}");
+    let shown_again = json(&["graph", "show", &theirs]);
+    assert_eq!(shown["tasks"], shown_again["tasks"]);
+
+    let (before, after) = (scratch.path("before.json"), scratch.path("after.json"));
+    script("dump_products.py", &[&repository, RUN, &before]);
+    let ingest = middleware("butler", &["ingest-graph", &repository, &ours]);
+    succeeded("butler ingest-graph", ingest);
+    script("dump_products.py", &[&repository, RUN, &after, "--in-provenance"]);
+    assert_eq!(fs_err::read(&before).unwrap(), fs_err::read(&after).unwrap());
+    script("check_repository.py", &[&repository]);
+}
