@@ -28,14 +28,20 @@ fn quanta(graph: &str, task: &str, texts: &[&str]) -> Vec<String> {
 
 fn middleware(program: &str, arguments: &[&str]) -> Output {
     let program = std::path::Path::new(python()).with_file_name(program);
-    Command::new(program).args(arguments).env("PYTHONPATH", kit()).output().unwrap()
+    Command::new(program)
+        .args(arguments)
+        .env("PYTHONPATH", kit())
+        .output()
+        .expect("the program can be run")
 }
 
 /// Runs a graph until some quanta have succeeded at their second attempt and others never did.
 fn run_with_troubles(graph: &str, repository: &str) {
     let run = |heal: &str, arguments: &[&str]| {
         let arguments = [&["run", graph, "--personal", repository, "-j", "2"], arguments].concat();
-        let output = command().args(&arguments).env("KIT_HEALED", heal).output().unwrap();
+        let mut command = command();
+        let output = command.args(&arguments).env("KIT_HEALED", heal).output();
+        let output = output.expect("the command can be run");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{said}");
     };

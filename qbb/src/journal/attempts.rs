@@ -36,6 +36,9 @@ pub struct EndedAttempt {
     pub outputs: Vec<DatasetIx>,
 }
 
+/// Datasets that were packed, by quantum and attempt.
+type PackedOutputs = FxHashMap<(u32, u32), Vec<DatasetIx>>;
+
 /// All ended attempts but those that count. As few as quanta were tried again.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AttemptHistory {
@@ -58,15 +61,26 @@ impl AttemptHistory {
         self.quanta.is_empty()
     }
 
-    fn add(&mut self, event: Event, state: &JournalState) {
-        let Event::QuantumFinished { quantum, attempt, started, ended, outcome } = event else {
-            return;
+    /// Takes an event into account; `packed` are datasets of attempts that have not ended yet.
+    fn add(&mut self, event: Event, packed: &mut PackedOutputs, state: &JournalState) {
+        let (quantum, attempt, started, ended, outcome) = match event {
+            Event::OutputsPacked { blocks, .. } => {
+                for row in blocks.iter().flat_map(|block| &block.rows) {
+                    packed.entry((row.quantum.0, row.attempt)).or_default().push(row.dataset);
+                }
+                return;
+            }
+            Event::QuantumFinished { quantum, attempt, started, ended, outcome } => {
+                (quantum, attempt, started, ended, outcome)
+            }
+            _ => return,
         };
+        let packed = packed.remove(&(quantum.0, attempt)).unwrap_or_default();
         let counts = state.finished(quantum);
         if counts.is_some_and(|counts| (counts.attempt, counts.ended) == (attempt, ended)) {
             return;
         }
-        let outputs = outcome.outputs.iter().map(|output| output.dataset).collect();
+        let outputs = outcome.outputs.iter().map(|output| output.dataset).chain(packed).collect();
         self.quanta.entry(quantum.0).or_default().push(EndedAttempt {
             attempt,
             started,
@@ -107,6 +121,7 @@ pub fn read_attempts(
             let (found, wanted) = (header.graph, identity);
             return Err(JournalError::OtherGraph { path, found, wanted });
         }
+        let mut packed = PackedOutputs::default();
         while let Some((offset, event)) = reader.next_event()? {
             if let Event::QuantumFinished { quantum, .. } = &event
                 && quantum.index() >= state.n_quanta()
@@ -114,7 +129,7 @@ pub fn read_attempts(
                 let reason = format!("quantum {} of a graph of {}", quantum.0, state.n_quanta());
                 return Err(JournalError::Content { path, offset, reason });
             }
-            history.add(event, state);
+            history.add(event, &mut packed, state);
         }
     }
     for attempts in history.quanta.values_mut() {

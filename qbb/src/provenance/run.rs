@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use camino::Utf8Path;
 use qbb_graph::{
     Attempt, AttemptException, AttemptStatus, AttemptUsage, DatasetIx, ProvenanceSource,
     ProvenanceTexts, PythonJson, QuantumGraph, QuantumIx, SourceError,
@@ -17,6 +18,7 @@ use crate::journal::{
     AttemptHistory, ExceptionInfo, JournalState, QuantumEnd, QuantumProgress, ResourceUsage,
     Timestamp,
 };
+use crate::pack::Packs;
 
 /// What happened to a graph, by its journal and by the metadata and logs that this names.
 pub struct RunProvenance<'a> {
@@ -24,6 +26,7 @@ pub struct RunProvenance<'a> {
     journal: &'a JournalState,
     history: &'a AttemptHistory,
     products: &'a dyn ProductStore,
+    packs: Packs,
     former: Option<ProvenanceTexts<'a>>,
     missing: AtomicU64,
 }
@@ -54,14 +57,16 @@ impl Known<'_> {
 
 impl<'a> RunProvenance<'a> {
     /// Provenance of the graph that `journal` and `history` are about; metadata and logs come from
-    /// `products`.
+    /// `products`, unless they are packed.
     pub fn new(
         graph: &'a QuantumGraph,
         journal: &'a JournalState,
         history: &'a AttemptHistory,
         products: &'a dyn ProductStore,
     ) -> Self {
-        Self { graph, journal, history, products, former: None, missing: AtomicU64::new(0) }
+        let packs = Packs::new(journal.directory().unwrap_or(Utf8Path::new("")));
+        let missing = AtomicU64::new(0);
+        Self { graph, journal, history, products, packs, former: None, missing }
     }
 
     /// Takes what is not in `products` any more from a provenance graph that was made before.
@@ -89,6 +94,9 @@ impl<'a> RunProvenance<'a> {
 
     /// The bytes of a dataset that was written.
     fn read(&self, dataset: DatasetIx) -> Result<Option<Vec<u8>>, SourceError> {
+        if let Some(place) = self.journal.packed(dataset) {
+            return Ok(Some(self.packs.read(place)?));
+        }
         let Some(record) = self.journal.records(dataset).next() else { return Ok(None) };
         Ok(self.products.read(dataset, &record)?)
     }
