@@ -171,7 +171,8 @@ fn datasets(graph: &QuantumGraph, journal: &JournalState) -> Vec<DatasetCounts> 
         counts.predicted += 1;
         counts.written += u64::from(journal.is_written(dataset));
         counts.bytes +=
-            journal.records(dataset).map(|record| record.file_size.max(0) as u64).sum::<u64>();
+            journal.records(dataset).map(|record| record.file_size.max(0) as u64).sum::<u64>()
+                + journal.packed(dataset).map_or(0, |place| u64::from(place.length));
     }
     counts.retain(|counts| counts.predicted != 0);
     counts

@@ -46,6 +46,16 @@ tasks:
 
 #[test]
 fn programs_read_and_write_datasets() {
+    execute_and_read(&[]);
+}
+
+/// With packs, the same is in the repository in the end, and nothing before the transfer.
+#[test]
+fn packed_metadata_and_logs_are_read_by_the_real_butler() {
+    execute_and_read(&["--pack"]);
+}
+
+fn execute_and_read(options: &[&str]) {
     let scratch = Scratch::new();
     let (pipeline, personal, submit) =
         (scratch.path("pipeline.yaml"), scratch.path("personal"), scratch.path("submit"));
@@ -59,7 +69,10 @@ fn programs_read_and_write_datasets() {
     prepare.extend(["--personal", &personal, "--submit-dir", &submit]);
     qbb(&prepare);
     let mut run = command();
-    run.args(["run", &submit, "-j", "2"]).env_remove("QBB_PYTHON").env("PATH", "/usr/bin:/bin");
+    run.args(["run", &submit, "-j", "2"])
+        .args(options)
+        .env_remove("QBB_PYTHON")
+        .env("PATH", "/usr/bin:/bin");
     let output = run.output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     let report = json(&["report", &submit]);
@@ -75,7 +88,20 @@ fn programs_read_and_write_datasets() {
     assert!(failure["data_id"].as_str().unwrap().contains("detector: 2"), "{failure}");
     assert_eq!(failure["exit_code"], 1);
 
-    qbb(&["transfer", &submit, "--inputs"]);
+    let failed = failure["quantum"].as_str().unwrap();
+    let log = json(&["log", &submit, failed]);
+    let message = log["attempts"][0]["records"][1]["message"].as_str().unwrap();
+    assert!(message.starts_with("counting "), "{log}");
+    assert_eq!(log["attempts"][0]["exception"]["type_name"], "CommandFailed", "{log}");
+    assert!(qbb(&["log", &submit, failed]).contains("INFO    size: counting"));
+
+    let logs = std::path::PathBuf::from(format!("{personal}/u/me/sizes/run1/size_log"));
+    assert_eq!(logs.exists(), options.is_empty());
+    let transferred = json(&["transfer", &submit, "--inputs"]);
+    assert_eq!(transferred["unpacked"] == 0, options.is_empty(), "{transferred}");
+    assert!(logs.exists());
+    let again = json(&["transfer", &submit, "--inputs"]);
+    assert_eq!(again["datasets_inserted"], 0, "{again}");
     script("check_repository.py", &[&personal, "--true-sizes"]);
     let mut read = Command::new(python());
     let log = succeeded("the real Butler", read.args(["-c", READ, &personal]).output().unwrap());
@@ -93,6 +119,7 @@ for ref in refs:
     assert butler.get(ref)['bytes'] > 0
     metadata = butler.get('size_metadata', ref.dataId, collections='u/me/sizes')
     assert metadata['quantum'].getScalar('startUtc')
+    assert butler.getURI('size_metadata', ref.dataId, collections='u/me/sizes').exists()
 log = butler.get('size_log', refs[0].dataId, collections='u/me/sizes')
 print(len(refs), ' '.join(record.message for record in log))
 ";

@@ -1,6 +1,10 @@
 //! Errors of transfers.
 
+use camino::Utf8PathBuf;
+use qbb::ButlerError;
+use qbb::pack::PackError;
 use qbb_registry::RegistryError;
+use uuid::Uuid;
 
 /// Why nothing was transferred.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,28 @@ pub enum TransferError {
         personal: String,
         /// Namespace and version of the graph.
         graph: String,
+    },
+    /// A pack cannot be read.
+    #[error("nothing was transferred: {0}")]
+    Pack(#[from] PackError),
+    /// A packed dataset cannot become a file.
+    #[error("nothing was transferred: {0}")]
+    Butler(#[from] ButlerError),
+    /// A block of a pack is shorter than the journal says.
+    #[error("nothing was transferred: {dataset} is not where the journal says in pack {pack}")]
+    NotInPack {
+        /// The dataset, described.
+        dataset: String,
+        /// Writer of the pack.
+        pack: Uuid,
+    },
+    /// Files that were unpacked are not known to be on disk.
+    #[error("nothing was transferred: files in {path} cannot be synced: {source}")]
+    Sync {
+        /// The output datastore.
+        path: Utf8PathBuf,
+        /// Why not.
+        source: std::io::Error,
     },
     /// An input's record has a relative path and the graph does not say relative to what.
     #[error(

@@ -4,6 +4,8 @@ mod batch;
 mod collections;
 mod error;
 mod transfer;
+mod unpack;
 
 pub use error::TransferError;
 pub use transfer::{TransferOptions, TransferReport, transfer};
+pub use unpack::unpack;

@@ -24,6 +24,8 @@ pub struct TransferOptions {
 pub struct TransferReport {
     /// Outputs that exist according to the journal.
     pub outputs: u64,
+    /// Outputs that were packed and became files for this.
+    pub unpacked: u64,
     /// Inputs of the graph, if they were to be transferred.
     pub inputs: u64,
     /// Datasets that were new to the registry.

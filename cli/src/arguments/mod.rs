@@ -6,6 +6,7 @@ mod execution;
 mod explain;
 mod foreign;
 mod graph;
+mod log;
 mod provenance;
 #[cfg(test)]
 mod reference;
@@ -24,6 +25,7 @@ pub use graph::{
     DiffArguments, GraphCommand, PictureArguments, PictureLevel, QuantaArguments,
     RecordPathsArgument,
 };
+pub use log::LogArguments;
 pub use provenance::ProvenanceArguments;
 pub use repository::{CreateArguments, DemoArguments};
 pub use run_qbb::RunQbbArguments;
@@ -82,6 +84,8 @@ pub enum Command {
     Report(ReportArguments),
     /// Write what happened to each quantum as a provenance graph for the middleware.
     Provenance(ProvenanceArguments),
+    /// Print the log of a quantum.
+    Log(LogArguments),
     /// Put the outputs of a submit directory into the personal repository.
     Transfer(TransferArguments),
     /// Print a completion script for a shell.

@@ -5,6 +5,7 @@ mod create;
 mod demo;
 mod explain;
 mod graph;
+mod log;
 mod manual;
 mod opened;
 mod pipeline;
@@ -33,6 +34,7 @@ pub fn execute(command: Command, terminal: Terminal) -> Result<ExitCode, Failure
         Command::Status(arguments) => status::execute(&arguments, terminal),
         Command::Report(arguments) => report::execute(&arguments, terminal),
         Command::Provenance(arguments) => provenance::execute(&arguments, terminal),
+        Command::Log(arguments) => log::execute(&arguments, terminal),
         Command::Transfer(arguments) => transfer::execute(&arguments, terminal),
         Command::Completions { shell } => manual::completions(shell, terminal),
         Command::Man { folder } => manual::pages(&folder, terminal),

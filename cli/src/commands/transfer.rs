@@ -1,8 +1,10 @@
 //! `qbb transfer`.
 
+use std::sync::Arc;
+
 use qbb::QuantumBackedButler;
 use qbb_datastore::RepositoryConfig;
-use qbb_transfer::{TransferOptions, TransferReport, transfer};
+use qbb_transfer::{TransferOptions, TransferReport, transfer, unpack};
 
 use crate::arguments::TransferArguments;
 use crate::commands::opened::OpenedRun;
@@ -24,13 +26,17 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
         }
     }
     let bars = ProgressBars::new(terminal);
+    let graph = Arc::new(opened.graph);
+    let (journal, unpacked) = unpack(&graph, opened.journal, &config.datastore, &|done, total| {
+        bars.count("unpacking", done, total)
+    })?;
     bars.stage("transferring");
     let options =
         TransferOptions { inputs: arguments.inputs, output_chain: !arguments.no_output_chain };
-    let report =
-        transfer(&opened.graph, &opened.journal, &mut *personal, options, &mut |done, total| {
-            bars.count("transferring", done, total)
-        })?;
+    let mut report = transfer(&graph, &journal, &mut *personal, options, &mut |done, total| {
+        bars.count("transferring", done, total)
+    })?;
+    report.unpacked = unpacked;
     drop(bars);
     terminal.result(&report, |report| describe(report, place.as_str()))?;
     Ok(ExitCode::Success)
@@ -41,8 +47,12 @@ fn describe(report: &TransferReport, place: &str) -> String {
         0 => String::new(),
         inputs => format!(" and {inputs} inputs by reference"),
     };
+    let unpacked = match report.unpacked {
+        0 => String::new(),
+        unpacked => format!(" ({unpacked} of them were packed)"),
+    };
     format!(
-        "{} outputs{inputs} are in {place}\n\
+        "{} outputs{unpacked}{inputs} are in {place}\n\
          new: {} datasets, {} dimension records, {} dataset types, {} collections, {} memberships",
         report.outputs,
         report.datasets_inserted,

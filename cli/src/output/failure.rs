@@ -211,6 +211,7 @@ macro_rules! failures {
 }
 
 failures!(
+    qbb::ButlerError,
     qbb::journal::JournalError,
     qbb_datastore::RepositoryError,
     qbb_demo::DemoError,

@@ -28,12 +28,13 @@ pub(super) struct Description {
 
 impl Description {
     /// Describes a quantum whose outputs are to be written into `folder`, under the names that they
-    /// will have.
+    /// will have. The JSON is made only if it is wanted.
     pub fn new(
         task: &Task,
         job: QuantumJob,
         context: &QuantumContext<'_>,
         folder: &Utf8Path,
+        wants_json: bool,
     ) -> Result<Self, ButlerError> {
         let butler = context.butler();
         let graph = butler.shared().graph();
@@ -55,7 +56,9 @@ impl Description {
             let mut entries = Vec::new();
             for dataset in context.inputs(&connection.name)? {
                 let path = context.get_path(dataset)?;
-                entries.push(entry(graph, dataset, &path));
+                if wants_json {
+                    entries.push(entry(graph, dataset, &path));
+                }
                 paths.push(path);
             }
             inputs_json.insert(connection.name.clone(), entries.into());
@@ -66,16 +69,25 @@ impl Description {
             let mut entries = Vec::new();
             for dataset in context.outputs(&connection.name)? {
                 let predicted = Utf8PathBuf::from(butler.shared().predict(dataset)?.path);
-                // Numbered, because different folders may hold files of the same name.
-                let number = described.products.len().to_string();
                 let name = predicted.file_name().unwrap_or("output");
-                let path = folder.join(number).join(name);
-                entries.push(entry(graph, dataset, &path));
+                let mut path = folder.join(name);
+                // Files of the same name may belong into different folders.
+                let is_taken = |path| described.products.iter().any(|(_, other)| other == path);
+                if path == described.file || is_taken(&path) {
+                    let number = format!(".{}", described.products.len());
+                    path = folder.join(number).join(name);
+                }
+                if wants_json {
+                    entries.push(entry(graph, dataset, &path));
+                }
                 described.products.push((dataset, path.clone()));
                 paths.push(path);
             }
             outputs_json.insert(connection.name.clone(), entries.into());
             described.outputs.insert(connection.name.clone(), paths);
+        }
+        if !wants_json {
+            return Ok(described);
         }
         described.json = json!({
             "quantum_id": graph.quanta.uuid(job.quantum).to_string(),

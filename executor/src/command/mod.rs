@@ -4,6 +4,7 @@ mod capture;
 mod description;
 mod placeholders;
 mod process;
+mod waiting;
 
 pub use placeholders::PlaceholderError;
 pub(crate) use process::{CommandEnd, run_command};

@@ -1,19 +1,22 @@
 //! A program as a child process.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use camino::Utf8Path;
 use qbb_pipeline::{CommandTemplate, Task};
 
-use super::capture::capture;
 use super::description::Description;
 use super::placeholders::{Values as _, expand};
+use super::waiting::wait_for;
 use crate::functions::TaskError;
 use crate::local::QuantumContext;
 use crate::process_table::{KillReason, ProcessTable};
-use crate::products::{LogLevel, LogRecord, Measured, children_usage};
+use crate::products::{LogLevel, Measured};
 use crate::python::QuantumJob;
+
+/// What stands for the JSON description, which is not written if nobody asks for it.
+const JSON_PLACEHOLDER: &str = "{quantum}";
 
 /// How a program ended.
 #[derive(Debug)]
@@ -45,22 +48,23 @@ pub(crate) fn run_command(
     table: &ProcessTable,
     begun: impl FnOnce(u32),
 ) -> Result<CommandEnd, TaskError> {
-    // Below the root, so that outputs can be moved to their places without being copied; with a
-    // name by which the datastore recognises what a killed run left.
-    let root = context.butler().shared().root();
-    let folder = tempfile::Builder::new()
-        .prefix(".qbb-")
-        .suffix(".tmp")
-        .tempdir_in(root)
-        .map_err(|error| failed(format!("cannot make a folder in {root}: {error}")))?;
-    let folder = Utf8Path::from_path(folder.path())
-        .ok_or_else(|| failed("the folder for outputs has a name that is not UTF-8".to_owned()))?;
-    let description = Description::new(task, job, context, folder)?;
+    let wants_json = template.arguments.iter().any(|argument| argument.contains(JSON_PLACEHOLDER));
+    let folder = match wants_json || !task.outputs.is_empty() {
+        true => Some(make_folder(context.butler().shared().root())?),
+        false => None,
+    };
+    let folder = folder.as_ref().and_then(|folder| Utf8Path::from_path(folder.path()));
+    let folder = folder.unwrap_or(Utf8Path::new(""));
+    let description = Description::new(task, job, context, folder, wants_json)?;
     for (_, path) in &description.products {
-        make_parent(path)?;
+        if path.parent() != Some(folder) {
+            make_parent(path)?;
+        }
     }
-    fs_err::write(description.quantum(), description.json.to_string())
-        .map_err(|error| failed(error.to_string()))?;
+    if wants_json {
+        fs_err::write(description.quantum(), description.json.to_string())
+            .map_err(|error| failed(error.to_string()))?;
+    }
     let arguments =
         expand(&template.arguments, &description).map_err(|error| failed(error.to_string()))?;
     let Some((program, rest)) = arguments.split_first() else {
@@ -105,41 +109,18 @@ pub(crate) fn run_command(
     Ok(CommandEnd { result, status, used, killed })
 }
 
-type Ended = std::io::Result<(ExitStatus, Measured, Option<KillReason>)>;
-
-/// Reads what the program prints until it ends.
-fn wait_for(child: &mut Child, label: &str, table: &ProcessTable) -> (Vec<LogRecord>, Ended) {
-    let pid = child.id();
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    std::thread::scope(|scope| {
-        let out = scope.spawn(|| stdout.map(|s| capture(s, LogLevel::Info, label)));
-        let err = scope.spawn(|| stderr.map(|s| capture(s, LogLevel::Warning, label)));
-        let ended = wait_and_clean_up(pid, table);
-        // A reader does not panic; if it did, its lines would be lost.
-        let read = |lines: std::thread::Result<Option<Vec<LogRecord>>>| {
-            lines.ok().flatten().unwrap_or_default()
-        };
-        let mut records = read(out.join());
-        records.extend(read(err.join()));
-        records.sort_by_key(|record| record.time);
-        (records, ended)
-    })
-}
-
-/// Waits for the end of the leader, ends what it left behind, and reaps it.
-fn wait_and_clean_up(pid: u32, table: &ProcessTable) -> Ended {
-    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        // Its number stays taken until it is reaped below, so the group is still ours.
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
+/// Makes a folder below the root, so that outputs can be moved to their places without being copied;
+/// with a name by which the datastore recognises what a killed run left.
+fn make_folder(root: &Utf8Path) -> Result<tempfile::TempDir, TaskError> {
+    let folder = tempfile::Builder::new()
+        .prefix(".qbb-")
+        .suffix(".tmp")
+        .tempdir_in(root)
+        .map_err(|error| failed(format!("cannot make a folder in {root}: {error}")))?;
+    match Utf8Path::from_path(folder.path()) {
+        Some(_) => Ok(folder),
+        None => Err(failed("the folder for outputs has a name that is not UTF-8".to_owned())),
     }
-    let killed = table.kill_reason(pid);
-    // Processes in the background would keep our pipes open.
-    table.kill(pid, KillReason::Interrupted);
-    table.remove(pid);
-    let (status, used) = children_usage(pid)?;
-    Ok((status, used, killed))
 }
 
 fn adopt_outputs(description: &Description, context: &QuantumContext<'_>) -> Result<(), TaskError> {

@@ -310,8 +310,8 @@ impl<'b> QuantumButler<'b> {
         Ok(record.map(|record| DatasetOutput { dataset: output, records: vec![record] }))
     }
 
-    /// Content of an output that somebody left at its predicted place, such as the log of an
-    /// earlier attempt.
+    /// Content of an output of an earlier attempt, such as its log: packed, or as somebody left it at
+    /// its predicted place.
     ///
     /// # Errors
     /// If it is none of the quantum's outputs, or cannot be read.

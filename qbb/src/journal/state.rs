@@ -6,7 +6,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use uuid::Uuid;
 
 use super::error::JournalWarning;
-use super::event::{DatasetOutput, Event, ExceptionInfo, QuantumEnd, QuantumOutcome, RepeatReason};
+use super::event::{
+    DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RepeatReason,
+};
 use super::packed::{PackedRow, PendingRow, PendingRows};
 use super::piece::EndRow;
 use super::runs::RunSummary;
@@ -312,6 +314,12 @@ impl JournalState {
         let PackedCell { pack, block, begin, length } = self.written.packed(dataset)?;
         let pack = *self.packs.get(pack as usize)?;
         Some(PackedPlace { pack, block, begin, length })
+    }
+
+    /// Takes note that a packed dataset became a file.
+    pub fn unpacked(&mut self, dataset: DatasetIx, record: &FileRecord) {
+        let claim = self.written.claim(dataset);
+        self.written.set(dataset, claim, std::slice::from_ref(record));
     }
 
     /// The directory that was read, where packs are; `None` if nothing was.
