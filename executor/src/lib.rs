@@ -15,6 +15,7 @@ mod progress;
 pub mod python;
 mod run;
 pub mod scheduler;
+mod selection;
 
 pub use cancel::{Cancel, Urgency};
 pub use command::PlaceholderError;
@@ -22,8 +23,9 @@ pub use functions::{FunctionRegistry, TaskError, TaskFunction};
 pub use local::QuantumContext;
 pub use products::LogLevel;
 pub use progress::{Progress, ProgressEvent, Silent};
+pub use run::{DeletedIntermediates, ResourceOptions, TaskResources, parse_size};
 pub use run::{
     Exclusivity, ExecutionSummary, FailedQuantum, FailureKind, InitOutputs, RunError, RunOptions,
     RunReport, RunRequest, execution_summary, run,
 };
-pub use run::{ResourceOptions, TaskResources, parse_size};
+pub use selection::{OnlyState, QuantumTerm, Selection, SelectionPlan, TaskPlan};

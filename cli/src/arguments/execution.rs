@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 
 use super::run_qbb::RunQbbArguments;
+use super::scheduling::{SchedulingArguments, SelectionArguments};
 
 /// Arguments of `qbb run`.
 #[derive(Debug, Args)]
@@ -38,6 +39,10 @@ pub struct RunArguments {
     /// Those of the middleware.
     #[command(flatten)]
     pub middleware: RunQbbArguments,
+    #[command(flatten)]
+    pub selection: SelectionArguments,
+    #[command(flatten)]
+    pub scheduling: SchedulingArguments,
 }
 
 /// Arguments of `qbb status`.

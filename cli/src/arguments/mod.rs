@@ -12,6 +12,7 @@ mod provenance;
 mod reference;
 mod repository;
 mod run_qbb;
+mod scheduling;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -29,6 +30,7 @@ pub use log::LogArguments;
 pub use provenance::ProvenanceArguments;
 pub use repository::{CreateArguments, DemoArguments};
 pub use run_qbb::RunQbbArguments;
+pub use scheduling::{SchedulingArguments, SelectionArguments};
 
 /// Run pipelines over a data release that you cannot write to, and keep the results in a
 /// repository of your own.

@@ -14,6 +14,7 @@ mod provenance;
 mod report;
 mod run;
 mod run_options;
+mod scheduling;
 mod status;
 mod tables;
 mod transfer;

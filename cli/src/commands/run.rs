@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::arguments::{RunArguments, RunQbbArguments};
 use crate::commands::pipeline::write_whole;
-use crate::commands::run_options;
+use crate::commands::{run_options, scheduling};
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
 
 /// Executes a submit directory or a graph file.
@@ -30,6 +30,11 @@ pub fn execute(arguments: &RunArguments, terminal: Terminal) -> Result<ExitCode,
     let repository = RepositoryConfig::open(&place.personal)?;
     set_roots(&mut graph, &repository);
     let graph = Arc::new(graph);
+    if arguments.selection.dry_run {
+        return scheduling::forecast(&graph, &place.journal, &arguments.selection, terminal);
+    }
+    let mut options = run_options::of(arguments);
+    scheduling::add_to(&mut options, arguments)?;
     let display = Display { bars: ProgressBars::new(terminal), graph: &graph };
     let quanta = run_options::quanta(&graph, &arguments.middleware)?;
     let report = qbb_executor::run(&RunRequest {
@@ -39,7 +44,7 @@ pub fn execute(arguments: &RunArguments, terminal: Terminal) -> Result<ExitCode,
         logs: place.logs,
         jobs: jobs(arguments.jobs),
         quanta: quanta.as_deref(),
-        options: run_options::of(arguments),
+        options,
         functions: Arc::new(FunctionRegistry::default()),
         cancel: Cancel::default(),
         progress: &display,
@@ -162,7 +167,7 @@ impl Outcome {
             executed: report.executed,
             done_before: report.done_before,
             succeeded: counts.succeeded,
-            failed: counts.failed,
+            failed: counts.failed + counts.delayed,
             blocked: counts.blocked,
             not_attempted: counts.waiting + counts.ready + counts.running,
             seconds: report.elapsed.as_secs_f64(),
@@ -228,6 +233,11 @@ impl Progress for Display<'_> {
                     });
                     self.bars.line(&format!("failed: {what}{why}"));
                 }
+            }
+            ProgressEvent::Repeated { repetition } => {
+                let what = self.graph.describe_quantum(repetition.quantum);
+                let seconds = repetition.wait.as_secs_f64();
+                self.bars.line(&format!("it is repeated in {seconds:.0} s: {what}"));
             }
             ProgressEvent::Stopping { running, .. } => {
                 self.bars.line(&format!("stopping; {running} quanta still run"));

@@ -7,13 +7,14 @@ use camino::Utf8Path;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Select};
 use qbb::QuantumBackedButler;
 use qbb::journal::{Event, JournalWriter, QuantumOutcome, RepeatReason, Timestamp};
-use qbb_graph::{QuantumGraph, QuantumIx};
+use qbb_graph::{DatasetIx, QuantumGraph, QuantumIx};
 use rustc_hash::FxHashMap;
 
 use super::budget::shares_process;
 use super::error::RunError;
 use super::failure_cause::{cause_of, name_cause};
 use super::function_threads::Lookahead;
+use super::intermediates::{Intermediates, Remover};
 use super::lanes::{Lanes, Message};
 use super::learned::LearnedResources;
 use super::memory_events::KillCounter;
@@ -103,6 +104,9 @@ pub(super) struct Dispatcher<'a> {
     pub places: Places,
     pub kills: KillCounter,
     pub learned: LearnedResources,
+    pub intermediates: Intermediates,
+    /// Nothing is deleted without.
+    pub remover: Option<Remover>,
     pub executed: u32,
     pub failures: Vec<FailedQuantum>,
 }
@@ -111,6 +115,8 @@ pub(super) struct Dispatcher<'a> {
 #[derive(Default)]
 struct Round {
     events: Vec<Event>,
+    /// Datasets that nobody needs once the events are recorded.
+    unneeded: Vec<DatasetIx>,
     /// Why the run must end.
     fatal: Option<RunError>,
 }
@@ -127,8 +133,9 @@ impl Dispatcher<'_> {
             let places = self.jobs * self.lookahead.depth();
             let free = places.saturating_sub(self.scheduler.counts().running as usize);
             self.scheduler.on_capacity(free, self.begin.elapsed(), &mut self.wishes);
-            if let Err(error) = self.record_and_start(&mut round.events) {
-                round.fatal = Some(error);
+            match self.record_and_start(&mut round.events) {
+                Ok(()) => self.remove(&mut round.unneeded),
+                Err(error) => round.fatal = Some(error),
             }
             if let Some(error) = round.fatal.take() {
                 self.give_up();
@@ -200,6 +207,14 @@ impl Dispatcher<'_> {
             }
         }
         Ok(())
+    }
+
+    fn remove(&self, unneeded: &mut Vec<DatasetIx>) {
+        for dataset in unneeded.drain(..) {
+            if let Some(remover) = &self.remover {
+                remover.remove(dataset);
+            }
+        }
     }
 
     fn interrupt(&mut self, quantum: QuantumIx) {
@@ -303,6 +318,8 @@ impl Dispatcher<'_> {
         self.learn_memory(quantum, &outcome);
         if outcome.end.is_success() {
             self.scheduler.on_succeeded(&GraphOrder(self.graph), quantum);
+            let unneeded = &mut round.unneeded;
+            self.intermediates.on_succeeded(self.graph, quantum, |dataset| unneeded.push(dataset));
         } else {
             let cause = cause_of(&outcome, memory, &mut self.kills);
             name_cause(&mut outcome, &cause, memory);

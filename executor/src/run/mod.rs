@@ -8,6 +8,7 @@ mod dispatcher;
 mod error;
 mod failure_cause;
 mod function_threads;
+mod intermediates;
 mod lanes;
 mod learned;
 mod memory_events;
@@ -22,6 +23,7 @@ mod summary;
 
 pub use budget::{ResourceOptions, TaskResources};
 pub use error::RunError;
+pub use intermediates::DeletedIntermediates;
 pub use report::{FailedQuantum, FailureKind, RunReport};
 pub use request::{Exclusivity, InitOutputs, RunOptions, RunRequest};
 pub use setup::run;

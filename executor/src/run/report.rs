@@ -56,6 +56,8 @@ pub struct RunReport {
     pub counts: QuantumCounts,
     /// Quanta that ended in this run.
     pub executed: u32,
+    /// Intermediate datasets that it deleted.
+    pub removed: u64,
     /// Quanta that had succeeded before it.
     pub done_before: u32,
     /// Quanta that failed in this run, in order of their ends.

@@ -10,10 +10,12 @@ use qbb_datastore::RepositoryConfig;
 use qbb_graph::{QuantumGraph, QuantumIx};
 
 use super::budget::ResourceOptions;
+use super::intermediates::DeletedIntermediates;
 use crate::cancel::Cancel;
 use crate::functions::FunctionRegistry;
 use crate::progress::Progress;
 use crate::scheduler::RetryPolicy;
+use crate::selection::Selection;
 
 /// How a run gets along with others on the same journal directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -88,6 +90,10 @@ pub struct RunOptions {
     pub retries: RetryPolicy,
     /// What the run may take of its node, and what tasks need.
     pub resources: ResourceOptions,
+    /// Which quanta the run is about.
+    pub selection: Selection,
+    /// Which intermediate datasets are deleted when nothing needs them any more.
+    pub delete_intermediates: DeletedIntermediates,
 
     /// Whether metadata and logs of quanta go into one pack for this process instead of files; see
     /// `docs/formats/pack.md`.
@@ -123,10 +129,12 @@ impl Default for RunOptions {
             pdb: false,
             retries: RetryPolicy::default(),
             resources: ResourceOptions::default(),
+            selection: Selection::default(),
             pack: false,
             durability: Durability::DEFAULT,
             identity: None,
             lease: JournalWriter::LEASE,
+            delete_intermediates: DeletedIntermediates::None,
         }
     }
 }
@@ -160,6 +168,11 @@ impl RunOptions {
             "scratch": self.resources.scratch,
             "resources": self.resources.named,
             "pack": self.pack,
+            "delete_intermediates": match &self.delete_intermediates {
+                DeletedIntermediates::None => serde_json::Value::Null,
+                DeletedIntermediates::All => "all".into(),
+                DeletedIntermediates::Types(names) => names.as_slice().into(),
+            },
         })
         .to_string()
     }

@@ -6,8 +6,8 @@ use std::time::Instant;
 use crossbeam::channel::{Sender, unbounded};
 use qbb::QuantumBackedButler;
 use qbb::journal::{
-    DatasetOutput, Event, JournalState, ProcessIdentity, QuantumProgress, RunCounts, RunOutcome,
-    Syncer, Timestamp,
+    DatasetOutput, Event, JournalState, JournalWriter, ProcessIdentity, QuantumProgress, RunCounts,
+    RunOutcome, Syncer, Timestamp,
 };
 use qbb_graph::{InitQuantum, QuantumGraph, QuantumIx};
 use qbb_pipeline::Runner;
@@ -18,6 +18,7 @@ use super::budget::Needed;
 use super::dispatcher::{Dispatcher, GraphOrder, Wishes};
 use super::error::RunError;
 use super::function_threads::Lookahead;
+use super::intermediates::{DeletedIntermediates, Intermediates, Remover};
 use super::lanes::{Lanes, Message};
 use super::learned::LearnedResources;
 use super::memory_events::KillCounter;
@@ -34,6 +35,7 @@ use crate::python::{
     Interpreter, PoolEvent, PythonPool, PythonSetup, WorkerOptions, WorkerPackage, pipeline_json,
 };
 use crate::scheduler::{Amounts, Limits, QuantumState, Scheduler, StopReason};
+use crate::selection::SelectionPlan;
 
 /// Executes the quanta of a graph that have not succeeded before.
 ///
@@ -53,7 +55,7 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         .local_root()
         .ok_or_else(|| RunError::NotLocal { root: datastore.root.as_str().to_owned() })?;
     check_tasks(request)?;
-    let Opened { journal, state, after_crash } = OpenJournal::open(
+    let Opened { journal, mut state, after_crash } = OpenJournal::open(
         &request.journal,
         graph,
         &request.options,
@@ -69,6 +71,8 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         None
     };
     let mut wishes = Wishes::default();
+    let plan = request.options.selection.plan(graph, &state)?;
+    reset_quanta(&plan, &journal.writer, &mut state)?;
     let selected = selection(request);
     let (learned, warning) = LearnedResources::read(&request.journal, graph, &state);
     let Needed { budget, requests, warnings } = Needed::of(request, &learned)?;
@@ -89,10 +93,15 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
     let scheduler = Scheduler::new(
         &GraphOrder(graph),
         &state,
-        |quantum| selected.as_ref().is_none_or(|selected| selected[quantum.index()]),
+        |quantum| {
+            let at = quantum.index();
+            plan.selected[at] && selected.as_ref().is_none_or(|selected| selected[at])
+        },
         limits,
         &mut wishes,
     );
+    let (intermediates, unneeded) =
+        Intermediates::of(&request.options.delete_intermediates, graph, &state)?;
     let interrupted = interrupted_quanta(&scheduler, &state);
     let butler = QuantumBackedButler::new(graph.clone(), datastore, state)?;
     let butler = Arc::new(butler.with_place_of(journal.writer.clone()));
@@ -100,11 +109,7 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
     if after_crash {
         clear_unknown(&butler, &scheduler, request.options.init_outputs)?;
     }
-    let sync_outputs = Syncer::sync_file_system(&root).map_err(|source| RunError::Folder {
-        path: root.clone(),
-        purpose: "the root of the output datastore",
-        source,
-    })?;
+    remove_outputs(&butler, &plan.reset)?;
     let (pack, packing) = match request.options.pack {
         true => {
             let pack = RunPack::create(&request.journal, &journal.writer, graph)?;
@@ -112,9 +117,23 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         }
         false => (RunPack::default(), Packing::default()),
     };
-    let sync_pack = pack.syncer()?;
-    let sync = move || sync_pack().and_then(|()| sync_outputs());
-    let syncer = Syncer::start(journal.writer.clone(), request.options.durability, sync)?;
+    let sync = || {
+        let sync_pack = pack.syncer()?;
+        let sync_outputs = Syncer::sync_file_system(&root).map_err(|source| RunError::Folder {
+            path: root.clone(),
+            purpose: "the root of the output datastore",
+            source,
+        })?;
+        Ok::<_, RunError>(move || sync_pack().and_then(|()| sync_outputs()))
+    };
+    let syncer = Syncer::start(journal.writer.clone(), request.options.durability, sync()?)?;
+    let remover = match request.options.delete_intermediates {
+        DeletedIntermediates::None => None,
+        _ => Some(Remover::start(butler.clone(), journal.writer.clone(), sync()?)?),
+    };
+    if let Some(remover) = &remover {
+        unneeded.into_iter().for_each(|dataset| remover.remove(dataset));
+    }
     let done_before = scheduler.counts().succeeded;
     request.progress.event(&ProgressEvent::Begun { counts: scheduler.counts() });
 
@@ -159,6 +178,8 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         places: Places::default(),
         kills: KillCounter::start(),
         learned,
+        intermediates,
+        remover,
         executed: 0,
         failures: Vec::new(),
     };
@@ -166,7 +187,7 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
     let went = dispatcher.run();
     let counts = dispatcher.scheduler.counts();
     let stop_reason = dispatcher.stop_reason();
-    let Dispatcher { executed, failures, lanes, messages, mut learned, .. } = dispatcher;
+    let Dispatcher { executed, failures, lanes, messages, mut learned, remover, .. } = dispatcher;
     // Ends the workers and waits for them.
     drop((lanes, messages));
     if let Err(error) = went {
@@ -174,6 +195,7 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         let _ = syncer.finish();
         return Err(error);
     }
+    let removed = remover.map_or(Ok(0), Remover::finish)?;
     syncer.finish()?;
     let outcome = match stop_reason {
         Some(StopReason::Cancelled) => RunOutcome::Interrupted,
@@ -208,6 +230,7 @@ pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         stop_reason,
         counts,
         executed,
+        removed,
         done_before,
         failures,
         elapsed,
@@ -260,13 +283,56 @@ fn selection(request: &RunRequest<'_>) -> Option<Vec<bool>> {
     })
 }
 
-/// Quanta of this run that were in flight when an earlier run was killed.
+/// Takes back the success of quanta that are to be executed again, durably: only then may what they
+/// wrote be deleted.
+fn reset_quanta(
+    plan: &SelectionPlan,
+    journal: &JournalWriter,
+    state: &mut JournalState,
+) -> Result<(), RunError> {
+    if plan.reset.is_empty() {
+        return Ok(());
+    }
+    let next = |&quantum: &QuantumIx| (quantum, state.next_attempt(quantum));
+    let quanta = plan.reset.iter().map(next).collect();
+    let event = Event::QuantaReset { time: Timestamp::now(), quanta };
+    journal.record([&event])?;
+    journal.sync()?;
+    state.observe(&event);
+    Ok(())
+}
+
+/// Removes what quanta wrote, but for their logs: the next attempt takes them over.
+fn remove_outputs(butler: &QuantumBackedButler, quanta: &[QuantumIx]) -> Result<(), RunError> {
+    let graph = butler.graph();
+    for &quantum in quanta {
+        let log = &graph.pipeline.task(graph.quanta.task(quantum)).log_output;
+        let outputs = butler.for_quantum(quantum);
+        let log = match log {
+            Some(connection) => outputs.outputs(&connection.name)?,
+            None => Vec::new(),
+        };
+        for dataset in outputs.predicted_outputs() {
+            if !log.contains(&dataset) {
+                butler.remove_output(dataset)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Quanta of this run that were in flight when an earlier run was killed, or that it was about to
+/// execute again.
 fn interrupted_quanta(scheduler: &Scheduler, state: &JournalState) -> Vec<QuantumIx> {
     (0..scheduler.n_quanta() as u32)
         .map(QuantumIx)
         .filter(|&quantum| {
             scheduler.state(quantum) != QuantumState::Elsewhere
-                && state.progress(quantum) == QuantumProgress::InFlight
+                && match state.progress(quantum) {
+                    QuantumProgress::InFlight => true,
+                    QuantumProgress::NotStarted => state.next_attempt(quantum) > 0,
+                    _ => false,
+                }
         })
         .collect()
 }

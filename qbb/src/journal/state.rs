@@ -277,6 +277,11 @@ impl JournalState {
         self.written.removed_through(dataset).is_some_and(|removed| attempt <= removed)
     }
 
+    /// Whether any dataset was ever deleted on purpose.
+    pub fn has_removed(&self) -> bool {
+        self.written.has_removed()
+    }
+
     /// Where a quantum runs, if it is in flight and that was recorded.
     pub fn placed(&self, quantum: QuantumIx) -> Option<PlacedQuantum> {
         let cell = self.quanta[quantum.index()];

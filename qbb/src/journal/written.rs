@@ -104,6 +104,11 @@ impl WrittenTable {
         *cell = (*cell).max(attempt.saturating_add(1));
     }
 
+    /// Whether any file was deleted.
+    pub fn has_removed(&self) -> bool {
+        !self.removed.is_empty()
+    }
+
     /// The last attempt whose file was deleted.
     pub fn removed_through(&self, dataset: DatasetIx) -> Option<u32> {
         self.removed.get(dataset.index()).and_then(|after| after.checked_sub(1))
