@@ -45,6 +45,7 @@ from kit_support import (
 from kit_task_base import is_listed
 
 ROOT = KIT.parents[1]
+CASES = ROOT / "tests/agreement/execution/cases.json"
 RUN = "u/test/run1"
 """RUN collection of all graphs."""
 FAULTS = "KIT_FAULTS"
@@ -80,10 +81,10 @@ class Graph:
         quanta = predicted.build_execution_quanta()
         nodes = predicted.quantum_only_xgraph.nodes
         self.quanta = [(nodes[i]["task_label"], q.dataId, str(i)) for i, q in quanta.items()]
-        refs = [ref for quantum in quanta.values() for refs in quantum.outputs.values() for ref in refs]
+        refs = [ref for q in quanta.values() for refs in q.outputs.values() for ref in refs]
         for label in ["", *predicted.quanta_by_task]:
             refs += predicted.get_init_outputs(label).values()
-        types = {node.name: node.dataset_type for node in predicted.pipeline_graph.dataset_types.values()}
+        nodes_of_types = predicted.pipeline_graph.dataset_types.values()
         with contextlib.closing(
             QuantumBackedButler.from_predicted(
                 config=repository,
@@ -91,7 +92,7 @@ class Graph:
                 predicted_outputs=[ref.id for ref in refs],
                 dimensions=predicted.pipeline_graph.universe,
                 datastore_records={},
-                dataset_types=types,
+                dataset_types={node.name: node.dataset_type for node in nodes_of_types},
             )
         ) as butler:
             root = butler._datastore.root
@@ -107,12 +108,14 @@ class Graph:
     def find_quanta(self, text: str) -> list[str]:
         """Return the UUIDs of quanta, from ``label`` or ``label@data ID``."""
         label, _, data_id = text.partition("@")
-        return self._found(text, [i for n, d, i in self.quanta if n == label and matches(d, data_id)])
+        rows = self.quanta
+        return self._found(text, [i for n, d, i in rows if n == label and matches(d, data_id)])
 
     def find_outputs(self, text: str) -> list[str]:
         """Return the paths of outputs, from ``type`` or ``type@data ID``."""
         name, _, data_id = text.partition("@")
-        return self._found(text, [p for n, d, p in self.outputs if n == name and matches(d, data_id)])
+        rows = self.outputs
+        return self._found(text, [p for n, d, p in rows if n == name and matches(d, data_id)])
 
     def _found(self, text: str, found: list[str]) -> list[str]:
         if not found:
@@ -190,9 +193,8 @@ class ExecutionAgreement:
             if "panicked at" in b.text or "Traceback" in b.text:
                 found.append(f"run {number}: ours broke down: {b.text[-2000:]}")
             if not run.init_only:
-                found += compare_summaries(
-                    folder / f"real-{number}.json", folder / f"ours-{number}.json"
-                )
+                paths = (folder / f"real-{number}.json", folder / f"ours-{number}.json")
+                found += compare_summaries(*paths, (real, ours))
         found += compare_trees(real, ours, RUN)
         if case.reports:
             found += compare_reports(real, ours, graph.path, folder)
@@ -217,7 +219,8 @@ class ExecutionAgreement:
         """Run the real executor."""
         words = [str(root), str(graph.path)]
         if run.init:
-            outcome = real_command("pre-exec-init-qbb", words)
+            options = placed(run.init_options, graph)
+            outcome = real_command("pre-exec-init-qbb", [*options, *words])
             if outcome.exit_code or run.init_only:
                 return outcome
         options = placed([*run.options, *run.real_options], graph)
@@ -238,7 +241,7 @@ class ExecutionAgreement:
             environment["QBB_PYTHON"] = sys.executable
             command = [self.qbb, "run", str(graph.path), "--personal", str(root)]
             command += ["--run-dir", str(folder / "run"), "--quiet"]
-            command += placed([*run.options, *run.our_options], graph)
+            command += placed([*run.init_options, *run.options, *run.our_options], graph)
             command += ["--summary", str(trace.with_suffix(".json"))]
             if not run.init:
                 command.append("--no-init")
@@ -292,12 +295,12 @@ def apply_change(change: Change, graph: Graph, root: Path) -> None:
 
 
 def placed(options: Sequence[str], graph: Graph) -> list[str]:
-    """Return options with the UUIDs of quanta in place of ``{label@data ID}``."""
+    """Return options with UUIDs of quanta in place of ``{label@data ID}``, and places of files."""
     found = []
     for option in options:
         if option.startswith("{") and option.endswith("}"):
             option = ",".join(graph.find_quanta(option[1:-1]))
-        found.append(option)
+        found.append(option.replace("TOPIC", str(CASES.parent)))
     return found
 
 
@@ -369,8 +372,7 @@ def main() -> None:
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, *sys.argv])
     parser = make_parser(__doc__)
-    cases = ROOT / "tests/agreement/execution/cases.json"
-    parser.add_argument("--cases", default=str(cases), help="file of cases")
+    parser.add_argument("--cases", default=str(CASES), help="file of cases")
     parser.add_argument("--qbb", default=str(ROOT / "target/debug/qbb"), help="our command")
     parser.add_argument(
         "--case",

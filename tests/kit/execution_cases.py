@@ -24,6 +24,8 @@ class Run:
     """Options of both commands."""
     real_options: list[str] = dataclasses.field(default_factory=list)
     our_options: list[str] = dataclasses.field(default_factory=list)
+    init_options: list[str] = dataclasses.field(default_factory=list)
+    """Options of ``pre-exec-init-qbb``, and of ours."""
     init: bool = True
     """Whether ``pre-exec-init-qbb`` runs before ``run-qbb``, and ours writes init-outputs."""
     init_only: bool = False
@@ -61,7 +63,7 @@ class ExecutionCase:
     """What the real executor does, and what is done to its files, before both begin."""
     runs: list[Run]
     """What both do, one after the other."""
-    reports: bool = True
+    reports: bool = False
     """Whether reports on the results are compared, and transferring them."""
     known: dict[str, str]
     """Differences that are meant to be: a text that is part of their description, and why."""

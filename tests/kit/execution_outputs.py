@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ FREE = {"asctime", "process", "processName"}
 DURATION = re.compile(r"\b\d+\.\d+ seconds")
 ONCE = "Unable to import type"
 """Beginning of messages that a process logs once, whatever quantum that falls upon."""
-OF_TASKS = {"python", "daf_butler", "pipe_base", "pex_config", "resources", "sphgeom", "utils", "numpy"}
+OF_TASKS = {"python", "daf_butler", "pipe_base", "pex_config", "resources", "utils", "numpy"}
 """Packages that take part in every quantum.  Others may be those of the executor, or of the kit."""
 PREVIOUS = "previous_process_quanta"
 """Member of logs that lists what else ran in the process; we leave it empty."""
@@ -139,6 +139,9 @@ def record(item: dict[str, Any]) -> dict[str, Any]:
     for name in ("message", "exc_info"):
         if isinstance(found.get(name), str):
             found[name] = DURATION.sub("TIME seconds", found[name])
+    if found["message"].startswith("Removing "):
+        # A list of datasets that was made of a set.
+        found["message"] = sorted(found["message"].split("DatasetRef("))
     return found
 
 
@@ -175,8 +178,8 @@ def shorten(value: Any, limit: int = 400) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
-def compare_summaries(real: Path, ours: Path) -> list[str]:
-    """Describe how the summaries of two runs differ.
+def compare_summaries(real: Path, ours: Path, roots: Sequence[Path]) -> list[str]:
+    """Describe how the summaries of two runs differ, in repositories at these roots.
 
     Ours may tell more: UUIDs and exit codes of all quanta, and exceptions for
     those that were killed.
@@ -185,7 +188,10 @@ def compare_summaries(real: Path, ours: Path) -> list[str]:
         return [f"summary: only {'the real executor' if real.exists() else 'ours'} wrote one"]
     if not real.exists():
         return []
-    a, b = (json.loads(path.read_text()) for path in (real, ours))
+    a, b = (
+        json.loads(path.read_text().replace(str(root), "ROOT"))
+        for path, root in zip((real, ours), roots, strict=True)
+    )
     for tree in (a, b):
         tree.pop("cmdLine")
         if "exceptionInfo" in tree:

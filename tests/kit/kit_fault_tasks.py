@@ -239,7 +239,13 @@ class CombineConnections(PipelineTaskConnections, dimensions=EXPOSURE):
         deferLoad=True,
     )
     result = Output(doc="Result.", name="combined", storageClass=DICT, dimensions=EXPOSURE)
-    extra = Output(doc="Another result.", name="combined_extra", storageClass=DICT, dimensions=EXPOSURE)
+    extra = Output(
+        doc="Results of tables; multiple, so that there may be none.",
+        name="combined_extra",
+        storageClass=DICT,
+        dimensions=EXPOSURE,
+        multiple=True,
+    )
 
     def adjustQuantum(self, inputs, outputs, label, data_id):  # type: ignore[no-untyped-def]
         """Leave out tables without an image, and the second result if there are none."""

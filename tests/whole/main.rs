@@ -7,6 +7,7 @@ mod book;
 mod building;
 mod demo;
 mod execution;
+mod execution_agreement;
 mod explaining;
 mod exports;
 mod expressions;

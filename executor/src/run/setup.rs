@@ -11,7 +11,7 @@ use qbb::journal::{
 };
 use qbb_graph::{InitQuantum, QuantumGraph, QuantumIx};
 use qbb_pipeline::Runner;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use serde_json::value::RawValue;
 
 use super::budget::Needed;
@@ -465,7 +465,7 @@ fn start_python(
         root: datastore.root.as_str().to_owned(),
         search_paths: options.config_search_path.clone(),
         config: Value::Object(request.repository.tree().clone()),
-        header: raw_json(request.graph.header_json())?,
+        header: header(request)?,
         pipeline: raw_json(
             pipeline_json(&request.graph.pipeline, |_| true).to_string().into_bytes(),
         )?,
@@ -481,10 +481,22 @@ fn start_python(
         .map_err(|source| RunError::System { what: "threads for Python workers", source })
 }
 
+/// The graph's header. Whoever executes some quanta only reads no others in the middleware, and how
+/// many were read gets into metadata.
+fn header(request: &RunRequest<'_>) -> Result<Box<RawValue>, RunError> {
+    let json = request.graph.header_json();
+    let Some(quanta) = request.quanta else { return raw_json(json) };
+    let mut header: Map<String, Value> = serde_json::from_slice(&json).map_err(untellable)?;
+    header.insert("n_quanta".to_owned(), quanta.len().into());
+    raw_json(serde_json::to_vec(&header).map_err(untellable)?)
+}
+
 fn raw_json(bytes: Vec<u8>) -> Result<Box<RawValue>, RunError> {
-    serde_json::from_slice(&bytes).map_err(|error| RunError::NoWorker {
-        reason: format!("the graph cannot be told to Python: {error}"),
-    })
+    serde_json::from_slice(&bytes).map_err(untellable)
+}
+
+fn untellable(error: serde_json::Error) -> RunError {
+    RunError::NoWorker { reason: format!("the graph cannot be told to Python: {error}") }
 }
 
 /// Everything that comes before quanta.
