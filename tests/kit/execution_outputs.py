@@ -68,7 +68,7 @@ def content(path: Path, root: Path) -> Any:
         except ValueError:
             return data
         return log(tree) if folder.endswith("_log") else metadata(tree)
-    if path.suffix == ".yaml" and path.parent.name == "packages":
+    if path.suffix == ".yaml" and path.name.startswith("packages"):
         return Packages(yaml.load(data, Loader=PackagesLoader))
     return data
 
@@ -141,7 +141,8 @@ def record(item: dict[str, Any]) -> dict[str, Any]:
             found[name] = DURATION.sub("TIME seconds", found[name])
     if found["message"].startswith("Removing "):
         # A list of datasets that was made of a set.
-        found["message"] = sorted(found["message"].split("DatasetRef("))
+        parts = found["message"].split("DatasetRef(")
+        found["message"] = sorted(part.rstrip(" ,)]") for part in parts)
     return found
 
 

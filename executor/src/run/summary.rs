@@ -109,7 +109,10 @@ fn quantum_report(
             (status, failure.exit_code, failure.exception.as_ref())
         }
         QuantumProgress::Ended(_) => (Status::Success, Some(0), None),
-        QuantumProgress::Blocked { cause } if failures.contains_key(&cause) => {
+        // What would have come after the failure that stops a run is not come to.
+        QuantumProgress::Blocked { cause }
+            if failures.contains_key(&cause) && Some(cause) != stopping(report) =>
+        {
             (Status::Skipped, None, None)
         }
         _ => return None,
@@ -125,6 +128,16 @@ fn quantum_report(
         }),
         quantum_id: graph.quanta.uuid(quantum),
     })
+}
+
+/// The failure that stopped the run, if one did.
+fn stopping(report: &RunReport) -> Option<QuantumIx> {
+    match report.stop_reason? {
+        StopReason::TooManyFailures | StopReason::InvalidQuantum => {
+            report.failures.last().map(|failure| failure.quantum)
+        }
+        StopReason::Cancelled => None,
+    }
 }
 
 fn is_timeout(failure: &FailedQuantum) -> bool {
