@@ -11,8 +11,8 @@ use qbb::journal::{
 };
 use qbb_graph::{InitQuantum, QuantumGraph, QuantumIx};
 use qbb_pipeline::Runner;
-use serde_json::{Map, Value};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::budget::Needed;
 use super::dispatcher::{Dispatcher, GraphOrder, Wishes};

@@ -182,7 +182,10 @@ fn run_exception(
             let class = if status == Status::Timeout { TIMEOUT_ERROR } else { EXECUTOR_ERROR };
             (class, format!("stopped after the failure of {what}"))
         }
-        (None, Status::Timeout) => (TIMEOUT_ERROR, "some quanta ran into the time limit".into()),
+        // To the middleware, a time limit that keeps others from running is a failure.
+        (None, Status::Timeout) if report.counts.blocked == 0 => {
+            (TIMEOUT_ERROR, "some quanta ran into the time limit".into())
+        }
         (None, _) => (EXECUTOR_ERROR, "some quanta failed".into()),
     };
     Some(ExceptionReport { class_name: class_name.to_owned(), message })
