@@ -72,12 +72,13 @@ def summarize(lines: Lines, repository: str) -> dict[str, Any]:
 
     kinds: dict[str, Any] = {}
     for kind in KINDS:
-        groups: dict[str, list[Any]] = {}
+        groups: dict[str, list[str]] = {}
         for line in lines[kind].values():
             group = line["task"] if kind == "quantum" else "all"
-            groups.setdefault(group, []).append(settled(line))
+            groups.setdefault(group, []).append(canonical(settled(line)))
         kinds[kind] = {
-            group: [len(found), digest(sorted(canonical(line) for line in found))]
+            # The files that states of releases pretend to have differ in size from time to time.
+            group: [len(found), "" if kind == "datastore_record" else digest(sorted(found))]
             for group, found in sorted(groups.items())
         }
     return kinds
