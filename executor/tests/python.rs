@@ -15,6 +15,11 @@ use support::{Space, Witness};
 /// A space whose tasks are all Python's, and whose Python is a script. `quantum` is what it does
 /// upon a request to run a quantum.
 fn space(start: &str, quantum: &str) -> Space {
+    space_with(start, quantum, "")
+}
+
+/// The same, with more members in the replies of quanta that succeed.
+fn space_with(start: &str, quantum: &str, members: &str) -> Space {
     use std::os::unix::fs::PermissionsExt;
     let mut space = Space::with_runners(|label| Runner::PipelineTask(format!("tasks.{label}")));
     let program: Utf8PathBuf = space.root().join("python");
@@ -22,7 +27,7 @@ fn space(start: &str, quantum: &str) -> Space {
         r#"#!/bin/sh
 succeed() {{
   echo '{{"ok":true,"status":"succeeded","caveats":'$1',"exception":null,"exit_code":null,'\
-'"actual_outputs":[],"available_inputs":[],"actual_inputs":[],"resource_usage":null}}'
+'"actual_outputs":[],"available_inputs":[],"actual_inputs":[],{members}"resource_usage":null}}'
 }}
 echo "$*" >&2
 while read -r line; do
@@ -37,6 +42,8 @@ done
     fs_err::write(&program, script).unwrap();
     fs_err::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     space.options.python = Some(program);
+    // A shell script cannot be handed descriptors.
+    space.options.fork = false;
     space
 }
 
@@ -93,6 +100,72 @@ fn a_worker_that_dies_costs_its_quantum_only() {
     let log = space.output_file(&report, report.failures[0].quantum, "_log");
     let log: serde_json::Value = serde_json::from_slice(&log).unwrap();
     assert_eq!(log["exception"]["type_name"], "qbb.WorkerDied");
+}
+
+#[test]
+fn a_dead_worker_is_noticed_though_its_child_lives() {
+    // The child holds the pipes, so they do not close.
+    let forks_and_dies = r#"case "$line" in
+        *'"task_label":"calibrate"'*) sleep 600 & echo "child $!" >&2; kill -SEGV $$ ;;
+        *) succeed 0 ;;
+      esac"#;
+    let space = space(STARTED, forks_and_dies);
+    let report = run(&space).unwrap();
+    assert_eq!((report.counts.succeeded, report.counts.failed, report.counts.blocked), (8, 5, 2));
+    assert_eq!(report.failures[0].exit_code, Some(-11));
+    let children: Vec<String> = logs(&space)
+        .lines()
+        .filter_map(|line| line.strip_prefix("child ").map(str::to_owned))
+        .collect();
+    assert_eq!(children.len(), 5);
+    for child in children {
+        // Killed with the rest of its group; nobody may have asked for its status yet.
+        let stat = fs_err::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    }
+}
+
+/// What all workers have written to their logs.
+fn logs(space: &Space) -> String {
+    (space.root().join("logs").read_dir_utf8().unwrap())
+        .map(|entry| fs_err::read_to_string(entry.unwrap().path()).unwrap())
+        .collect()
+}
+
+fn n_processes(space: &Space) -> usize {
+    logs(space).matches("-m qbb_worker.serve\n").count()
+}
+
+#[test]
+fn workers_are_replaced_after_so_many_quanta() {
+    let mut space = space(STARTED, "succeed 0");
+    space.options.worker_max_quanta = Some(4);
+    space.jobs = 1;
+    assert_eq!(run(&space).unwrap().executed, 15);
+    assert_eq!(n_processes(&space), 1 + 15 / 4);
+}
+
+#[test]
+fn workers_that_hold_too_much_memory_are_replaced() {
+    for (limit, processes) in [(999, 16), (1000, 1)] {
+        let mut space = space_with(STARTED, "succeed 0", r#""resident":1000,"#);
+        space.options.worker_max_memory = Some(limit);
+        space.jobs = 1;
+        assert_eq!(run(&space).unwrap().executed, 15);
+        assert_eq!(n_processes(&space), processes, "{limit}");
+    }
+}
+
+#[test]
+fn processes_that_a_task_leaves_running_end_with_its_worker() {
+    let mut space = space_with(STARTED, "succeed 0", r#""left_behind":[4711],"#);
+    space.jobs = 1;
+    let witness = Witness::default();
+    let report = space.run_with(FunctionRegistry::new(), &witness, None).unwrap();
+    assert_eq!(report.outcome, RunOutcome::Complete);
+    assert_eq!(n_processes(&space), 16);
+    let warnings = witness.warnings.lock().unwrap();
+    assert!(warnings[0].contains("left a process running"), "{warnings:?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from lsst.daf.butler import (
@@ -215,6 +215,17 @@ class Store:
                 hint="Use a personal repository with the default datastore configuration.",
             )
         return cls(datastore, template.storageClasses, universe, dataset_types)
+
+    def import_formatters(self) -> None:
+        """Import what will be needed to read and write datasets.
+
+        Otherwise each process that is forked from this one would do it.
+        Whatever cannot be imported is left for those who need it.
+        """
+        for dataset_type in self._dataset_types.values():
+            with suppress(Exception):
+                self.datastore.formatterFactory.getFormatterClass(dataset_type)
+                _ = dataset_type.storageClass.pytype
 
     @contextmanager
     def butler(

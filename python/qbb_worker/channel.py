@@ -8,7 +8,7 @@ and descriptor 1 is pointed at standard error.
 
 from __future__ import annotations
 
-__all__ = ("Channel", "die_with_parent", "survive_interrupt")
+__all__ = ("Channel", "die_with_parent", "encode", "survive_interrupt")
 
 import ctypes
 import json
@@ -85,12 +85,28 @@ class Channel:
             as strings; NaN and infinities are written as null, because the
             reader is strict.
         """
-        try:
-            text = json.dumps(reply, default=str, allow_nan=False, separators=(",", ":"))
-        except ValueError:
-            text = json.dumps(_finite(reply), default=str, separators=(",", ":"))
-        self._replies.write(text.encode() + b"\n")
+        self._replies.write(encode(reply))
         self._replies.flush()
+
+
+def encode(reply: dict[str, Any]) -> bytes:
+    """Write a reply as a line.
+
+    Parameters
+    ----------
+    reply : `dict`
+        Reply, as for `Channel.send`.
+
+    Returns
+    -------
+    line : `bytes`
+        Strict JSON and the end of the line.
+    """
+    try:
+        text = json.dumps(reply, default=str, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        text = json.dumps(_finite(reply), default=str, separators=(",", ":"))
+    return text.encode() + b"\n"
 
 
 def _finite(value: Any) -> Any:

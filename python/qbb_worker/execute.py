@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from .diagnosis import Profile, debug_failure
 from .errors import WorkerError, type_name
 from .graph import BuiltQuantum, GraphParts
 
@@ -36,6 +37,12 @@ class Options:
     """Whether libraries may start threads as they like."""
     debug: bool = False
     """Whether ``lsstDebug`` is enabled."""
+    profile: str | None = None
+    """File for a profile of all quanta."""
+    pdb: bool = False
+    """Whether a debugger is started where a quantum has failed."""
+    side_by_side: list[str] = dataclasses.field(default_factory=list)
+    """Labels of tasks of which several quanta may run at a time."""
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Options:
@@ -56,18 +63,18 @@ class Options:
         WorkerError
             Raised with kind ``request`` for an unknown name or a wrong type.
         """
-        fields = {field.name: field.default for field in dataclasses.fields(cls)}
+        fields = {field.name: field for field in dataclasses.fields(cls)}
         for name, value in tree.items():
             if name not in fields:
                 raise WorkerError(
                     "request", f"Unknown option {name!r}; known are {', '.join(fields)}."
                 )
-            wanted = bool if isinstance(fields[name], bool) else int
-            if value is None and fields[name] is None:
+            wanted, _, optional = str(fields[name].type).partition(" | ")
+            if value is None and optional:
                 continue
-            if type(value) is not wanted:
+            if type(value).__name__ != wanted.partition("[")[0]:
                 raise WorkerError(
-                    "request", f"Option {name!r} must be of type {wanted.__name__}, not {value!r}."
+                    "request", f"Option {name!r} must be of type {wanted}, not {value!r}."
                 )
         return cls(**tree)
 
@@ -103,6 +110,17 @@ class QuantumRunner:
             max_mem=options.memory_per_quantum,
             default_mem_units=u.B,
         )
+        self._profile = Profile(options.profile)
+
+    def finish(self, worker: str) -> None:
+        """Write the profile, if one was asked for.
+
+        Parameters
+        ----------
+        worker : `str`
+            Name of this worker.
+        """
+        self._profile.write(worker)
 
     def run(
         self,
@@ -143,11 +161,12 @@ class QuantumRunner:
         outputs = [ref.id for ref in built.output_refs]
         with self._store.butler(built.inputs, outputs, blocks, watched=special) as butler:
             try:
-                skipped = (
-                    self._executor(butler, attempt)
-                    .execute(built.task_node, built.quantum, built.quantum_id)
-                    .skipped_existing
-                )
+                with self._profile.running():
+                    skipped = (
+                        self._executor(butler, attempt)
+                        .execute(built.task_node, built.quantum, built.quantum_id)
+                        .skipped_existing
+                    )
             except BaseException as exc:
                 # Also SystemExit and KeyboardInterrupt: a task that raises
                 # them has failed, but the worker is still sound.
@@ -158,6 +177,8 @@ class QuantumRunner:
                     built.quantum.dataId,
                     exc_info=exc,
                 )
+                if self._options.pdb:
+                    debug_failure(exc, f"{built.task_node.label} {built.quantum.dataId}")
             return self._describe(built, butler, failure, skipped=skipped)
 
     def _executor(self, butler: Any, attempt: int) -> Any:

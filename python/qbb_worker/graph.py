@@ -11,7 +11,7 @@ __all__ = ("BuiltQuantum", "GraphParts")
 
 import dataclasses
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .data_ids import DataIds
@@ -105,6 +105,29 @@ class GraphParts:
         self._data_ids = DataIds(self._dimensions)
         self._adapted: dict[tuple[str, str], tuple[Any, Any]] = {}
         self._init_inputs: dict[str, tuple[Any, dict[Any, Any]]] = {}
+
+    def check_multiprocessing(self, labels: Sequence[str]) -> None:
+        """Refuse tasks that say that they cannot run beside others.
+
+        Parameters
+        ----------
+        labels : `~collections.abc.Sequence` [ `str` ]
+            Tasks whose quanta are to run several at a time.
+
+        Raises
+        ------
+        WorkerError
+            Raised with kind ``request`` for the first task that refuses.
+        """
+        for label in labels:
+            node = self.pipeline_graph.tasks.get(label)
+            if node is not None and not node.task_class.canMultiprocess:
+                raise WorkerError(
+                    "request",
+                    f"Task {label!r} does not support multiprocessing.",
+                    task=label,
+                    hint="Run one quantum at a time (-j 1), or its quanta in a run of their own.",
+                )
 
     def assemble(
         self,

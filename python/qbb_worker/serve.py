@@ -17,6 +17,7 @@ from typing import Any
 
 from . import PROTOCOL_VERSION, VERSION
 from .errors import WorkerError
+from .process import child_processes, keep_to_one_thread, resident_memory
 from .service import Service, member, serve
 
 _USAGE = "usage: python -m qbb_worker.serve  (no arguments; requests on standard input)"
@@ -50,12 +51,16 @@ class Worker(Service):
             raise WorkerError("request", "This worker was started already.")
 
         begin = time.perf_counter()
+        # Libraries look at the environment when they are imported.
+        if option_tree.get("implicit_threading") is not True:
+            keep_to_one_thread()
         from .execute import Options, QuantumRunner
         from .graph import GraphParts
 
         options = Options.from_json(option_tree)
         _prepare_process(implicit_threading=options.implicit_threading)
         parts = GraphParts(pipeline_graph, header)
+        parts.check_multiprocessing(options.side_by_side)
         seconds = time.perf_counter() - begin
 
         from .butler import Store
@@ -63,6 +68,7 @@ class Worker(Service):
         store = Store.open(root, config, parts.universe, parts.dataset_types, search_paths)
         # The same two entries that a run-qbb process writes.
         job_metadata = {"qg_read_time": seconds, "qg_size": parts.header.n_quanta}
+        store.import_formatters()
         self._runner = QuantumRunner(parts, store, options, job_metadata)
         self._store = store
         self._parts = parts
@@ -97,7 +103,15 @@ class Worker(Service):
             member(request, "dimension_data", dict, {}),
             member(request, "attempt", int, 0),
         )
-        return reply
+        left_behind = child_processes()
+        if left_behind:
+            print(f"Processes left behind: {left_behind}", file=sys.stderr)
+        return reply | {"resident": resident_memory(), "left_behind": left_behind}
+
+    def close(self) -> None:
+        # Inherited.
+        if self._runner is not None:
+            self._runner.finish(self.name)
 
 
 def _prepare_process(*, implicit_threading: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ("Service", "member", "serve")
+__all__ = ("Service", "answer_all", "member", "serve")
 
 import json
 import os
@@ -35,6 +35,9 @@ class Service:
     def started(self) -> bool:
         """Whether the request ``start`` was carried out (`bool`)."""
         raise NotImplementedError
+
+    def close(self) -> None:
+        """Do what is to be done when no more requests come."""
 
     def answer(self, line: bytes) -> dict[str, Any]:
         """Carry out one request.
@@ -151,8 +154,20 @@ def serve(make: Callable[[], Service], arguments: list[str], usage: str) -> int:
         return 2
     die_with_parent()
     survive_interrupt()
-    channel = Channel.take_standard_streams()
-    service = make()
+    answer_all(make(), Channel.take_standard_streams())
+    return 0
+
+
+def answer_all(service: Service, channel: Channel) -> None:
+    """Answer requests until there are no more, or the service is stopped.
+
+    Parameters
+    ----------
+    service : `Service`
+        What answers.
+    channel : `~qbb_worker.channel.Channel`
+        Where requests come from.
+    """
     for line in channel.receive():
         reply = service.answer(line)
         try:
@@ -162,4 +177,4 @@ def serve(make: Callable[[], Service], arguments: list[str], usage: str) -> int:
             break
         if service.stopped:
             break
-    return 0
+    service.close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 PYTHON_FOLDER = Path(__file__).resolve().parent.parent
 INPUT_RUN = "raw/all"
@@ -110,7 +111,42 @@ def build_graph(root: str, **produce_config: Any) -> Graph:
     )
 
 
-class WorkerProcess:
+class Peer:
+    """Whoever answers requests."""
+
+    def ask_raw(self, line: bytes) -> dict[str, Any]:
+        """Send a line and return the reply."""
+        raise NotImplementedError
+
+    def ask(self, op: str, **members: Any) -> dict[str, Any]:
+        """Send a request and return the reply."""
+        return self.ask_raw(json.dumps({"op": op, **members}).encode())
+
+    def start(
+        self, graph: Graph, root: str, config: dict[str, Any] | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Start on a graph with an output root."""
+        return self.ask(
+            "start",
+            pipeline_graph=graph.pipeline_graph,
+            header=graph.header,
+            datastore={"root": Path(root).as_uri() + "/", "config": config or {}},
+            options=options,
+            worker="w7",
+        )
+
+    def run(self, graph: Graph, label: str, detector: int, attempt: int = 0) -> dict[str, Any]:
+        """Run one quantum."""
+        return self.ask(
+            "quantum",
+            quantum=graph.quantum(label, detector),
+            init_quantum=graph.init_quantum(label),
+            dimension_data=graph.dimension_data,
+            attempt=attempt,
+        )
+
+
+class WorkerProcess(Peer):
     """A worker in a process of its own; use as a context manager."""
 
     def __init__(self, **variables: str) -> None:
@@ -150,29 +186,82 @@ class WorkerProcess:
         result: dict[str, Any] = json.loads(reply, parse_constant=refuse)
         return result
 
-    def ask(self, op: str, **members: Any) -> dict[str, Any]:
-        """Send a request and return the reply."""
-        return self.ask_raw(json.dumps({"op": op, **members}).encode())
 
-    def start(
-        self, graph: Graph, root: str, config: dict[str, Any] | None = None, **options: Any
-    ) -> dict[str, Any]:
-        """Start on a graph with an output root."""
-        return self.ask(
-            "start",
-            pipeline_graph=graph.pipeline_graph,
-            header=graph.header,
-            datastore={"root": Path(root).as_uri() + "/", "config": config or {}},
-            options=options,
-            worker="w7",
-        )
+class ForkingProcess(Peer):
+    """A process that forks workers; use as a context manager."""
 
-    def run(self, graph: Graph, label: str, detector: int, attempt: int = 0) -> dict[str, Any]:
-        """Run one quantum."""
-        return self.ask(
-            "quantum",
-            quantum=graph.quantum(label, detector),
-            init_quantum=graph.init_quantum(label),
-            dimension_data=graph.dimension_data,
-            attempt=attempt,
-        )
+    def __init__(self, log: Path, **variables: str) -> None:
+        self.log = log
+        self.control, theirs = socket.socketpair()
+        with theirs, log.open("ab") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "qbb_worker.forking"],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env=environment(**variables),
+            )
+        self.replies = self.control.makefile("rb")
+
+    def __enter__(self) -> ForkingProcess:
+        return self
+
+    def __exit__(self, *args: Any) -> None:
+        self.replies.close()
+        self.control.close()
+        try:
+            self.process.wait(timeout=30)
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+    def ask_raw(self, line: bytes) -> dict[str, Any]:
+        self.control.sendall(line + b"\n")
+        return self._reply()
+
+    def fork(self, name: str = "w0") -> ForkedWorker:
+        """Have a worker made."""
+        their_requests, requests = os.pipe()
+        replies, their_replies = os.pipe()
+        with self.log.open("ab") as stderr:
+            descriptors = [their_requests, their_replies, stderr.fileno()]
+            request = json.dumps({"op": "fork", "worker": name}).encode() + b"\n"
+            socket.send_fds(self.control, [request], descriptors)
+            reply = self._reply()
+        os.close(their_requests)
+        os.close(their_replies)
+        assert reply["ok"], reply
+        return ForkedWorker(reply["pid"], os.fdopen(requests, "wb"), os.fdopen(replies, "rb"))
+
+    def wait(self, pid: int) -> int:
+        """Wait for a worker and return its exit code."""
+        return os.waitstatus_to_exitcode(self.ask("wait", pid=pid)["status"])
+
+    def _reply(self) -> dict[str, Any]:
+        line = self.replies.readline()
+        assert line.endswith(b"\n"), self.log.read_text()
+        result: dict[str, Any] = json.loads(line)
+        return result
+
+
+class ForkedWorker(Peer):
+    """A worker that was forked."""
+
+    def __init__(self, pid: int, requests: IO[bytes], replies: IO[bytes]) -> None:
+        self.pid = pid
+        self.requests = requests
+        self.replies = replies
+
+    def ask_raw(self, line: bytes) -> dict[str, Any]:
+        self.requests.write(line + b"\n")
+        self.requests.flush()
+        reply = self.replies.readline()
+        if not reply:
+            raise EOFError("The worker has ended.")
+        result: dict[str, Any] = json.loads(reply)
+        return result
+
+    def close(self) -> None:
+        """Let the worker end."""
+        self.requests.close()
+        self.replies.close()

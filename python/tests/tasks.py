@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+import time
 from typing import Any
 
-from lsst.pex.config import Field, ListField
+from lsst.pex.config import DictField, Field, ListField
 from lsst.pipe.base import (
     AnnotatedPartialOutputsError,
     NoWorkFound,
@@ -18,6 +21,10 @@ from lsst.pipe.base import (
 from lsst.pipe.base import connectionTypes as cT
 
 _DIMENSIONS = ("instrument", "detector")
+
+if name := os.environ.get("QBB_TEST_THREAD"):
+    # A module that is not fit for a process that forks.
+    threading.Thread(target=time.sleep, args=(600,), name=name, daemon=True).start()
 
 
 class ProduceConnections(PipelineTaskConnections, dimensions=_DIMENSIONS):
@@ -40,7 +47,11 @@ class ProduceConfig(PipelineTaskConfig, pipelineConnections=ProduceConnections):
     no_work = ListField[int](doc="Detectors without work.", default=[])
     partial = ListField[int](doc="Detectors with partial outputs.", default=[])
     exit = ListField[int](doc="Detectors that try to exit.", default=[])
+    threads = ListField[int](doc="Detectors that leave a thread running.", default=[])
+    print_megabytes = DictField[int, int](doc="How much some detectors print.", default={})
     interrupt = ListField[int](doc="Detectors that are interrupted.", default=[])
+    leave = ListField[int](doc="Detectors that leave a process running.", default=[])
+    die = DictField[int, str](doc="How the process ends on some detectors.", default={})
     noisy = Field[bool](doc="Print, and read standard input.", default=False)
 
 
@@ -70,6 +81,7 @@ class ProduceTask(PipelineTask):
             raise RepeatableQuantumError(f"asked to fail on {detector} always")
         if detector in config.no_work:
             raise NoWorkFound(f"asked to find no work on {detector}")
+        misbehave(config, detector)
         if detector in config.exit:
             sys.exit(3)
         if detector in config.interrupt:
@@ -79,6 +91,24 @@ class ProduceTask(PipelineTask):
             cause = ValueError(f"asked to stop half way on {detector}")
             raise AnnotatedPartialOutputsError.annotate(cause, self, log=self.log) from cause
         butlerQC.put({"extra": value + 1}, outputRefs.extra)
+
+
+def misbehave(config: ProduceConfig, detector: int) -> None:
+    """Do what a task should not do to its process."""
+    if detector in config.leave and os.fork() == 0:
+        time.sleep(600)
+        os._exit(0)
+    if detector in config.threads:
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    for _ in range(config.print_megabytes.get(detector, 0)):
+        print("x" * (1 << 20))
+    match config.die.get(detector):
+        case "exit":
+            os._exit(3)
+        case "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "hang":
+            time.sleep(600)
 
 
 class ConsumeConnections(PipelineTaskConnections, dimensions=_DIMENSIONS):
@@ -115,6 +145,7 @@ class ConsumeTask(PipelineTask):
     """Passes a number on, together with the schema."""
 
     ConfigClass = ConsumeConfig
+    canMultiprocess = False
     _DefaultName = "consume"
 
     def __init__(self, *, initInputs: dict[str, Any] | None = None, **kwargs: Any):

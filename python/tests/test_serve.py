@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pstats
+import pty
 import signal
 import subprocess
 import sys
@@ -213,6 +216,58 @@ class ExecutionTest(ServeTestCase):
         self.assertEqual(reply["status"], "failed", reply)
         self.assertEqual(reply["exception"]["type_name"], "FileNotFoundError")
         self.assertEqual(reply["actual_inputs"], [])
+
+
+class DiagnosisTest(ServeTestCase):
+    """Profiles and the debugger."""
+
+    def test_profile_is_written_at_the_end(self) -> None:
+        path = Path(self.root, "profile")
+        worker = self.start(profile=str(path))
+        worker.run(self.graph, "produce", GOOD)
+        self.assertTrue(worker.ask("stop")["ok"])
+        self.assertEqual(worker.process.wait(timeout=60), 0)
+        # Only the first worker has the name for itself.
+        stats = pstats.Stats(str(path) + ".w7")
+        self.assertIn("runQuantum", {name for _, _, name in stats.stats})
+
+    def test_debugger_has_the_terminal(self) -> None:
+        # A session of its own, whose terminal is a pseudo-terminal.
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.environ["PYTHONPATH"] = environment()["PYTHONPATH"]
+            os.execv(sys.executable, [sys.executable, "-c", _DEBUGGED])
+        with os.fdopen(terminal, "r+b", buffering=0) as stream:
+            stream.write(b"p 'the detector is', detector\nc\n")
+            shown = b""
+            with contextlib.suppress(OSError):
+                while chunk := stream.read(1000):
+                    shown += chunk
+        self.assertEqual(os.waitpid(pid, 0)[1], 0, shown)
+        self.assertIn(b"ValueError: on 7", shown)
+        self.assertIn(b"('the detector is', 7)", shown)
+
+    def test_tasks_that_must_run_alone_are_refused(self) -> None:
+        with WorkerProcess() as worker:
+            reply = worker.start(self.graph, self.root, side_by_side=["produce", "consume"])
+            self.assertEqual(reply["error"]["task"], "consume", reply)
+            self.assertIn("multiprocessing", reply["error"]["message"])
+            self.assertTrue(worker.start(self.graph, self.root, side_by_side=["produce"])["ok"])
+
+
+_DEBUGGED = """
+import os
+from qbb_worker.diagnosis import debug_failure
+os.setpgid(0, 0) if os.getpid() != os.getsid(0) else None
+
+def fail(detector):
+    raise ValueError(f"on {detector}")
+
+try:
+    fail(7)
+except ValueError as exc:
+    debug_failure(exc, "a task")
+"""
 
 
 class InitTest(ServeTestCase):

@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::run_qbb::RunQbbArguments;
 use super::scheduling::{SchedulingArguments, SelectionArguments};
+use super::workers::WorkerArguments;
 
 /// Arguments of `qbb run`.
 #[derive(Debug, Args)]
@@ -36,6 +37,9 @@ pub struct RunArguments {
     /// files for each quantum; `qbb transfer` writes the files.
     #[arg(long)]
     pub pack: bool,
+    /// About Python workers.
+    #[command(flatten)]
+    pub workers: WorkerArguments,
     /// Those of the middleware.
     #[command(flatten)]
     pub middleware: RunQbbArguments,

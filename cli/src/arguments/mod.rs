@@ -13,6 +13,7 @@ mod reference;
 mod repository;
 mod run_qbb;
 mod scheduling;
+mod workers;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -29,7 +30,7 @@ pub use graph::{
 pub use log::LogArguments;
 pub use provenance::ProvenanceArguments;
 pub use repository::{CreateArguments, DemoArguments};
-pub use run_qbb::RunQbbArguments;
+pub use run_qbb::{RunQbbArguments, StartMethod};
 pub use scheduling::{SchedulingArguments, SelectionArguments};
 
 /// Run pipelines over a data release that you cannot write to, and keep the results in a

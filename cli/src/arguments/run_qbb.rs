@@ -107,7 +107,7 @@ const UNITS: [(&str, f64); 12] = [
     ("PiB", 1_125_899_906_842_624.0),
 ];
 
-fn memory(text: &str) -> Result<Memory, String> {
+pub(super) fn memory(text: &str) -> Result<Memory, String> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(Memory(None));

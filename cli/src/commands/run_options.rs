@@ -1,9 +1,11 @@
 //! From the arguments of `qbb run` to the options of a run.
 
+use std::num::NonZeroU32;
+
 use qbb_executor::{Exclusivity, InitOutputs, RunOptions};
 use qbb_graph::{QuantumGraph, QuantumIx};
 
-use crate::arguments::{RunArguments, RunQbbArguments};
+use crate::arguments::{RunArguments, RunQbbArguments, StartMethod};
 use crate::output::Failure;
 
 /// The options that arguments ask for.
@@ -25,7 +27,7 @@ pub fn of(arguments: &RunArguments) -> RunOptions {
         no_init,
         ref qgraph_node_id,
         summary: _,
-        start_method: _,
+        start_method,
     } = arguments.middleware;
     RunOptions {
         max_failures: if fail_fast { 1 } else { arguments.max_failures.unwrap_or(0) },
@@ -54,6 +56,9 @@ pub fn of(arguments: &RunArguments) -> RunOptions {
         profile: profile.clone(),
         pdb,
         pack: arguments.pack,
+        fork: !arguments.workers.no_fork && start_method != Some(StartMethod::Spawn),
+        worker_max_quanta: arguments.workers.worker_max_quanta.map(NonZeroU32::get),
+        worker_max_memory: arguments.workers.worker_max_memory.and_then(|memory| memory.0),
         ..RunOptions::default()
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! The protocol is that of `python/README.md`. What quanta depend on is not known here.
 
+mod forking;
 mod interpreter;
+mod link;
+mod nursery;
 mod package;
 mod pipeline_json;
 mod pool;
@@ -12,7 +15,7 @@ mod protocol;
 pub use interpreter::{Interpreter, InterpreterError};
 pub use package::{PackageError, WorkerPackage};
 pub use pipeline_json::pipeline_json;
-pub(crate) use pool::{PoolEvent, PythonPool, PythonSetup, QuantumJob};
+pub(crate) use pool::{PoolEvent, PythonPool, PythonSetup, QuantumJob, Recycling};
 pub use process::{Death, ExchangeError, WorkerProcess};
 pub use protocol::WorkerFault;
 pub(crate) use protocol::WorkerOptions;

@@ -12,7 +12,7 @@ macro_rules! embedded {
 }
 
 /// Name and text of each file of the package.
-const FILES: [(&str, &str); 22] = embedded![
+const FILES: [(&str, &str); 25] = embedded![
     "__init__.py",
     "adjustment.py",
     "build_session.py",
@@ -20,14 +20,17 @@ const FILES: [(&str, &str); 22] = embedded![
     "channel.py",
     "conditions.py",
     "data_ids.py",
+    "diagnosis.py",
     "errors.py",
     "execute.py",
     "export.py",
+    "forking.py",
     "graph.py",
     "hooks.py",
     "init_outputs.py",
     "pipelines.py",
     "places.py",
+    "process.py",
     "records.py",
     "serve.py",
     "service.py",

@@ -19,11 +19,11 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::interpreter::Interpreter;
+use super::nursery::{Newborn, Nursery};
 use super::package::WorkerPackage;
 use super::process::{Death, ExchangeError, WorkerProcess};
 use super::protocol::{
-    DatasetJson, DatastoreJson, InitReply, QuantumReply, Request, StartReply, StatusJson,
-    WorkerOptions,
+    DatasetJson, InitReply, QuantumReply, Request, StatusJson, WorkerOptions,
 };
 use crate::local::log_death;
 use crate::process_table::{KillReason, ProcessTable};
@@ -52,6 +52,18 @@ pub(crate) struct PythonSetup {
     pub header: Box<RawValue>,
     pub pipeline: Box<RawValue>,
     pub table: Arc<ProcessTable>,
+    pub recycling: Recycling,
+    /// Whether workers are forked by a process that has imported everything.
+    pub fork: bool,
+}
+
+/// When a worker that is sound is replaced by a new one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Recycling {
+    /// After so many quanta.
+    pub quanta: Option<u32>,
+    /// When it holds more bytes of memory than this after a quantum.
+    pub memory: Option<u64>,
 }
 
 /// A quantum to run.
@@ -74,6 +86,8 @@ enum PoolJob {
 pub(crate) enum PoolEvent {
     /// A worker has imported all tasks.
     Ready { imports_seconds: f64 },
+    /// Something that should be known, but changes nothing.
+    Warning(String),
     /// A worker cannot be started; its thread has ended.
     Lost(ExchangeError),
     /// Init-outputs were written, or not.
@@ -103,9 +117,11 @@ impl PythonPool {
         let (sender, jobs) = unbounded();
         let (queue, threads) = (jobs.clone(), Vec::with_capacity(n));
         let mut pool = Self { jobs: Some(sender), queue, threads };
+        let nursery = Arc::new(Nursery::new(setup.clone()));
         for number in 0..n {
             let (setup, jobs, events) = (setup.clone(), jobs.clone(), events.clone());
-            let worker = Worker { setup, name: format!("w{number}"), process: None };
+            let (nursery, name) = (nursery.clone(), format!("w{number}"));
+            let worker = Worker { setup, nursery, name, process: None, quanta: 0 };
             let thread = std::thread::Builder::new()
                 .name(format!("qbb-python-{number}"))
                 .spawn(move || worker.serve(&jobs, &events))?;
@@ -153,10 +169,20 @@ impl Drop for PythonPool {
     }
 }
 
+/// State of a worker after a quantum.
+#[derive(Debug, Default)]
+struct Aftermath {
+    resident: Option<u64>,
+    left_behind: Vec<u32>,
+}
+
 struct Worker {
     setup: Arc<PythonSetup>,
+    nursery: Arc<Nursery>,
     name: String,
     process: Option<WorkerProcess>,
+    /// How many quanta the process has run.
+    quanta: u32,
 }
 
 impl Worker {
@@ -175,8 +201,9 @@ impl Worker {
                     if let Some(process) = &self.process {
                         events(PoolEvent::Begun { job, pid: process.pid() });
                     }
-                    let outcome = self.run(job);
+                    let (outcome, aftermath) = self.run(job);
                     events(PoolEvent::Ended { job, started, outcome });
+                    self.recycle(job, &aftermath, events);
                 }
             }
             // Before the next job is taken, so that a quantum is never taken in vain.
@@ -191,9 +218,13 @@ impl Worker {
         if self.process.is_some() {
             return true;
         }
-        match self.start() {
-            Ok((process, imports_seconds)) => {
+        match self.nursery.worker(&self.name) {
+            Ok(Newborn { process, imports_seconds, warning }) => {
                 self.process = Some(process);
+                self.quanta = 0;
+                if let Some(text) = warning {
+                    events(PoolEvent::Warning(text));
+                }
                 events(PoolEvent::Ready { imports_seconds });
                 true
             }
@@ -204,29 +235,25 @@ impl Worker {
         }
     }
 
-    fn start(&self) -> Result<(WorkerProcess, f64), ExchangeError> {
-        let setup = &*self.setup;
-        let log = setup.logs.join(format!("worker-{}.log", self.name));
-        let command = setup.interpreter.module(&setup.package, "qbb_worker.serve");
-        let mut process =
-            WorkerProcess::spawn(command, &log, setup.table.clone()).map_err(|error| {
-                ExchangeError::Protocol(format!(
-                    "cannot start {} with its log in {log}: {error}",
-                    setup.interpreter.program
-                ))
-            })?;
-        let StartReply { imports_seconds } = process.ask(&Request::Start {
-            pipeline_graph: &setup.pipeline,
-            header: &setup.header,
-            datastore: DatastoreJson {
-                root: &setup.root,
-                config: &setup.config,
-                search_paths: &setup.search_paths,
-            },
-            options: &setup.options,
-            worker: &self.name,
-        })?;
-        Ok((process, imports_seconds))
+    /// Ends a process that should not run more quanta.
+    fn recycle(&mut self, job: QuantumJob, after: &Aftermath, events: &impl Fn(PoolEvent)) {
+        self.quanta += 1;
+        if !after.left_behind.is_empty() && self.process.is_some() {
+            let quantum = self.setup.butler.graph().describe_quantum(job.quantum);
+            let what = match after.left_behind.len() {
+                1 => "a process running, which is".to_owned(),
+                n => format!("{n} processes running, which are"),
+            };
+            let text = format!("{quantum} left {what} ended now");
+            events(PoolEvent::Warning(text));
+            self.process = None;
+        }
+        let Recycling { quanta, memory } = self.setup.recycling;
+        let worn_out = quanta.is_some_and(|most| self.quanta >= most);
+        let swollen = memory.zip(after.resident).is_some_and(|(most, now)| now > most);
+        if worn_out || swollen {
+            self.process = None;
+        }
     }
 
     fn write_init_outputs(&mut self) -> Result<Vec<DatasetOutput>, ExchangeError> {
@@ -239,9 +266,10 @@ impl Worker {
         outputs(&graph, reply.written.into_iter().chain(reply.kept))
     }
 
-    /// Runs a quantum; `None` if it was interrupted.
-    fn run(&mut self, job: QuantumJob) -> Option<QuantumOutcome> {
-        match self.try_run(job) {
+    /// Runs a quantum; there is no outcome if it was interrupted.
+    fn run(&mut self, job: QuantumJob) -> (Option<QuantumOutcome>, Aftermath) {
+        let mut after = Aftermath::default();
+        let outcome = match self.try_run(job, &mut after) {
             Ok(outcome) => Some(outcome),
             Err(ExchangeError::Died(death)) => {
                 outcome_of_death(&death).map(|outcome| self.with_log(job, outcome))
@@ -258,7 +286,8 @@ impl Worker {
                 self.process = None;
                 Some(QuantumOutcome::failure("qbb.ProtocolError", message))
             }
-        }
+        };
+        (outcome, after)
     }
 
     /// Writes the log that a dead worker could not write.
@@ -275,7 +304,11 @@ impl Worker {
         outcome
     }
 
-    fn try_run(&mut self, job: QuantumJob) -> Result<QuantumOutcome, ExchangeError> {
+    fn try_run(
+        &mut self,
+        job: QuantumJob,
+        after: &mut Aftermath,
+    ) -> Result<QuantumOutcome, ExchangeError> {
         let graph = self.setup.butler.graph().clone();
         let paths = RecordPaths::AbsoluteUris;
         let block = raw(graph.quantum_json(job.quantum, paths))?;
@@ -285,12 +318,14 @@ impl Worker {
             None => return Err(no_init_quantum(&graph, graph.quanta.task(job.quantum))),
         };
         let dimension_data = raw(graph.dimension_data_json(job.quantum))?;
-        let reply: QuantumReply = self.ask(&Request::Quantum {
+        let mut reply: QuantumReply = self.ask(&Request::Quantum {
             quantum: &block,
             init_quantum: &init_block,
             dimension_data: &dimension_data,
             attempt: job.attempt,
         })?;
+        let left_behind = std::mem::take(&mut reply.left_behind);
+        *after = Aftermath { resident: reply.resident, left_behind };
         outcome_of_reply(&graph, reply)
     }
 

@@ -1,22 +1,27 @@
-//! One worker process and the pipes to it.
+//! One worker process and the talk with it.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::forking::ForkingParent;
 use super::interpreter::Interpreter;
+use super::link::{Life, Link};
 use super::package::WorkerPackage;
 use super::protocol::{FaultReply, WorkerFault};
 use crate::process_table::{KillReason, ProcessTable};
 
-/// Longest reply; one that is longer is not from our package.
-const MAX_REPLY: u64 = 1 << 30;
+/// How long a process that was asked to leave may take.
+const LEAVE_TIME: Duration = Duration::from_secs(2);
 
 /// How much of a dead worker's standard error is shown.
 const SHOWN_LINES: usize = 8;
@@ -26,14 +31,25 @@ const SHOWN_BYTES: u64 = 4096;
 /// not help.
 #[derive(Debug)]
 pub struct WorkerProcess {
-    child: Child,
+    pid: u32,
+    origin: Origin,
     // `None` while the process is being ended.
-    pipes: Option<(ChildStdin, BufReader<ChildStdout>)>,
+    link: Option<Link>,
+    life: Life,
     log: Utf8PathBuf,
     /// Where this process' part of the log file begins.
     log_begin: u64,
     table: Arc<ProcessTable>,
     reaped: bool,
+}
+
+/// Who waits for a process when it has ended.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// We do.
+    Child(Child),
+    /// The process that forked it does, when we say so.
+    Forked(Arc<ForkingParent>),
 }
 
 /// Why a request has no usable reply.
@@ -112,24 +128,56 @@ impl WorkerProcess {
         log: &Utf8Path,
         table: Arc<ProcessTable>,
     ) -> std::io::Result<Self> {
-        let stderr = fs_err::OpenOptions::new().create(true).append(true).open(log)?;
-        let log_begin = stderr.metadata()?.len();
+        let (stderr, log_begin) = open_log(log)?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(stderr));
         table.expect(&mut command);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::from(File::from(stderr)))
-            // A group of its own, so that programs which tasks start can be killed with it.
-            .process_group(0)
-            .spawn()?;
+        // A group of its own, so that programs which tasks start can be killed with it.
+        let mut child = command.process_group(0).spawn()?;
         table.add(child.id());
-        let pipes = child.stdin.take().zip(child.stdout.take().map(BufReader::new));
-        Ok(Self { child, pipes, log: log.to_owned(), log_begin, table, reaped: false })
+        let ends = child.stdin.take().zip(child.stdout.take());
+        let link = match ends.map(|(to, from)| Link::new(to.into(), from.into())) {
+            Some(link) => Some(link?),
+            None => None,
+        };
+        Ok(Self::new(child.id(), Origin::Child(child), link, log, log_begin, table))
+    }
+
+    /// Starts a process that talks over a socket, its standard input, and can be handed
+    /// descriptors.
+    pub(super) fn spawn_with_socket(
+        mut command: Command,
+        log: &Utf8Path,
+        table: Arc<ProcessTable>,
+    ) -> std::io::Result<Self> {
+        let (stderr, log_begin) = open_log(log)?;
+        let (ours, theirs) = UnixStream::pair()?;
+        command.stdin(Stdio::from(OwnedFd::from(theirs)));
+        command.stdout(Stdio::null()).stderr(Stdio::from(stderr));
+        table.expect(&mut command);
+        let child = command.process_group(0).spawn()?;
+        // It holds the other end of the socket, which must close with the process.
+        drop(command);
+        table.add(child.id());
+        let link = Link::new(ours.try_clone()?.into(), ours.into())?;
+        Ok(Self::new(child.id(), Origin::Child(child), Some(link), log, log_begin, table))
+    }
+
+    /// A process that is there already.
+    pub(super) fn new(
+        pid: u32,
+        origin: Origin,
+        link: Option<Link>,
+        log: &Utf8Path,
+        log_begin: u64,
+        table: Arc<ProcessTable>,
+    ) -> Self {
+        let (life, log) = (Life::of(pid), log.to_owned());
+        Self { pid, origin, link, life, log, log_begin, table, reaped: false }
     }
 
     /// Number of the process.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
     }
 
     /// Sends a request and waits for its reply.
@@ -140,19 +188,37 @@ impl WorkerProcess {
         &mut self,
         request: &impl Serialize,
     ) -> Result<T, ExchangeError> {
+        self.exchange(request, None)
+    }
+
+    /// Sends a request and copies of descriptors with it, which takes a socket.
+    pub(super) fn ask_with<T: DeserializeOwned>(
+        &mut self,
+        request: &impl Serialize,
+        descriptors: &[BorrowedFd<'_>; 3],
+    ) -> Result<T, ExchangeError> {
+        self.exchange(request, Some(descriptors))
+    }
+
+    fn exchange<T: DeserializeOwned>(
+        &mut self,
+        request: &impl Serialize,
+        descriptors: Option<&[BorrowedFd<'_>; 3]>,
+    ) -> Result<T, ExchangeError> {
         let mut line = serde_json::to_vec(request)
             .map_err(|error| ExchangeError::Protocol(format!("request: {error}")))?;
         line.push(b'\n');
-        let Some((stdin, stdout)) = &mut self.pipes else {
+        let Some(link) = &mut self.link else {
             return Err(ExchangeError::Died(self.bury()));
         };
-        let mut reply = Vec::new();
-        let sent = stdin.write_all(&line).and_then(|()| stdin.flush());
-        let received = sent.and_then(|()| stdout.take(MAX_REPLY).read_until(b'\n', &mut reply));
+        let sent = match descriptors {
+            Some(descriptors) => link.send_with(&line, descriptors, &self.life),
+            None => link.send(&line, &self.life),
+        };
         // Whatever goes wrong with a pipe, the other end is no longer of use.
-        if received.is_err() || reply.last() != Some(&b'\n') {
+        let Ok(reply) = sent.and_then(|()| link.receive(&self.life)) else {
             return Err(ExchangeError::Died(self.bury()));
-        }
+        };
         let understood = |error: serde_json::Error| {
             let begin = String::from_utf8_lossy(&reply[..reply.len().min(200)]).into_owned();
             ExchangeError::Protocol(format!("reply `{}`: {error}", begin.trim_end()))
@@ -166,39 +232,39 @@ impl WorkerProcess {
 
     /// Ends the process, if it has not ended, and tells how it went.
     fn bury(&mut self) -> Death {
-        let pid = self.child.id();
         // Closing our ends makes a healthy worker leave.
-        self.pipes = None;
-        let status = if self.reaped {
-            None
-        } else {
-            self.leave_time();
-            let killed_before = self.table.kill_reason(pid);
-            if killed_before.is_none() {
-                // Its children, if nothing else; the status of a dead leader does not change.
-                self.table.kill(pid, KillReason::Interrupted);
-            }
-            self.table.remove(pid);
-            self.reaped = true;
-            let status = self.child.wait().ok();
-            return Death {
-                status,
-                killed: killed_before,
-                last_lines: last_lines(&self.log, self.log_begin),
-                log: self.log.clone(),
-            };
+        self.link = None;
+        let log = self.log.clone();
+        if self.reaped {
+            return Death { status: None, killed: None, last_lines: String::new(), log };
+        }
+        self.leave_time();
+        let killed = self.table.kill_reason(self.pid);
+        if killed.is_none() {
+            // Its children, if nothing else; the status of a dead leader does not change.
+            self.table.kill(self.pid, KillReason::Interrupted);
+        }
+        self.table.remove(self.pid);
+        self.reaped = true;
+        let status = match &mut self.origin {
+            Origin::Child(child) => child.wait().ok(),
+            Origin::Forked(parent) => parent.wait(self.pid),
         };
-        Death { status, killed: None, last_lines: String::new(), log: self.log.clone() }
+        Death { status, killed, last_lines: last_lines(&self.log, self.log_begin), log }
     }
 
     /// Waits a moment for the process to end by itself, without reaping it.
     fn leave_time(&self) {
         use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-        let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else { return };
+        if self.life.wait(LEAVE_TIME).is_some() {
+            return;
+        }
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        for _ in 0..100 {
+        let step = Duration::from_millis(20);
+        for _ in 0..LEAVE_TIME.as_millis() / step.as_millis() {
             match waitid(WaitId::Pid(pid), options) {
-                Ok(None) => std::thread::sleep(std::time::Duration::from_millis(20)),
+                Ok(None) => std::thread::sleep(step),
                 _ => return,
             }
         }
@@ -211,6 +277,13 @@ impl Drop for WorkerProcess {
             self.bury();
         }
     }
+}
+
+/// Opens a log to append to, and tells where that begins.
+pub(super) fn open_log(log: &Utf8Path) -> std::io::Result<(File, u64)> {
+    let file = fs_err::OpenOptions::new().create(true).append(true).open(log)?;
+    let begin = file.metadata()?.len();
+    Ok((file.into(), begin))
 }
 
 /// The last lines of a file from an offset on; empty if there are none or it cannot be read.

@@ -20,6 +20,11 @@ pub(crate) struct WorkerOptions {
     pub memory_per_quantum: Option<u64>,
     pub implicit_threading: bool,
     pub debug: bool,
+    /// File for a profile; each worker but the first one appends its name.
+    pub profile: Option<Utf8PathBuf>,
+    pub pdb: bool,
+    /// Labels of tasks that must be able to run beside others.
+    pub side_by_side: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -109,6 +114,9 @@ pub(crate) struct DatasetJson {
 pub(crate) struct StartReply {
     /// Seconds that importing all tasks took.
     pub imports_seconds: f64,
+    /// Threads besides the main one that a process which is to fork has; with these it cannot.
+    #[serde(default)]
+    pub threads: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,4 +165,10 @@ pub(crate) struct QuantumReply {
     pub available_inputs: Vec<Uuid>,
     pub actual_inputs: Vec<Uuid>,
     pub resource_usage: Option<UsageJson>,
+    /// Memory that the worker holds now, in bytes.
+    #[serde(default)]
+    pub resident: Option<u64>,
+    /// Child processes that the task has left running.
+    #[serde(default)]
+    pub left_behind: Vec<u32>,
 }

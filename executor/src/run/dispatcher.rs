@@ -285,6 +285,9 @@ impl Dispatcher<'_> {
             Message::Python(PoolEvent::Ready { imports_seconds }) => {
                 self.progress.event(&ProgressEvent::WorkerReady { imports_seconds });
             }
+            Message::Python(PoolEvent::Warning(text)) => {
+                self.progress.event(&ProgressEvent::Warning { text: &text });
+            }
             Message::Python(PoolEvent::Lost(error)) => {
                 self.workers_left = self.workers_left.saturating_sub(1);
                 // Of those we kill, nothing else was to be expected.
@@ -456,6 +459,9 @@ impl Dispatcher<'_> {
                         pool.write_init_outputs();
                         asked = true;
                     }
+                }
+                Message::Python(PoolEvent::Warning(text)) => {
+                    self.progress.event(&ProgressEvent::Warning { text: &text });
                 }
                 // Before anything runs, one worker that cannot start is reason enough to stop: it
                 // is nearly always a task that cannot be imported.

@@ -105,6 +105,14 @@ pub struct RunOptions {
     /// Time without a sign of life after which the run makes sure that no other has taken its
     /// place, before it does anything more.
     pub lease: Duration,
+
+    /// Whether Python workers are forked by a process that has imported all tasks; otherwise, and
+    /// where it cannot be forked, each one imports them.
+    pub fork: bool,
+    /// Quanta after which a Python worker is replaced.
+    pub worker_max_quanta: Option<u32>,
+    /// Bytes of memory; a Python worker that holds more than that after a quantum is replaced.
+    pub worker_max_memory: Option<u64>,
 }
 
 impl Default for RunOptions {
@@ -135,6 +143,9 @@ impl Default for RunOptions {
             identity: None,
             lease: JournalWriter::LEASE,
             delete_intermediates: DeletedIntermediates::None,
+            fork: true,
+            worker_max_quanta: None,
+            worker_max_memory: None,
         }
     }
 }
@@ -173,6 +184,9 @@ impl RunOptions {
                 DeletedIntermediates::All => "all".into(),
                 DeletedIntermediates::Types(names) => names.as_slice().into(),
             },
+            "fork": self.fork,
+            "worker_max_quanta": self.worker_max_quanta,
+            "worker_max_memory": self.worker_max_memory,
         })
         .to_string()
     }

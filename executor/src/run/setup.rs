@@ -32,7 +32,7 @@ use crate::local::{LocalOptions, LocalRunner, Packing, write_packages};
 use crate::process_table::ProcessTable;
 use crate::progress::ProgressEvent;
 use crate::python::{
-    Interpreter, PoolEvent, PythonPool, PythonSetup, WorkerOptions, WorkerPackage, pipeline_json,
+    Interpreter, PoolEvent, PythonPool, PythonSetup, Recycling, WorkerOptions, WorkerPackage, pipeline_json,
 };
 use crate::scheduler::{Amounts, Limits, QuantumState, Scheduler, StopReason};
 use crate::selection::SelectionPlan;
@@ -385,6 +385,8 @@ fn clear_unknown(
 struct Needs {
     /// Quanta that Python workers are to run.
     python_quanta: usize,
+    /// Labels of their tasks.
+    python_tasks: Vec<String>,
     /// Whether a worker must write init-outputs.
     python_init: bool,
     /// The packages dataset, if it is missing and no Python takes part.
@@ -401,14 +403,18 @@ impl Needs {
         let is_python: Vec<bool> = (graph.pipeline.tasks.iter())
             .map(|task| matches!(task.runner, Runner::PipelineTask(_)))
             .collect();
-        let python_quanta = (graph.quanta.iter())
-            .filter(|&quantum| {
-                matches!(
-                    scheduler.state(quantum),
-                    QuantumState::Waiting { .. } | QuantumState::Ready
-                ) && is_python[graph.quanta.task(quantum).index()]
-            })
-            .count();
+        let mut by_task = vec![0; graph.pipeline.tasks.len()];
+        for quantum in graph.quanta.iter() {
+            let state = scheduler.state(quantum);
+            if matches!(state, QuantumState::Waiting { .. } | QuantumState::Ready) {
+                by_task[graph.quanta.task(quantum).index()] += 1;
+            }
+        }
+        let by_task = by_task.iter().zip(&is_python).zip(&graph.pipeline.tasks);
+        let asked = by_task.filter(|((count, is_python), _)| **count > 0 && **is_python);
+        let (counts, python_tasks): (Vec<usize>, Vec<String>) =
+            asked.map(|((&count, _), task)| (count, task.label.clone())).unzip();
+        let python_quanta = counts.iter().sum();
         let any_python = is_python.contains(&true);
         let missing = |quantum: &&InitQuantum| match init {
             InitOutputs::Never => false,
@@ -421,6 +427,7 @@ impl Needs {
         let first = missing.next();
         Self {
             python_quanta,
+            python_tasks,
             python_init: any_python && first.is_some(),
             packages: first.filter(|init| !any_python && init.task.is_none()).cloned(),
         }
@@ -461,6 +468,13 @@ fn start_python(
             // Several quanta at a time share the cores.
             implicit_threading: options.implicit_threading && request.jobs.get() == 1,
             debug: options.debug,
+            profile: options.profile.clone(),
+            pdb: options.pdb,
+            side_by_side: if request.jobs.get() > 1 {
+                needs.python_tasks.clone()
+            } else {
+                Vec::new()
+            },
         },
         root: datastore.root.as_str().to_owned(),
         search_paths: options.config_search_path.clone(),
@@ -470,6 +484,12 @@ fn start_python(
             pipeline_json(&request.graph.pipeline, |_| true).to_string().into_bytes(),
         )?,
         table: table.clone(),
+        recycling: Recycling {
+            // What a worker was told to profile is written when it ends.
+            quanta: options.worker_max_quanta.filter(|_| options.profile.is_none()),
+            memory: options.worker_max_memory.filter(|_| options.profile.is_none()),
+        },
+        fork: options.fork,
     });
     let count = needs.workers(request.jobs.get());
     request.progress.event(&ProgressEvent::WorkersStarting { count });
