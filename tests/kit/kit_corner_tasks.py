@@ -146,3 +146,9 @@ EmptyDimensionsConfig, EmptyDimensionsTask = define_task(EmptyDimensionsConnecti
 RequiredPrerequisiteConfig, RequiredPrerequisiteTask = define_task(RequiredPrerequisiteConnections)
 InitFirstConfig, InitFirstTask = define_task(InitFirstConnections)
 InitSecondConfig, InitSecondTask = define_task(InitSecondConnections)
+
+
+class AloneTask(EmptyDimensionsTask):
+    """Refuses to run beside other quanta."""
+
+    canMultiprocess = False

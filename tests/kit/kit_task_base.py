@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 from astropy.table import Table
 from lsst.daf.butler import DataCoordinate, DatasetRef, DeferredDatasetHandle
-from lsst.pex.config import Field, ListField
+from lsst.pex.config import DictField, Field, ListField
 from lsst.pipe.base import (
     AnnotatedPartialOutputsError,
     InputQuantizedConnection,
@@ -73,6 +73,11 @@ class DigestConfig(PipelineTaskConfig, pipelineConnections=PipelineTaskConnectio
     padding = Field[int](doc="Size of a filler put into each dictionary written, bytes.", default=0)
     fail_on = ListField[str](doc="Data IDs whose quanta raise RuntimeError.", default=[])
     crash_on = ListField[str](doc="Data IDs whose quanta kill their own process.", default=[])
+    misbehave_on = DictField[str, str](
+        doc="Data IDs whose quanta do to their process what no task should: 'exit', 'segfault', "
+        "'hang', 'leave' a process running, or 'print' megabytes.",
+        default={},
+    )
     no_work_on = ListField[str](doc="Data IDs whose quanta raise NoWorkFound.", default=[])
     partial_on = ListField[str](
         doc="Data IDs whose quanta write their first output and then raise "
@@ -86,7 +91,8 @@ class DigestConfig(PipelineTaskConfig, pipelineConnections=PipelineTaskConnectio
     def validate(self) -> None:
         """Check that each data ID text can be understood."""
         super().validate()
-        for name in ("fail_on", "crash_on", "no_work_on", "partial_on", "incomplete_on"):
+        lists = ("fail_on", "crash_on", "misbehave_on", "no_work_on", "partial_on", "incomplete_on")
+        for name in lists:
             for text in getattr(self, name):
                 if not all("=" in part for part in text.split("&")):
                     raise ValueError(
@@ -102,6 +108,24 @@ def is_listed(data_id: DataCoordinate, texts: Iterable[str]) -> bool:
         if all(values.get(name) == value for name, value in parts):
             return True
     return False
+
+
+def misbehave(how: str) -> None:
+    """Do what a task should not do to its process."""
+    match how:
+        case "exit":
+            os._exit(3)
+        case "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "hang":
+            time.sleep(3600)
+        case "leave":
+            if os.fork() == 0:
+                time.sleep(3600)
+                os._exit(0)
+        case "print":
+            for _ in range(8):
+                print("x" * (1 << 20))
 
 
 class DigestTask(PipelineTask):
@@ -136,6 +160,9 @@ class DigestTask(PipelineTask):
         healed = is_listed(data_id, os.environ.get("KIT_HEALED", "").split())
         if is_listed(data_id, config.crash_on) and not healed:
             os.kill(os.getpid(), signal.SIGKILL)
+        for text, how in config.misbehave_on.items():
+            if is_listed(data_id, [text]):
+                misbehave(how)
         if is_listed(data_id, config.fail_on) and not healed:
             raise RuntimeError(f"configured to fail for {data_id}")
         if is_listed(data_id, config.no_work_on):

@@ -5,6 +5,7 @@
 mod agreement;
 mod book;
 mod building;
+mod containment;
 mod demo;
 mod execution;
 mod execution_agreement;

@@ -22,9 +22,7 @@ use super::interpreter::Interpreter;
 use super::nursery::{Newborn, Nursery};
 use super::package::WorkerPackage;
 use super::process::{Death, ExchangeError, WorkerProcess};
-use super::protocol::{
-    DatasetJson, InitReply, QuantumReply, Request, StatusJson, WorkerOptions,
-};
+use super::protocol::{DatasetJson, InitReply, QuantumReply, Request, StatusJson, WorkerOptions};
 use crate::local::log_death;
 use crate::process_table::{KillReason, ProcessTable};
 

@@ -32,7 +32,8 @@ use crate::local::{LocalOptions, LocalRunner, Packing, write_packages};
 use crate::process_table::ProcessTable;
 use crate::progress::ProgressEvent;
 use crate::python::{
-    Interpreter, PoolEvent, PythonPool, PythonSetup, Recycling, WorkerOptions, WorkerPackage, pipeline_json,
+    Interpreter, PoolEvent, PythonPool, PythonSetup, Recycling, WorkerOptions, WorkerPackage,
+    pipeline_json,
 };
 use crate::scheduler::{Amounts, Limits, QuantumState, Scheduler, StopReason};
 use crate::selection::SelectionPlan;
