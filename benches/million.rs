@@ -45,7 +45,6 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         fs_err::metadata(&graph)?.len(),
     ));
     let uuid = some_quantum(setting, &graph)?;
-    // First: processes that this one starts seem never to need less memory than it did itself.
     let [ours, one] = alternate(
         setting.rounds,
         [&mut || measure(&mut build(&again)), &mut || {

@@ -17,7 +17,7 @@ pub struct Measured {
     /// User and system time of the process and the children that it waited for, seconds.
     pub cpu: f64,
     /// Largest resident memory of the process or of one such child, MiB. Never less than the
-    /// benchmark's own when it started the process, which is a few MiB.
+    /// benchmark's own at the moment when it started the process, which is a few MiB.
     pub peak: f64,
     /// Standard output.
     pub output: String,
@@ -41,6 +41,9 @@ impl Measured {
 pub fn measure(command: &mut Command) -> Result<Measured> {
     let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
     command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
+    // A process inherits the peak of the one that starts it (Linux, `exec`): bring ours down to
+    // what is resident now. Where that cannot be done, figures are too high, never too low.
+    let _ = fs_err::write("/proc/self/clear_refs", "5");
     let start = Instant::now();
     let child = command.spawn()?;
     let (status, usage) = wait(child.id())?;
