@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod output;
+mod top;
 
 use std::io::Write as _;
 use std::process;
@@ -15,7 +16,8 @@ use crate::output::{Failure, Terminal};
 fn main() -> process::ExitCode {
     let arguments = Arguments::parse();
     let terminal = Terminal::new(arguments.format, arguments.quiet);
-    match commands::execute(arguments.command, terminal) {
+    let started = output::start_logging(&arguments.log);
+    match started.and_then(|()| commands::execute(arguments.command, terminal)) {
         Ok(code) => process::ExitCode::from(code as u8),
         Err(failure) => {
             let code = failure.code();

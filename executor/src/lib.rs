@@ -9,6 +9,7 @@ mod command;
 mod functions;
 mod guardian;
 mod local;
+mod logging;
 mod process_table;
 mod products;
 mod progress;

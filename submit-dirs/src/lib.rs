@@ -1,15 +1,36 @@
 //! The submit directory: its layout, its status and its reports; knows no SQL.
 
+mod attempts;
 mod counts;
 mod directory;
 mod error;
+mod failures;
+mod lanes;
+mod load;
+mod page;
+mod publish;
 mod quantum_log;
 mod report;
+mod statistics;
 mod status;
+#[cfg(any(test, feature = "synthetic"))]
+pub mod synthetic;
+mod trace;
+mod units;
+#[cfg(test)]
+mod view_tests;
+mod watch;
 
+pub use attempts::{Attempt, AttemptTable};
 pub use counts::{QuantumCounts, TaskCounts, count_by_task};
 pub use directory::{Submission, SubmitDirectory};
 pub use error::SubmitError;
+pub use failures::{Failure, FailureGroup, TaskFailures};
+pub use page::write_page;
 pub use quantum_log::{AttemptLog, LogLine, LoggedException, attempts_of_log};
-pub use report::{Caveat, DatasetCounts, Failure, Report, caveat_code};
-pub use status::Status;
+pub use report::{Caveat, DatasetCounts, Report, ReportLimits, Retries, RetryReason, caveat_code};
+pub use statistics::{Distribution, TaskCosts, costs_by_task};
+pub use status::{EndedQuantum, RecentFailure, RunningQuantum, Status, Viewpoint};
+pub use trace::{TraceSummary, write_trace};
+pub use units::{bytes, duration, rate};
+pub use watch::{History, Watch};

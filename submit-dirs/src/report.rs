@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use qbb::journal::{JournalState, QuantumProgress};
-use qbb_graph::{DatasetIx, DatasetRole, QuantumGraph, QuantumIx};
+use camino::Utf8Path;
+use qbb::journal::JournalState;
+use qbb_graph::{DatasetIx, DatasetRole, QuantumGraph};
 use serde::Serialize;
 
+use crate::attempts::AttemptTable;
 use crate::counts::{QuantumCounts, TaskCounts, count_by_task};
+use crate::failures::{Failure, FailureGroup, Failures};
+use crate::statistics::{TaskCosts, costs_by_task};
+use crate::status::{EndedQuantum, slowest};
+use crate::watch::History;
 
 /// A whole report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,33 +25,24 @@ pub struct Report {
     pub totals: QuantumCounts,
     /// Quanta of each task.
     pub tasks: Vec<TaskCounts>,
-    /// Failed quanta.
+    /// Failed quanta, put together by what went wrong; the most frequent first.
+    pub failure_groups: Vec<FailureGroup>,
+    /// Failed quanta, in the order of the graph, up to a limit.
     pub failures: Vec<Failure>,
+    /// Failed quanta beyond that limit.
+    pub failures_left_out: u64,
     /// Quanta that succeeded with a caveat, by task and caveat.
     pub caveats: Vec<Caveat>,
+    /// What attempts cost, by task.
+    pub costs: Vec<TaskCosts>,
+    /// Attempts that took longest, the longest first.
+    pub longest: Vec<EndedQuantum>,
+    /// Quanta that were tried more than once, by task.
+    pub retries: Vec<Retries>,
     /// Outputs by dataset type.
     pub datasets: Vec<DatasetCounts>,
-}
-
-/// A quantum that failed in its last attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Failure {
-    /// Label of the task.
-    pub task: String,
-    /// UUID of the quantum.
-    pub quantum: uuid::Uuid,
-    /// Data ID for people.
-    pub data_id: String,
-    /// Number of attempts.
-    pub attempts: u32,
-    /// Type of the exception.
-    pub exception: Option<String>,
-    /// What it says.
-    pub message: Option<String>,
-    /// Exit code; negative is a signal.
-    pub exit_code: Option<i32>,
-    /// Quanta that cannot run because of it.
-    pub blocks: u64,
+    /// What the journal's readers had to overlook.
+    pub warnings: Vec<String>,
 }
 
 /// Quanta of a task that succeeded with the same caveat.
@@ -74,49 +71,120 @@ pub struct DatasetCounts {
     pub bytes: u64,
 }
 
+/// Quanta of a task that were tried more than once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Retries {
+    /// Label of the task.
+    pub task: String,
+    /// Quanta with more than one attempt.
+    pub quanta: u64,
+    /// Attempts beyond the first.
+    pub attempts: u64,
+    /// Quanta among them that succeeded in the end.
+    pub recovered: u64,
+    /// Most attempts at one quantum.
+    pub most: u32,
+    /// How the attempts that did not count ended: types of exceptions, or `cut off` where nobody
+    /// recorded an end.
+    pub reasons: Vec<RetryReason>,
+}
+
+/// Attempts that ended in one way and were followed by others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RetryReason {
+    /// Type of the exception, `failed` without one, or `cut off`.
+    pub reason: String,
+    /// Number of attempts.
+    pub attempts: u64,
+}
+
+/// How much of a report is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportLimits {
+    /// Failures that are told one by one; all of them are in groups.
+    pub failures: usize,
+    /// Quanta among the longest.
+    pub longest: usize,
+}
+
+impl Default for ReportLimits {
+    fn default() -> Self {
+        Self { failures: 10_000, longest: 10 }
+    }
+}
+
 impl Report {
-    /// Reads it off graph and journal.
-    pub fn of(graph: &QuantumGraph, journal: &JournalState) -> Self {
+    /// Reads it off graph and journal. Logs are named by their paths below `root`, the root of the
+    /// output datastore, if that is given.
+    pub fn of(
+        graph: &QuantumGraph,
+        history: &History,
+        root: Option<&Utf8Path>,
+        limits: ReportLimits,
+    ) -> Self {
+        let (journal, attempts) = (history.journal(), history.attempts());
         let tasks = count_by_task(graph, journal);
+        let failures = Failures::find(graph, journal, root);
         Self {
             output_run: graph.header.output_run.clone(),
             output: graph.header.output.clone(),
             totals: tasks.iter().map(|task| task.counts).sum(),
-            failures: failures(graph, journal),
+            failure_groups: failures.groups(),
+            failures: failures.first(limits.failures),
+            failures_left_out: failures.len().saturating_sub(limits.failures) as u64,
             caveats: caveats(graph, journal),
+            costs: costs_by_task(graph, attempts),
+            longest: slowest(graph, attempts, limits.longest),
+            retries: retries(graph, journal, attempts),
             datasets: datasets(graph, journal),
+            warnings: journal.warnings().iter().map(ToString::to_string).collect(),
             tasks,
         }
     }
 }
 
-fn label(graph: &QuantumGraph, quantum: QuantumIx) -> &str {
-    &graph.pipeline.task(graph.quanta.task(quantum)).label
-}
-
-fn failures(graph: &QuantumGraph, journal: &JournalState) -> Vec<Failure> {
-    let mut blocked: BTreeMap<QuantumIx, u64> = BTreeMap::new();
+fn retries(graph: &QuantumGraph, journal: &JournalState, attempts: &AttemptTable) -> Vec<Retries> {
+    let mut found: BTreeMap<u32, (Retries, BTreeMap<String, u64>)> = BTreeMap::new();
     for quantum in graph.quanta.iter() {
-        if let QuantumProgress::Blocked { cause } = journal.progress(quantum) {
-            *blocked.entry(cause).or_default() += 1;
+        let n = journal.next_attempt(quantum);
+        if n > 1 {
+            let task = graph.quanta.task(quantum);
+            let (retries, _) = found.entry(task.0).or_insert_with(|| {
+                let task = graph.pipeline.task(task).label.clone();
+                let (quanta, attempts, recovered, most, reasons) = Default::default();
+                (Retries { task, quanta, attempts, recovered, most, reasons }, BTreeMap::new())
+            });
+            retries.quanta += 1;
+            retries.attempts += u64::from(n - 1);
+            retries.recovered += u64::from(journal.progress(quantum).is_success());
+            retries.most = retries.most.max(n);
         }
     }
-    let failed = |quantum: &QuantumIx| matches!(journal.progress(*quantum), QuantumProgress::Ended(end) if !end.is_success());
-    (graph.quanta.iter().filter(failed))
-        .map(|quantum| {
-            let finished = journal.finished(quantum);
-            let exception = finished.and_then(|finished| finished.exception);
-            let data_ids = graph.task_data_ids(graph.quanta.task(quantum));
-            Failure {
-                task: label(graph, quantum).to_owned(),
-                quantum: graph.quanta.uuid(quantum),
-                data_id: data_ids.describe(graph.quanta.data_id[quantum.index()], &graph.symbols),
-                attempts: journal.next_attempt(quantum),
-                exception: exception.map(|exception| exception.type_name.clone()),
-                message: exception.map(|exception| exception.message.clone()),
-                exit_code: finished.and_then(|finished| finished.exit_code),
-                blocks: blocked.get(&quantum).copied().unwrap_or(0),
+    if found.is_empty() {
+        return Vec::new();
+    }
+    for (row, attempt) in attempts.iter().enumerate() {
+        if attempt.attempt + 1 < journal.next_attempt(attempt.quantum)
+            && let Some((_, reasons)) = found.get_mut(&graph.quanta.task(attempt.quantum).0)
+        {
+            let reason = match attempt.ended {
+                None => "cut off",
+                Some((end, _)) if end.is_success() => "succeeded",
+                Some(_) => attempts.exception_type(row as u32).unwrap_or("failed"),
+            };
+            match reasons.get_mut(reason) {
+                Some(count) => *count += 1,
+                None => drop(reasons.insert(reason.to_owned(), 1)),
             }
+        }
+    }
+    (found.into_values())
+        .map(|(retries, reasons)| {
+            let mut reasons: Vec<RetryReason> = (reasons.into_iter())
+                .map(|(reason, attempts)| RetryReason { reason, attempts })
+                .collect();
+            reasons.sort_by_key(|reason| std::cmp::Reverse(reason.attempts));
+            Retries { reasons, ..retries }
         })
         .collect()
 }

@@ -23,15 +23,18 @@ fn the_real_butler_gets_every_dataset() {
     let n: u64 = counts.lines().last().unwrap().parse().unwrap();
     assert!(n > 300, "only {n} datasets");
 
-    insta::assert_snapshot!(qbb(&["status", &format!("{folder}/submit")]), @"
-    task       quanta  succeeded  caveats  failed  blocked  in flight  waiting
-    isr            96         96        0       0        0          0        0
-    calibrate      96         96        0       0        0          0        0
-    warp          214        214        6       0        0          0        0
-    coadd          54         54        0       0        0          0        0
-    detect         18         18        0       0        0          0        0
-    mosaic          2          2        0       0        0          0        0
-    total         480        480        6       0        0          0        0
+    let status = qbb(&["status", &format!("{folder}/submit")]);
+    let (table, pace) = status.split_once("\n\n").unwrap();
+    assert!(pace.contains(": complete"), "{status}");
+    insta::assert_snapshot!(table, @"
+    task       expected  successful  caveats  failed  blocked  wonky  cut off  waiting
+    isr              96          96        0       0        0      0        0        0
+    calibrate        96          96        0       0        0      0        0        0
+    warp            214         214        6       0        0      0        0        0
+    coadd            54          54        0       0        0      0        0        0
+    detect           18          18        0       0        0      0        0        0
+    mosaic            2           2        0       0        0      0        0        0
+    total           480         480        6       0        0      0        0        0
     ");
 
     // A second demo in the same folder replaces the first; other folders are left alone.

@@ -49,23 +49,6 @@ pub struct RunArguments {
     pub scheduling: SchedulingArguments,
 }
 
-/// Arguments of `qbb status`.
-#[derive(Debug, Args)]
-pub struct StatusArguments {
-    /// Submit directory.
-    pub submit_dir: Utf8PathBuf,
-}
-
-/// Arguments of `qbb report`.
-#[derive(Debug, Args)]
-pub struct ReportArguments {
-    /// Submit directory.
-    pub submit_dir: Utf8PathBuf,
-    /// Most failures to show.
-    #[arg(long, default_value_t = 20)]
-    pub limit: usize,
-}
-
 /// Arguments of `qbb transfer`.
 #[derive(Debug, Args)]
 pub struct TransferArguments {

@@ -16,7 +16,7 @@ enum Treatment {
 use Treatment::{Accepted, Refused};
 
 /// Short option, long option, whether it has a value, treatment.
-const OPTIONS: [(Option<char>, &str, bool, Treatment); 21] = [
+const OPTIONS: [(Option<char>, &str, bool, Treatment); 20] = [
     // Without records the graph could not be executed, so they are always there.
     (None, "qgraph-datastore-records", false, Accepted),
     (None, "cov-report", false, Accepted),
@@ -73,7 +73,6 @@ const OPTIONS: [(Option<char>, &str, bool, Treatment); 21] = [
         true,
         Refused("write the options of the file's `qgraph` section on the command line"),
     ),
-    (None, "log-level", true, Accepted),
     (None, "long-log", false, Accepted),
 ];
 

@@ -7,12 +7,14 @@ mod explain;
 mod foreign;
 mod graph;
 mod log;
+mod logging;
 mod provenance;
 #[cfg(test)]
 mod reference;
 mod repository;
 mod run_qbb;
 mod scheduling;
+mod views;
 mod workers;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -21,17 +23,19 @@ pub use build::{
     BuildArguments, PipelineCommand, PrepareArguments, PythonArguments, ResumeArguments,
 };
 pub use changes::{ChangeKind, split_commas};
-pub use execution::{ReportArguments, RunArguments, StatusArguments, TransferArguments};
+pub use execution::{RunArguments, TransferArguments};
 pub use explain::ExplainArguments;
 pub use graph::{
     DiffArguments, GraphCommand, PictureArguments, PictureLevel, QuantaArguments,
     RecordPathsArgument,
 };
 pub use log::LogArguments;
+pub use logging::{LogFormat, LoggingArguments};
 pub use provenance::ProvenanceArguments;
 pub use repository::{CreateArguments, DemoArguments};
 pub use run_qbb::{RunQbbArguments, StartMethod};
 pub use scheduling::{SchedulingArguments, SelectionArguments};
+pub use views::{ReportArguments, StatusArguments, TopArguments, TraceArguments};
 
 /// Run pipelines over a data release that you cannot write to, and keep the results in a
 /// repository of your own.
@@ -48,6 +52,9 @@ pub struct Arguments {
     /// Print results and errors only, no progress.
     #[arg(long, global = true, display_order = 901)]
     pub quiet: bool,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LoggingArguments,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -83,12 +90,16 @@ pub enum Command {
     Run(Box<RunArguments>),
     /// Show how far a submit directory is.
     Status(StatusArguments),
-    /// Report what happened: failures with their messages, datasets by type.
+    /// Watch a run on the whole terminal: progress, what runs, failures, memory.
+    Top(TopArguments),
+    /// Report what happened: failures by kind, caveats, times and memory, datasets by type.
     Report(ReportArguments),
     /// Write what happened to each quantum as a provenance graph for the middleware.
     Provenance(ProvenanceArguments),
     /// Print the log of a quantum.
     Log(LogArguments),
+    /// Write what happened as a trace for Perfetto or Chrome: attempts by lane, what ran at a time.
+    Trace(TraceArguments),
     /// Put the outputs of a submit directory into the personal repository.
     Transfer(TransferArguments),
     /// Print a completion script for a shell.

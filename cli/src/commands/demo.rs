@@ -2,11 +2,10 @@
 
 use qbb_demo::{Demo, DemoFolders};
 use qbb_executor::{Progress, ProgressEvent};
-use qbb_submit_dirs::Report;
+use qbb_submit_dirs::{Report, Watch};
 use serde::Serialize;
 
 use crate::arguments::DemoArguments;
-use crate::commands::opened::OpenedRun;
 use crate::commands::report;
 use crate::commands::run::jobs;
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
@@ -44,7 +43,7 @@ pub fn execute(arguments: &DemoArguments, terminal: Terminal) -> Result<ExitCode
     let stars = if run.is_complete() { demo.draw(&graph)? } else { 0 };
     drop(bars);
     let folders = demo.folders();
-    let opened = OpenedRun::open(&folders.submit)?;
+    let watch = Watch::open(&folders.submit)?;
     let result = DemoResult {
         release: folders.release.as_str(),
         personal: folders.personal.as_str(),
@@ -52,7 +51,7 @@ pub fn execute(arguments: &DemoArguments, terminal: Terminal) -> Result<ExitCode
         picture: folders.picture.as_str(),
         stars,
         transferred,
-        report: Report::of(&opened.graph, &opened.journal),
+        report: report::of_watch(&watch, None),
     };
     terminal.result(&result, |result| describe(result, folders))?;
     Ok(if run.is_complete() { ExitCode::Success } else { ExitCode::Incomplete })

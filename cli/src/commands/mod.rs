@@ -17,6 +17,8 @@ mod run_options;
 mod scheduling;
 mod status;
 mod tables;
+mod top;
+mod trace;
 mod transfer;
 
 use crate::arguments::Command;
@@ -36,6 +38,8 @@ pub fn execute(command: Command, terminal: Terminal) -> Result<ExitCode, Failure
         Command::Report(arguments) => report::execute(&arguments, terminal),
         Command::Provenance(arguments) => provenance::execute(&arguments, terminal),
         Command::Log(arguments) => log::execute(&arguments, terminal),
+        Command::Top(arguments) => top::execute(&arguments, terminal),
+        Command::Trace(arguments) => trace::execute(&arguments, terminal),
         Command::Transfer(arguments) => transfer::execute(&arguments, terminal),
         Command::Completions { shell } => manual::completions(shell, terminal),
         Command::Man { folder } => manual::pages(&folder, terminal),

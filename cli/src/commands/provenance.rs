@@ -10,7 +10,7 @@ use qbb_submit_dirs::SubmitDirectory;
 use serde::Serialize;
 
 use crate::arguments::ProvenanceArguments;
-use crate::commands::report::bytes;
+use crate::output::bytes;
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal, remove_unfinished_at_signals};
 
 /// Writes what happened as a provenance graph.

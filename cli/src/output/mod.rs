@@ -2,12 +2,20 @@
 
 mod explanation;
 mod failure;
+mod logging;
+mod pace;
 mod progress;
+mod redaction;
+mod redrawn;
 mod signals;
 mod terminal;
 
 pub use explanation::{data_id_text, explanation_text};
 pub use failure::{ExitCode, Failure};
+pub use logging::start_logging;
+pub use pace::{ended_with, pace};
 pub use progress::ProgressBars;
+pub use qbb_submit_dirs::{bytes, duration};
+pub use redrawn::Redrawn;
 pub use signals::remove_unfinished_at_signals;
 pub use terminal::{Terminal, table};

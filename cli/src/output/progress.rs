@@ -1,10 +1,27 @@
 //! Progress of long work, for people who watch.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, WeakProgressBar};
 
 use super::terminal::Terminal;
+
+/// The line that is drawn now, which other output must not run into.
+static DRAWN: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
+
+/// Lets something write to standard error, above the line that shows progress if there is one.
+pub fn above_bars<T>(write: impl FnOnce() -> T) -> T {
+    let drawn = DRAWN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .as_ref()
+        .and_then(WeakProgressBar::upgrade);
+    match drawn {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
 
 /// One line that says what is being done and how far it is.
 #[derive(Debug)]
@@ -23,6 +40,7 @@ impl ProgressBars {
         };
         let bar = ProgressBar::with_draw_target(None, target);
         bar.enable_steady_tick(Duration::from_millis(120));
+        *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.downgrade());
         Self { bar, terminal }
     }
 

@@ -21,6 +21,11 @@ impl Terminal {
         Self { format, quiet }
     }
 
+    /// The format of results.
+    pub fn format(self) -> Format {
+        self.format
+    }
+
     /// Whether progress should be drawn.
     pub fn shows_progress(self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()

@@ -12,6 +12,7 @@ use super::packing::Packing;
 use super::sequence::{LocalEnd, Work, run_quantum};
 use crate::command::{CommandEnd, run_command};
 use crate::functions::{FunctionRegistry, TaskError};
+use crate::logging::quantum_span;
 use crate::process_table::{KillReason, ProcessTable};
 use crate::python::QuantumJob;
 
@@ -48,6 +49,7 @@ impl LocalRunner {
             Runner::Function(name) => self.functions.get(name),
             _ => None,
         };
+        let _span = quantum_span(graph, job).entered();
         let butler = self.butler.for_quantum(job.quantum);
         let end = run_quantum(graph, &butler, job, &self.options, |context| {
             let result = match function {
@@ -69,6 +71,7 @@ impl LocalRunner {
     pub fn run_command(&self, job: QuantumJob, begun: impl FnOnce(u32)) -> Option<LocalEnd> {
         let graph = self.graph();
         let task = graph.pipeline.task(graph.quanta.task(job.quantum));
+        let _span = quantum_span(graph, job).entered();
         let butler = self.butler.for_quantum(job.quantum);
         run_quantum(graph, &butler, job, &self.options, |context| {
             let Runner::Command(template) = &task.runner else {

@@ -24,6 +24,7 @@ use super::package::WorkerPackage;
 use super::process::{Death, ExchangeError, WorkerProcess};
 use super::protocol::{DatasetJson, InitReply, QuantumReply, Request, StatusJson, WorkerOptions};
 use crate::local::log_death;
+use crate::logging::quantum_span;
 use crate::process_table::{KillReason, ProcessTable};
 
 /// Caveat bits of the middleware that decide how an end is called.
@@ -266,6 +267,7 @@ impl Worker {
 
     /// Runs a quantum; there is no outcome if it was interrupted.
     fn run(&mut self, job: QuantumJob) -> (Option<QuantumOutcome>, Aftermath) {
+        let _span = quantum_span(self.setup.butler.graph(), job).entered();
         let mut after = Aftermath::default();
         let outcome = match self.try_run(job, &mut after) {
             Ok(outcome) => Some(outcome),

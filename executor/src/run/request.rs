@@ -193,6 +193,7 @@ impl RunOptions {
 }
 
 /// All that a run needs.
+#[derive(Clone)]
 pub struct RunRequest<'a> {
     /// The graph. Datastores of its input records must have roots, see
     /// [`QuantumGraph::set_missing_roots`].

@@ -29,6 +29,7 @@ use super::report::RunReport;
 use super::request::{InitOutputs, RunRequest};
 use crate::cancel::SignalWatch;
 use crate::local::{LocalOptions, LocalRunner, Packing, write_packages};
+use crate::logging::Logged;
 use crate::process_table::ProcessTable;
 use crate::progress::ProgressEvent;
 use crate::python::{
@@ -49,6 +50,11 @@ use crate::selection::SelectionPlan;
 /// If the run cannot begin or cannot go on: another run is in progress, a task cannot be imported,
 /// the journal cannot be written. Quanta that fail are no error but in the report.
 pub fn run(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
+    let logged = Logged { graph: &request.graph, progress: request.progress };
+    run_logged(&RunRequest { progress: &logged, ..request.clone() })
+}
+
+fn run_logged(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
     let begin = Instant::now();
     let graph = &request.graph;
     let datastore = &request.repository.datastore;

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
+use super::attempt_sink::AttemptSink;
 use super::directory::journal_files;
 use super::error::JournalError;
 use super::header::{HEADER, JournalHeader};
@@ -60,6 +61,19 @@ impl JournalFollower {
         graph: &QuantumGraph,
         identity: GraphIdentity,
     ) -> Result<Self, JournalError> {
+        Self::open_with(directory, graph, identity, &mut ())
+    }
+
+    /// As [`JournalFollower::open_as`]; `sink` is told of all attempts.
+    ///
+    /// # Errors
+    /// As for [`JournalFollower::open`].
+    pub fn open_with(
+        directory: &Utf8Path,
+        graph: &QuantumGraph,
+        identity: GraphIdentity,
+        sink: &mut (dyn AttemptSink + Send),
+    ) -> Result<Self, JournalError> {
         let (n_quanta, n_datasets) = (graph.quanta.len(), graph.datasets.len());
         let mut follower = Self {
             directory: directory.to_owned(),
@@ -71,7 +85,7 @@ impl JournalFollower {
             fences: FxHashMap::default(),
             polls: 0,
         };
-        follower.poll()?;
+        follower.poll_with(sink)?;
         Ok(follower)
     }
 
@@ -96,11 +110,19 @@ impl JournalFollower {
     /// As for [`JournalFollower::open`]. The state is then that of an earlier poll, or of a part of
     /// what is new.
     pub fn poll(&mut self) -> Result<bool, JournalError> {
-        let mut changed = self.take_in()?;
+        self.poll_with(&mut ())
+    }
+
+    /// As [`JournalFollower::poll`]; `sink`, the same in all calls, is told of new attempts.
+    ///
+    /// # Errors
+    /// As for [`JournalFollower::open`].
+    pub fn poll_with(&mut self, sink: &mut (dyn AttemptSink + Send)) -> Result<bool, JournalError> {
+        let mut changed = self.take_in(sink)?;
         // What was read behind a fence that nobody knew of must be forgotten.
         while self.learn_fences() {
-            self.start_again();
-            self.take_in()?;
+            self.start_again(sink);
+            self.take_in(sink)?;
             changed = true;
         }
         let warnings = std::mem::take(&mut self.state.warnings);
@@ -109,7 +131,8 @@ impl JournalFollower {
         Ok(changed || warnings != self.state.warnings)
     }
 
-    fn start_again(&mut self) {
+    fn start_again(&mut self, sink: &mut dyn AttemptSink) {
+        sink.start_again();
         self.files.clear();
         self.state = JournalState::of_directory(&self.directory, self.n_quanta, self.n_datasets);
     }
@@ -129,11 +152,11 @@ impl JournalFollower {
     }
 
     /// Reads what is new; tells whether anything is.
-    fn take_in(&mut self) -> Result<bool, JournalError> {
+    fn take_in(&mut self, sink: &mut (dyn AttemptSink + Send)) -> Result<bool, JournalError> {
         let mut files = self.look()?;
         let mut changed = false;
         if self.must_start_again(&files) {
-            self.start_again();
+            self.start_again(sink);
             self.fences.clear();
             changed = true;
         }
@@ -147,13 +170,13 @@ impl JournalFollower {
         });
         let mut open = Vec::with_capacity(files.len());
         for (path, (file, length)) in files {
-            if let Some(mut progress) = self.progress(&path, &file, length)? {
+            if let Some(mut progress) = self.progress(&path, &file, length, sink)? {
                 let fence = self.fences.get(&progress.writer).copied();
                 progress.length = length.min(fence.unwrap_or(u64::MAX));
                 open.push(OpenFile { file, progress });
             }
         }
-        let read = self.read(&mut open);
+        let read = self.read(&mut open, sink);
         for OpenFile { progress, .. } in open {
             self.files.insert(progress.path.clone(), progress);
         }
@@ -190,6 +213,7 @@ impl JournalFollower {
         path: &Utf8Path,
         file: &File,
         length: u64,
+        sink: &mut (dyn AttemptSink + Send),
     ) -> Result<Option<FileProgress>, JournalError> {
         if let Some(known) = self.files.remove(path) {
             return Ok(Some(known));
@@ -205,11 +229,15 @@ impl JournalFollower {
             let (found, wanted) = (header.graph, self.identity);
             return Err(JournalError::OtherGraph { path, found, wanted });
         }
-        Ok(Some(FileProgress::new(path, &header, &mut self.state)))
+        Ok(Some(FileProgress::new(path, &header, &mut self.state, sink)))
     }
 
     /// Reads what is new in files, some pieces at a time, merging those read before meanwhile.
-    fn read(&mut self, files: &mut [OpenFile]) -> Result<bool, JournalError> {
+    fn read(
+        &mut self,
+        files: &mut [OpenFile],
+        sink: &mut (dyn AttemptSink + Send),
+    ) -> Result<bool, JournalError> {
         let begins: Vec<u64> = files.iter().map(|file| file.progress.offset).collect();
         let lengths: Vec<u64> = files.iter().map(|file| file.progress.length).collect();
         let handles: Vec<File> = (files.iter())
@@ -226,13 +254,13 @@ impl JournalFollower {
         let mut broken = vec![false; files.len()];
         while stretches.peek().is_some() || !last.is_empty() {
             let next: Vec<(usize, Stretch)> = stretches.by_ref().take(at_once).collect();
-            let state = &mut self.state;
+            let (state, sink) = (&mut self.state, &mut *sink);
             let (merged, read) = rayon::join(
                 || {
                     for (number, stretch, piece) in last.drain(..) {
                         if !broken[number] {
                             broken[number] =
-                                !merge_piece(&mut files[number], state, stretch, piece)?;
+                                !merge_piece(&mut files[number], state, sink, stretch, piece)?;
                         }
                     }
                     Ok::<_, JournalError>(())
@@ -284,6 +312,7 @@ fn stretches(
 fn merge_piece(
     open: &mut OpenFile,
     state: &mut JournalState,
+    sink: &mut dyn AttemptSink,
     stretch: Stretch,
     piece: Piece,
 ) -> Result<bool, JournalError> {
@@ -300,7 +329,7 @@ fn merge_piece(
         Piece::read(&open.file, aligned).map_err(JournalError::io("read", &open.progress.path))?
     };
     let goes_on = piece.stop == Stop::Until;
-    open.progress.merge(state, piece)?;
+    open.progress.merge(state, sink, piece)?;
     Ok(goes_on)
 }
 

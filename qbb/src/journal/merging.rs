@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use uuid::Uuid;
 
+use super::attempt_sink::{AttemptEnd, AttemptSink};
 use super::codec::{Decoded, Decoder};
 use super::error::{JournalError, JournalWarning};
 use super::event::Event;
@@ -42,11 +43,18 @@ pub(super) struct FileProgress {
 
 impl FileProgress {
     /// A file of which nothing was read but the header.
-    pub fn new(path: &Utf8Path, header: &JournalHeader, state: &mut JournalState) -> Self {
+    pub fn new(
+        path: &Utf8Path,
+        header: &JournalHeader,
+        state: &mut JournalState,
+        sink: &mut dyn AttemptSink,
+    ) -> Self {
+        let number = state.add_writer(header.writer);
+        sink.begin_writer(number, header.writer);
         Self {
             path: path.to_owned(),
             writer: header.writer,
-            number: state.add_writer(header.writer),
+            number,
             decoder: Decoder::default(),
             symbols: Vec::new(),
             offset: super::header::HEADER as u64,
@@ -83,15 +91,20 @@ impl FileProgress {
     ///
     /// # Errors
     /// If a frame is valid but says what cannot be, which is a defect of the program that wrote it.
-    pub fn merge(&mut self, state: &mut JournalState, piece: Piece) -> Result<(), JournalError> {
+    pub fn merge(
+        &mut self,
+        state: &mut JournalState,
+        sink: &mut dyn AttemptSink,
+        piece: Piece,
+    ) -> Result<(), JournalError> {
         let mut from = Marks::default();
         for other in &piece.others {
-            self.merge_rows(state, &piece, from, other.before)?;
+            self.merge_rows(state, sink, &piece, from, other.before)?;
             from = other.before;
-            self.merge_other(state, other.offset, &other.payload)
+            self.merge_other(state, sink, other.offset, &other.payload)
                 .map_err(|reason| self.content(other.offset, reason))?;
         }
-        self.merge_rows(state, &piece, from, piece.marks())?;
+        self.merge_rows(state, sink, &piece, from, piece.marks())?;
         self.offset = piece.end;
         match piece.stop {
             Stop::Content(reason) => Err(self.content(piece.end, reason)),
@@ -113,6 +126,7 @@ impl FileProgress {
     fn merge_rows(
         &mut self,
         state: &mut JournalState,
+        sink: &mut dyn AttemptSink,
         piece: &Piece,
         from: Marks,
         to: Marks,
@@ -122,6 +136,7 @@ impl FileProgress {
                 // Only their times are kept of starts, not their places.
                 self.content(piece.begin, reason)
             })?;
+            sink.started(self.number, start.quantum, start.attempt, start.time);
             self.saw(start.time);
             self.adds_to_state = true;
         }
@@ -140,6 +155,18 @@ impl FileProgress {
             state
                 .fold_end_row(self.number, end, outputs, record, inputs)
                 .map_err(|reason| self.content(end.offset, reason))?;
+            sink.ended(
+                self.number,
+                AttemptEnd {
+                    quantum: end.quantum,
+                    attempt: end.attempt,
+                    started: end.started,
+                    ended: end.ended,
+                    end: end.end,
+                    memory: end.usage.map(|usage| usage.memory),
+                    exception: end.exception.as_ref().map(|e| e.type_name.as_str()),
+                },
+            );
             output += outputs.len();
             record += outputs.iter().map(|&(_, n)| n).sum::<u32>();
             input += n_inputs;
@@ -153,6 +180,7 @@ impl FileProgress {
     fn merge_other(
         &mut self,
         state: &mut JournalState,
+        sink: &mut dyn AttemptSink,
         offset: u64,
         payload: &[u8],
     ) -> Result<(), String> {
@@ -170,6 +198,9 @@ impl FileProgress {
         };
         state.fold(self.number, &event)?;
         self.saw(event.time());
+        if let Event::QuantumPlaced { quantum, attempt, worker, .. } = &event {
+            sink.placed(self.number, *quantum, *attempt, *worker);
+        }
         match event {
             Event::RunStarted { time, process, options } => {
                 self.earlier_runs.extend(self.run.replace(RunSummary {

@@ -3,6 +3,7 @@
 //! Bytes, durability and merging are specified in `docs/formats/journal.md`. A [`JournalWriter`]
 //! belongs to one process; a [`JournalState`] is what all files of a directory add up to.
 
+mod attempt_sink;
 mod attempts;
 mod codec;
 mod directory;
@@ -28,6 +29,7 @@ mod usage;
 mod writer;
 mod written;
 
+pub use attempt_sink::{AttemptEnd, AttemptSink};
 pub use attempts::{AttemptHistory, EndedAttempt, read_attempts};
 pub use directory::read_state;
 pub use durability::Durability;

@@ -3,7 +3,7 @@
 use qbb_graph::{ProvenanceReader, ProvenanceSummary, QuantumName};
 use qbb_submit_dirs::caveat_code;
 
-use crate::commands::report::bytes;
+use crate::output::bytes;
 use crate::output::{ExitCode, Failure, Terminal, table};
 
 /// Shows what a provenance graph holds, or what it tells of one quantum.

@@ -10,8 +10,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::commands::opened::{graph_file, open_graph};
-use crate::commands::report::bytes;
-use crate::output::{ExitCode, Failure, Terminal, table};
+use crate::output::{ExitCode, Failure, Terminal, bytes, table};
 
 /// Shows what is in a graph, or one of its quanta.
 pub fn execute(
