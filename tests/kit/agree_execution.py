@@ -31,6 +31,7 @@ from typing import Any
 from agreement_cases import Topic
 from agreement_releases import Releases, pipetask
 from execution_cases import Change, ExecutionCase, ExecutionTopic, Run, load_execution_topic
+from execution_graph import ExecutedGraph
 from execution_outputs import compare_summaries, compare_trees
 from execution_reports import compare_reports
 from kit_support import (
@@ -42,7 +43,6 @@ from kit_support import (
     script_main,
     task_environment,
 )
-from kit_task_base import is_listed
 
 ROOT = KIT.parents[1]
 CASES = ROOT / "tests/agreement/execution/cases.json"
@@ -59,73 +59,6 @@ class Outcome:
 
     exit_code: int
     text: str
-
-
-class Graph:
-    """A graph, and where its quanta write.
-
-    Parameters
-    ----------
-    path : `Path`
-        File.
-    repository : `str`
-        Any repository that it can be executed in.
-    """
-
-    def __init__(self, path: Path, repository: str):
-        from lsst.daf.butler import QuantumBackedButler
-        from lsst.pipe.base.quantum_graph import PredictedQuantumGraph
-
-        self.path = path
-        predicted = PredictedQuantumGraph.read_execution_quanta(str(path))
-        quanta = predicted.build_execution_quanta()
-        nodes = predicted.quantum_only_xgraph.nodes
-        self.quanta = [(nodes[i]["task_label"], q.dataId, str(i)) for i, q in quanta.items()]
-        refs = [ref for q in quanta.values() for refs in q.outputs.values() for ref in refs]
-        for label in ["", *predicted.quanta_by_task]:
-            refs += predicted.get_init_outputs(label).values()
-        nodes_of_types = predicted.pipeline_graph.dataset_types.values()
-        with contextlib.closing(
-            QuantumBackedButler.from_predicted(
-                config=repository,
-                predicted_inputs=[],
-                predicted_outputs=[ref.id for ref in refs],
-                dimensions=predicted.pipeline_graph.universe,
-                datastore_records={},
-                dataset_types={node.name: node.dataset_type for node in nodes_of_types},
-            )
-        ) as butler:
-            root = butler._datastore.root
-            self.outputs = [
-                (ref.datasetType.name, ref.dataId, self._place(butler, ref, root)) for ref in refs
-            ]
-
-    @staticmethod
-    def _place(butler: Any, ref: Any, root: Any) -> str:
-        place = butler._datastore.getURI(ref, predict=True).replace(fragment="")
-        return str(place.relative_to(root))
-
-    def find_quanta(self, text: str) -> list[str]:
-        """Return the UUIDs of quanta, from ``label`` or ``label@data ID``."""
-        label, _, data_id = text.partition("@")
-        rows = self.quanta
-        return self._found(text, [i for n, d, i in rows if n == label and matches(d, data_id)])
-
-    def find_outputs(self, text: str) -> list[str]:
-        """Return the paths of outputs, from ``type`` or ``type@data ID``."""
-        name, _, data_id = text.partition("@")
-        rows = self.outputs
-        return self._found(text, [p for n, d, p in rows if n == name and matches(d, data_id)])
-
-    def _found(self, text: str, found: list[str]) -> list[str]:
-        if not found:
-            raise KitError(f"{self.path.name} has no {text}")
-        return sorted(set(found))
-
-
-def matches(data_id: Any, text: str) -> bool:
-    """Tell whether a text, which may be empty, means a data ID."""
-    return not text or is_listed(data_id, [text])
 
 
 class ExecutionAgreement:
@@ -148,7 +81,7 @@ class ExecutionAgreement:
         self.topic = topic
         self.release = release
         self.scratch = scratch
-        self.graphs: dict[str, Graph] = {}
+        self.graphs: dict[str, ExecutedGraph] = {}
 
     def run(self, cases: Sequence[ExecutionCase], verbose: bool) -> list[str]:
         """Run and compare; returns descriptions of what is wrong."""
@@ -178,7 +111,10 @@ class ExecutionAgreement:
             else:
                 self.run_real(step, graph, real, folder / f"before-{number}")
         clone(real, ours)
-        running: Future[list[Outcome]] = pool.submit(self.run_ours, case.runs, graph, ours, folder)
+        file = self.native(graph) if case.native else graph.path
+        running: Future[list[Outcome]] = pool.submit(
+            self.run_ours, case.runs, graph, file, ours, folder
+        )
         theirs = [
             self.run_real(run, graph, real, folder / f"real-{number}")
             for number, run in enumerate(case.runs)
@@ -200,7 +136,7 @@ class ExecutionAgreement:
             found += compare_reports(real, ours, graph.path, folder)
         return without_known(case, found)
 
-    def graph(self, name: str) -> Graph:
+    def graph(self, name: str) -> ExecutedGraph:
         """Return a graph of the topic, built if need be."""
         if name not in self.graphs:
             description = self.topic.graphs[name]
@@ -212,10 +148,18 @@ class ExecutionAgreement:
                 words += ["-c", text]
             if failure := pipetask("qgraph", [*words, "-q", str(path)]):
                 raise KitError(f"the graph {name} cannot be built: {failure}")
-            self.graphs[name] = Graph(path, str(self.release))
+            self.graphs[name] = ExecutedGraph(path, str(self.release))
         return self.graphs[name]
 
-    def run_real(self, run: Run, graph: Graph, root: Path, trace: Path) -> Outcome:
+    def native(self, graph: ExecutedGraph) -> Path:
+        """Return a graph's file in our native format."""
+        path = graph.path.with_suffix(".qbb")
+        if not path.exists():
+            command = [self.qbb, "graph", "convert", str(graph.path), str(path)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return path
+
+    def run_real(self, run: Run, graph: ExecutedGraph, root: Path, trace: Path) -> Outcome:
         """Run the real executor."""
         words = [str(root), str(graph.path)]
         if run.init:
@@ -229,17 +173,17 @@ class ExecutionAgreement:
             return real_command("run-qbb", [*options, "--summary", str(summary), *words])
 
     def run_ours(
-        self, runs: Sequence[Run], graph: Graph, root: Path, folder: Path
+        self, runs: Sequence[Run], graph: ExecutedGraph, file: Path, root: Path, folder: Path
     ) -> list[Outcome]:
-        """Run our executor as often as the real one."""
+        """Run our executor as often as the real one, on a file of the graph."""
         outcomes = []
         for number, run in enumerate(runs):
             trace = folder / f"ours-{number}"
-            file = trace.with_suffix(".faults")
-            file.write_text(json.dumps(run.faults))
-            environment = {**task_environment(), FAULTS: str(file), "NO_COLOR": "1"}
+            told = trace.with_suffix(".faults")
+            told.write_text(json.dumps(run.faults))
+            environment = {**task_environment(), FAULTS: str(told), "NO_COLOR": "1"}
             environment["QBB_PYTHON"] = sys.executable
-            command = [self.qbb, "run", str(graph.path), "--personal", str(root)]
+            command = [self.qbb, "run", str(file), "--personal", str(root)]
             command += ["--run-dir", str(folder / "run"), "--quiet"]
             command += placed([*run.init_options, *run.options, *run.our_options], graph)
             command += ["--summary", str(trace.with_suffix(".json"))]
@@ -277,7 +221,7 @@ def clone(source: Path, root: Path) -> None:
             shutil.copy2(entry, root / entry.name)
 
 
-def apply_change(change: Change, graph: Graph, root: Path) -> None:
+def apply_change(change: Change, graph: ExecutedGraph, root: Path) -> None:
     """Change the files of a run."""
     for text in change.remove:
         for path in graph.find_outputs(text):
@@ -294,7 +238,7 @@ def apply_change(change: Change, graph: Graph, root: Path) -> None:
             (root / path).write_text(before.replace(old, new))
 
 
-def placed(options: Sequence[str], graph: Graph) -> list[str]:
+def placed(options: Sequence[str], graph: ExecutedGraph) -> list[str]:
     """Return options with UUIDs of quanta in place of ``{label@data ID}``, and places of files."""
     found = []
     for option in options:

@@ -63,6 +63,8 @@ class ExecutionCase:
     """What the real executor does, and what is done to its files, before both begin."""
     runs: list[Run]
     """What both do, one after the other."""
+    native: bool = False
+    """Whether ours executes the graph in its native format."""
     reports: bool = False
     """Whether reports on the results are compared, and transferring them."""
     known: dict[str, str]
