@@ -155,7 +155,7 @@ class ExecutionAgreement:
         """Return a graph's file in our native format."""
         path = graph.path.with_suffix(".qbb")
         if not path.exists():
-            command = [self.qbb, "graph", "convert", str(graph.path), str(path)]
+            command = [self.qbb, "graph", "convert", "--quiet", str(graph.path), str(path)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return path
 
