@@ -1,8 +1,9 @@
 //! What a quantum costs besides its work: `PipelineTask`s that do nothing but write their small
 //! outputs, through `qbb run` and through `pipetask run-qbb`.
 //!
-//! The middleware is measured in its three ways of execution: all quanta in one process (`-j 1`),
-//! a process for each quantum (`-j 2`), and a command for each quantum, as batch jobs are.
+//! The middleware is measured in all its ways of execution: all quanta in one process (`-j 1`), a
+//! process for each quantum (`-j 2`) that is forked or started anew, and a command for each quantum,
+//! as batch jobs are. The floor is the same tasks called straight in a loop in one Python process.
 
 #[allow(dead_code, unused_imports, reason = "each benchmark uses its part")]
 mod support;
@@ -28,17 +29,21 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     let n_quanta = bench.quanta.len() as f64;
     report.note(&format!("{n_quanta} quanta of {} tasks", bench.overrides.len()));
     let round = Cell::new(0);
-    let [ours, ours_two, stock, stock_two, job] = alternate(
+    let [ours, ours_two, ours_separate, our_job, stock, forkserver, spawn, job, floor] = alternate(
         setting.rounds,
         [
             &mut || {
                 round.set(round.get() + 1);
-                bench.run_ours(round.get(), 1)
+                bench.run_ours(round.get(), &["-j", "1"])
             },
-            &mut || bench.run_ours(round.get(), 2),
+            &mut || bench.run_ours(round.get(), &["-j", "2"]),
+            &mut || bench.run_ours(round.get(), &["-j", "2", "--no-fork"]),
+            &mut || bench.run_our_job(round.get()),
             &mut || bench.run_stock(round.get()),
-            &mut || bench.run_in_processes(round.get()),
+            &mut || bench.run_in_processes(round.get(), "forkserver"),
+            &mut || bench.run_in_processes(round.get(), "spawn"),
             &mut || bench.run_job(round.get()),
+            &mut || bench.call_tasks(round.get()),
         ],
     )?;
     let (inside, stock_inside) =
@@ -48,15 +53,25 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     let each = |what: &str| format!("a quantum of a whole `-j 1` run{what}");
     report.compare(&each(": wall"), seconds, &per(&ours), &per(&stock));
     report.compare(&each(": CPU"), seconds, &ours.cpu().per(n_quanta), &stock.cpu().per(n_quanta));
+    let what = "the same, called straight in a loop, without start and imports";
+    let floor_inside = floor.numbers("inside_seconds")?.per(n_quanta);
+    report.compare_with_floor(&format!("{what}: wall"), seconds, &per(&ours), &floor_inside);
+    let floor_cpu = floor.numbers("inside_cpu_seconds")?.per(n_quanta);
+    let ours_cpu = ours.cpu().per(n_quanta);
+    report.compare_with_floor(&format!("{what}: CPU"), seconds, &ours_cpu, &floor_cpu);
     report.compare(&each(", prepared to end of task"), seconds, &inside, &stock_inside);
     report.compare("the whole `-j 1` run: wall", seconds, &ours.wall(), &stock.wall());
     report.compare("peak memory of it", Unit::Mebibytes, &ours.peak(), &stock.peak());
-    let in_processes = stock_two.wall().per(QUANTA_IN_PROCESSES as f64);
-    let what = format!("a quantum of a `-j 2` run, peer of {QUANTA_IN_PROCESSES} quanta: wall");
-    report.compare(&what, seconds, &per(&ours_two), &in_processes);
-    let what = "a quantum of a whole `-j 1` run, peer as a job of its own";
-    report.compare(&format!("{what}: wall"), seconds, &per(&ours), &job.wall());
-    report.compare(&format!("{what}: CPU"), seconds, &ours.cpu().per(n_quanta), &job.cpu());
+    let few = |runs: &Runs| runs.wall().per(QUANTA_IN_PROCESSES as f64);
+    let two = |how: &str, peer: &str| {
+        format!("a quantum of a `-j 2` run{how}, peer of {QUANTA_IN_PROCESSES} quanta{peer}: wall")
+    };
+    report.compare(&two("", ", forkserver"), seconds, &per(&ours_two), &few(&forkserver));
+    report.compare(&two("", ", spawn"), seconds, &per(&ours_two), &few(&spawn));
+    report.compare(&two(" `--no-fork`", ", spawn"), seconds, &per(&ours_separate), &few(&spawn));
+    let what = "a quantum as a job of its own";
+    report.compare(&format!("{what}: wall"), seconds, &our_job.wall(), &job.wall());
+    report.compare(&format!("{what}: CPU"), seconds, &our_job.cpu(), &job.cpu());
     Ok(())
 }
 
@@ -119,18 +134,42 @@ impl<'a> Bench<'a> {
     }
 
     /// Runs all quanta into a repository of its own.
-    fn run_ours(&self, round: usize, jobs: usize) -> Result<Measured> {
-        let personal = self.setting.scratch(&format!("personal-{round}-{jobs}"));
-        let submit = self.setting.scratch(&format!("submit-{round}-{jobs}"));
+    fn run_ours(&self, round: usize, options: &[&str]) -> Result<Measured> {
+        let (personal, submit) = self.prepare(&format!("{round}{}", options.concat()))?;
+        let mut run = self.setting.qbb();
+        let measured = measure(run.arg("run").arg(&submit).args(options))?;
+        self.finish(measured, &personal)
+    }
+
+    /// Runs one quantum of a prepared directory whose init-outputs are there.
+    fn run_our_job(&self, round: usize) -> Result<Measured> {
+        let (_, submit) = self.prepare(&format!("{round}-job"))?;
+        let mut init = self.setting.qbb();
+        measure(init.arg("run").arg(&submit).arg("--init-only"))?;
+        let quanta = quanta(&submit.join("graph.qbb"))?;
+        let quantum = quanta.first().ok_or("the graph has no quanta")?;
+        let mut run = self.setting.qbb();
+        measure(run.arg("run").arg(&submit).args(["--qgraph-node-id", quantum]))
+    }
+
+    /// Calls the tasks without anything that executes them.
+    fn call_tasks(&self, round: usize) -> Result<Measured> {
+        let folder = self.setting.scratch(&format!("called-{round}"));
+        let mut script = self.setting.kit_script("call_tasks.py");
+        measure(script.arg(&self.graph).arg(folder))
+    }
+
+    /// Makes a repository and a submit directory.
+    fn prepare(&self, name: &str) -> Result<(PathBuf, PathBuf)> {
+        let personal = self.setting.scratch(&format!("personal-{name}"));
+        let submit = self.setting.scratch(&format!("submit-{name}"));
         let mut create = self.setting.qbb();
         measure(create.arg("create").arg(&personal).arg("--from").arg(&self.setting.release))?;
         let mut prepare = self.setting.qbb();
         prepare.arg("prepare");
         self.add_arguments(&mut prepare, &self.export);
         measure(prepare.arg("--personal").arg(&personal).arg("--submit-dir").arg(&submit))?;
-        let mut run = self.setting.qbb();
-        let measured = measure(run.arg("run").arg(&submit).args(["-j", &jobs.to_string()]))?;
-        self.finish(measured, &personal)
+        Ok((personal, submit))
     }
 
     /// Runs all quanta in one process of the middleware, init-outputs included, into a copy of the
@@ -148,12 +187,14 @@ impl<'a> Bench<'a> {
         self.finish(both, &copy)
     }
 
-    fn run_in_processes(&self, round: usize) -> Result<Measured> {
+    fn run_in_processes(&self, round: usize, start_method: &str) -> Result<Measured> {
         // The first quanta of the graph are for single jobs.
-        let begin = self.setting.rounds + (round - 1) * QUANTA_IN_PROCESSES;
+        let earlier = 2 * (round - 1) + usize::from(start_method == "spawn");
+        let begin = self.setting.rounds + earlier * QUANTA_IN_PROCESSES;
         let quanta = self.some_quanta(begin, QUANTA_IN_PROCESSES)?;
         let mut command = self.stock("run-qbb", &self.piecemeal);
-        measure(command.args(["-j", "2", "--qgraph-node-id", &quanta]))
+        command.args(["-j", "2", "--start-method", start_method]);
+        measure(command.args(["--qgraph-node-id", &quanta]))
     }
 
     fn run_job(&self, round: usize) -> Result<Measured> {

@@ -35,7 +35,11 @@ pub fn execute(arguments: &RunArguments, terminal: Terminal) -> Result<ExitCode,
     }
     let mut options = run_options::of(arguments);
     scheduling::add_to(&mut options, arguments)?;
-    let display = Display { bars: ProgressBars::new(terminal), graph: &graph };
+    let bars = match arguments.middleware.pdb {
+        true => ProgressBars::without_bar(terminal),
+        false => ProgressBars::new(terminal),
+    };
+    let display = Display { bars, graph: &graph };
     let quanta = run_options::quanta(&graph, &arguments.middleware)?;
     let report = qbb_executor::run(&RunRequest {
         graph: graph.clone(),

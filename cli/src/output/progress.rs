@@ -44,6 +44,11 @@ impl ProgressBars {
         Self { bar, terminal }
     }
 
+    /// No bar, only lines, for when something else uses the terminal.
+    pub fn without_bar(terminal: Terminal) -> Self {
+        Self { bar: ProgressBar::hidden(), terminal }
+    }
+
     /// Begins work of unknown length.
     pub fn stage(&self, what: &str) {
         self.bar.set_style(ProgressStyle::default_spinner());

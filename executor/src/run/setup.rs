@@ -10,7 +10,7 @@ use qbb::journal::{
     RunOutcome, Syncer, Timestamp,
 };
 use qbb_graph::{InitQuantum, QuantumGraph, QuantumIx};
-use qbb_pipeline::Runner;
+use qbb_pipeline::{Runner, Task};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -459,6 +459,8 @@ fn start_python(
         purpose: "the folder for logs of Python workers",
         source,
     })?;
+    // Others need not be imported; a job that runs one quantum needs one task.
+    let wanted = |task: &Task| needs.python_init || needs.python_tasks.contains(&task.label);
     let setup = Arc::new(PythonSetup {
         butler: butler.clone(),
         host: ProcessIdentity::current().host,
@@ -476,7 +478,8 @@ fn start_python(
             implicit_threading: options.implicit_threading && request.jobs.get() == 1,
             debug: options.debug,
             profile: options.profile.clone(),
-            pdb: options.pdb,
+            // There is one terminal.
+            pdb: options.pdb && request.jobs.get() == 1,
             side_by_side: if request.jobs.get() > 1 {
                 needs.python_tasks.clone()
             } else {
@@ -488,7 +491,7 @@ fn start_python(
         config: Value::Object(request.repository.tree().clone()),
         header: header(request)?,
         pipeline: raw_json(
-            pipeline_json(&request.graph.pipeline, |_| true).to_string().into_bytes(),
+            pipeline_json(&request.graph.pipeline, wanted).to_string().into_bytes(),
         )?,
         table: table.clone(),
         recycling: Recycling {
