@@ -23,4 +23,5 @@ mod repository;
 mod resuming;
 mod sky;
 mod universes;
+mod views;
 mod wrong_input;
