@@ -97,10 +97,7 @@ fn functions(rounds: usize, quanta: u32) -> Result<()> {
             Ok(())
         })
     };
-    let [one, two, floor] = alternate(
-        rounds,
-        [&mut || ours(1), &mut || ours(2), &mut || write()],
-    )?;
+    let [one, two, floor] = alternate(rounds, [&mut || ours(1), &mut || ours(2), &mut || write()])?;
     let sizes: Vec<String> =
         last.borrow().iter().map(|f| format!("{} MiB", f.len() >> 20)).collect();
     let n = f64::from(quanta);
@@ -109,7 +106,11 @@ fn functions(rounds: usize, quanta: u32) -> Result<()> {
         let seconds = runs.numbers("seconds")?.per(n);
         row(&format!("{what}: wall"), Unit::Seconds, &seconds, &floor.wall().per(n));
         row(&format!("{what}: CPU"), Unit::Seconds, &runs.cpu().per(n), &floor.cpu().per(n));
-        alone(&format!("{quanta} of them, `-j {jobs}`: wall"), Unit::Seconds, &runs.numbers("seconds")?);
+        alone(
+            &format!("{quanta} of them, `-j {jobs}`: wall"),
+            Unit::Seconds,
+            &runs.numbers("seconds")?,
+        );
         alone("same, peak memory", Unit::Mebibytes, &runs.peak());
     }
     println!("| journal and pack | {} | | |", sizes.join(" and "));
@@ -120,10 +121,8 @@ fn functions(rounds: usize, quanta: u32) -> Result<()> {
 fn programs(rounds: usize, quanta: u32) -> Result<()> {
     let ours = |jobs: u32| start(&format!("programs {jobs} {quanta} {}", fresh()?));
     let bare = |jobs: u32| start(&format!("bare {jobs} {quanta} {}", fresh()?));
-    let [one, two, bare_one, bare_two] = alternate(
-        rounds,
-        [&mut || ours(1), &mut || ours(2), &mut || bare(1), &mut || bare(2)],
-    )?;
+    let [one, two, bare_one, bare_two] =
+        alternate(rounds, [&mut || ours(1), &mut || ours(2), &mut || bare(1), &mut || bare(2)])?;
     for (jobs, ours, bare) in [(1, &one, &bare_one), (2, &two, &bare_two)] {
         let per = |runs: &process::Runs| {
             Ok::<_, Box<dyn std::error::Error>>(runs.numbers("seconds")?.per(f64::from(quanta)))
@@ -232,7 +231,8 @@ fn start_programs(jobs: NonZeroUsize, times: u32) -> Result<f64> {
 /// minutes after that.
 fn fresh() -> Result<Utf8PathBuf> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?.keep();
-    Utf8PathBuf::from_path_buf(folder).map_err(|path| format!("{} is not UTF-8", path.display()).into())
+    Utf8PathBuf::from_path_buf(folder)
+        .map_err(|path| format!("{} is not UTF-8", path.display()).into())
 }
 
 fn only_file(folder: &Utf8Path, ending: &str) -> Result<Utf8PathBuf> {

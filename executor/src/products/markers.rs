@@ -2,6 +2,25 @@
 
 use qbb::journal::Timestamp;
 
+/// The keys with a prefix.
+macro_rules! keys {
+    ($prefix:literal) => {
+        [
+            concat!($prefix, "Utc"),
+            concat!($prefix, "CpuTime"),
+            concat!($prefix, "UserTime"),
+            concat!($prefix, "SystemTime"),
+            concat!($prefix, "MaxResidentSetSize"),
+            concat!($prefix, "MinorPageFaults"),
+            concat!($prefix, "MajorPageFaults"),
+            concat!($prefix, "BlockInputs"),
+            concat!($prefix, "BlockOutputs"),
+            concat!($prefix, "VoluntaryContextSwitches"),
+            concat!($prefix, "InvoluntaryContextSwitches"),
+        ]
+    };
+}
+
 /// A stage of a quantum, in order of occurrence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Marker {
@@ -16,16 +35,25 @@ pub(crate) enum Marker {
 }
 
 impl Marker {
-    /// Prefix of the marker's keys in task metadata.
-    pub fn prefix(self) -> &'static str {
+    /// The marker's keys in task metadata, in the order of [`MetadataDataset`]'s arrays.
+    ///
+    /// [`MetadataDataset`]: super::MetadataDataset
+    pub fn keys(self) -> &'static MarkerKeys {
+        const PREP: MarkerKeys = keys!("prep");
+        const INIT: MarkerKeys = keys!("init");
+        const START: MarkerKeys = keys!("start");
+        const END: MarkerKeys = keys!("end");
         match self {
-            Self::Prep => "prep",
-            Self::Init => "init",
-            Self::Start => "start",
-            Self::End => "end",
+            Self::Prep => &PREP,
+            Self::Init => &INIT,
+            Self::Start => &START,
+            Self::End => &END,
         }
     }
 }
+
+/// Names of what is measured at a marker: the time, three CPU times, memory, and six counts.
+pub(crate) type MarkerKeys = [&'static str; 11];
 
 /// What was used up to a moment. Times in seconds, memory in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

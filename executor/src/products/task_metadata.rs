@@ -152,21 +152,23 @@ impl Serialize for Arrays<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (marker, measured) in &self.0.marks {
-            let name = |name: &str| format!("{}{name}", marker.prefix());
-            map.serialize_entry(&name("Utc"), &[utc_with_offset(measured.time)])?;
-            map.serialize_entry(&name("CpuTime"), &[measured.cpu()])?;
-            map.serialize_entry(&name("UserTime"), &[measured.user])?;
-            map.serialize_entry(&name("SystemTime"), &[measured.system])?;
-            map.serialize_entry(&name("MaxResidentSetSize"), &[measured.max_resident])?;
-            map.serialize_entry(&name("MinorPageFaults"), &[measured.minor_faults])?;
-            map.serialize_entry(&name("MajorPageFaults"), &[measured.major_faults])?;
-            map.serialize_entry(&name("BlockInputs"), &[measured.block_inputs])?;
-            map.serialize_entry(&name("BlockOutputs"), &[measured.block_outputs])?;
-            map.serialize_entry(&name("VoluntaryContextSwitches"), &[measured.voluntary_switches])?;
-            map.serialize_entry(
-                &name("InvoluntaryContextSwitches"),
-                &[measured.involuntary_switches],
-            )?;
+            let [utc, cpu, user, system, memory, counts @ ..] = marker.keys();
+            map.serialize_entry(utc, &[utc_with_offset(measured.time)])?;
+            map.serialize_entry(cpu, &[measured.cpu()])?;
+            map.serialize_entry(user, &[measured.user])?;
+            map.serialize_entry(system, &[measured.system])?;
+            map.serialize_entry(memory, &[measured.max_resident])?;
+            let measured_counts = [
+                measured.minor_faults,
+                measured.major_faults,
+                measured.block_inputs,
+                measured.block_outputs,
+                measured.voluntary_switches,
+                measured.involuntary_switches,
+            ];
+            for (key, count) in counts.iter().zip(measured_counts) {
+                map.serialize_entry(key, &[count])?;
+            }
         }
         // An empty array is not allowed there; the middleware leaves the key out.
         if !self.0.outputs.is_empty() {

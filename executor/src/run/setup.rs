@@ -159,7 +159,8 @@ fn run_logged(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         options: LocalOptions {
             skip_existing: request.options.skip_existing,
             clobber: request.options.clobber,
-            assume_no_existing_outputs: request.options.assume_no_existing_outputs,
+            assume_no_existing_outputs: request.options.assume_no_existing_outputs
+                || butler.is_new_run()?,
             host: ProcessIdentity::current().host,
             packing,
         },

@@ -212,7 +212,7 @@ impl<'b> QuantumButler<'b> {
         self.check_input(input)?;
         let exists = match self.shared.place(input) {
             Ok(Place::Known(_) | Place::Packed(_)) | Err(ButlerError::Disassembled { .. }) => true,
-            Ok(Place::NotWritten(_)) => false,
+            Ok(Place::NotWritten) => false,
             Ok(Place::Predicted(path)) => path.exists(),
             Err(error) => return Err(error),
         };
@@ -231,8 +231,10 @@ impl<'b> QuantumButler<'b> {
         self.check_input(dataset)?;
         match self.shared.place(dataset)? {
             Place::Known(uri) => Ok(uri),
-            Place::Predicted(path) | Place::NotWritten(path) => Ok(ArtifactUri::of_file(&path)?),
-            Place::Packed(_) => Ok(ArtifactUri::of_file(&self.shared.predicted_file(dataset)?)?),
+            Place::Predicted(path) => Ok(ArtifactUri::of_file(&path)?),
+            Place::Packed(_) | Place::NotWritten => {
+                Ok(ArtifactUri::of_file(&self.shared.predicted_file(dataset)?)?)
+            }
         }
     }
 
@@ -392,8 +394,9 @@ impl<'b> QuantumButler<'b> {
                 dataset: self.shared.describe_dataset(input),
                 place: format!("pack {}", place.pack),
             }),
-            Place::NotWritten(path) => {
+            Place::NotWritten => {
                 self.access().seen(input, false);
+                let path = self.shared.predicted_file(input)?;
                 Err(self.missing(input, path.as_str()))
             }
         }

@@ -41,7 +41,7 @@ pub(super) enum Place {
     /// Where it would be if it existed.
     Predicted(Utf8PathBuf),
     /// The quantum that would have written it ended without it.
-    NotWritten(Utf8PathBuf),
+    NotWritten,
 }
 
 impl QuantumBackedButler {
@@ -238,7 +238,7 @@ impl QuantumBackedButler {
                 let dataset = self.describe_dataset(dataset);
                 Err(ButlerError::Disassembled { dataset, count })
             }
-            Known::NotWritten => Ok(Place::NotWritten(self.predicted_file(dataset)?)),
+            Known::NotWritten => Ok(Place::NotWritten),
             Known::Unknown => Ok(Place::Predicted(self.predicted_file(dataset)?)),
         }
     }
@@ -246,6 +246,28 @@ impl QuantumBackedButler {
     /// The file of a dataset that is written, or was, by this graph.
     pub(super) fn predicted_file(&self, dataset: DatasetIx) -> Result<Utf8PathBuf, ButlerError> {
         Ok(self.root().join(self.predict(dataset)?.path))
+    }
+
+    /// Whether the output run has no folder yet, and everything that quanta will write goes there: then
+    /// nothing that they might write exists.
+    ///
+    /// # Errors
+    /// If a path cannot be predicted.
+    pub fn is_new_run(&self) -> Result<bool, ButlerError> {
+        let graph = &self.graph;
+        let folder = format!("{}/", graph.header.output_run);
+        if self.root().join(&folder).exists() {
+            return Ok(false);
+        }
+        // Templates decide by dataset type, and for the same type and run alike.
+        let mut seen = vec![false; graph.pipeline.dataset_types.len()];
+        for dataset in graph.outputs.dataset.iter().map(|&dataset| DatasetIx(dataset)) {
+            let seen = &mut seen[graph.datasets.dataset_type(dataset).index()];
+            if !std::mem::replace(seen, true) && !self.predict(dataset)?.path.starts_with(&folder) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Makes a packed dataset the file that every Butler looks for, and returns its record. A file
