@@ -40,13 +40,17 @@ _ROOT_TAG = "<butlerRoot>"
 _WHOLE = "__NULL_STRING__"
 """What stands for "no component" in datastore records (`str`)."""
 
+_MAX_TEXT = 8 << 20
+"""Most bytes of a dataset that is packed (`int`)."""
+
 
 class WorkerButler(QuantumBackedButler):
     """The stock butler with ways around the datastore.
 
     It also has access to what a reply must tell, and keeps the objects written
     for the dataset IDs in ``watched``: metadata and logs of a quantum, from
-    which the reply is made, would otherwise have to be read back.
+    which the reply is made, would otherwise have to be read back.  What is
+    written for those in ``packed`` goes to ``texts`` instead of files.
 
     Parameters
     ----------
@@ -59,6 +63,7 @@ class WorkerButler(QuantumBackedButler):
     """
 
     watched: frozenset[uuid.UUID] = frozenset()
+    packed: frozenset[uuid.UUID] = frozenset()
 
     def __init__(
         self,
@@ -70,6 +75,7 @@ class WorkerButler(QuantumBackedButler):
         super().__init__(inputs, outputs, store.universe, store.datastore, **kwargs)
         self._store = store
         self.kept: dict[uuid.UUID, Any] = {}
+        self.texts: dict[uuid.UUID, str] = {}
 
     @property
     def actual_inputs(self) -> set[uuid.UUID]:
@@ -89,7 +95,14 @@ class WorkerButler(QuantumBackedButler):
     def put(self, obj: Any, ref: DatasetRef, /, *, provenance: Any = None) -> DatasetRef:
         # Inherited.
         begin = time.perf_counter()
-        if ref.id in self._predicted_outputs and self._store.write(obj, ref, provenance):
+        if (
+            ref.id in self.packed
+            and (text := self._store.text(obj, ref, provenance)) is not None
+        ):
+            self.texts[ref.id] = text
+            self._metrics.increment_put(time.perf_counter() - begin)
+            self._actual_output_refs.add(ref)
+        elif ref.id in self._predicted_outputs and self._store.write(obj, ref, provenance):
             self._metrics.increment_put(time.perf_counter() - begin)
             self._actual_output_refs.add(ref)
         else:
@@ -234,6 +247,7 @@ class Store:
         outputs: Iterable[uuid.UUID],
         blocks: Iterable[Mapping[str, Any]],
         watched: Iterable[uuid.UUID] = (),
+        packed: Iterable[uuid.UUID] = (),
     ) -> Iterator[WorkerButler]:
         """Make a butler for one quantum and forget all about it afterwards.
 
@@ -250,6 +264,8 @@ class Store:
             members of quantum blocks, as JSON.
         watched : `~collections.abc.Iterable` [ `uuid.UUID` ], optional
             Outputs whose objects are to be kept in memory.
+        packed : `~collections.abc.Iterable` [ `uuid.UUID` ], optional
+            Outputs that are to become texts and not files.
 
         Yields
         ------
@@ -264,6 +280,7 @@ class Store:
             dataset_types=self._dataset_types,
         )
         butler.watched = frozenset(watched)
+        butler.packed = frozenset(packed)
         try:
             for block in blocks:
                 for data in block.values():
@@ -353,6 +370,30 @@ class Store:
         )
         self._bridge.hold(ref.id)
         return True
+
+    def text(self, obj: Any, ref: DatasetRef, provenance: Any) -> str | None:
+        """Make what the file of a dataset would hold.
+
+        Parameters
+        ----------
+        obj : `object`
+            The dataset.
+        ref : `lsst.daf.butler.DatasetRef`
+            Its reference.
+        provenance : `lsst.daf.butler.DatasetProvenance` or `None`
+            Its provenance, as far as the task knows it.
+
+        Returns
+        -------
+        text : `str` or `None`
+            The content; `None` if it has to become a file.
+        """
+        ref = self._as_registered(ref)
+        place = self._places.find(ref)
+        if place is None:
+            return None
+        content = place.content(obj, ref, self._path(place, ref), provenance)
+        return content.decode() if content is not None and len(content) <= _MAX_TEXT else None
 
     def exists(self, ref: DatasetRef) -> bool | None:
         """Look for a dataset, by its records or at its predicted place.

@@ -43,6 +43,8 @@ class Options:
     """Whether a debugger is started where a quantum has failed."""
     side_by_side: list[str] = dataclasses.field(default_factory=list)
     """Labels of tasks of which several quanta may run at a time."""
+    packed: list[str] = dataclasses.field(default_factory=list)
+    """Dataset types of metadata and logs that go into replies, not files."""
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Options:
@@ -159,7 +161,8 @@ class QuantumRunner:
         failure: BaseException | None = None
         skipped = False
         outputs = [ref.id for ref in built.output_refs]
-        with self._store.butler(built.inputs, outputs, blocks, watched=special) as butler:
+        packed = self._packed(built)
+        with self._store.butler(built.inputs, outputs, blocks, special, packed) as butler:
             try:
                 with self._profile.running():
                     skipped = (
@@ -180,6 +183,14 @@ class QuantumRunner:
                 if self._options.pdb:
                     debug_failure(exc, f"{built.task_node.label} {built.quantum.dataId}")
             return self._describe(built, butler, failure, skipped=skipped)
+
+    def _packed(self, built: BuiltQuantum) -> list[uuid.UUID]:
+        """Tell which of a quantum's datasets go into the reply."""
+        return [
+            ref.id
+            for ref in (built.metadata_ref, built.log_ref)
+            if ref is not None and ref.datasetType.name in self._options.packed
+        ]
 
     def _executor(self, butler: Any, attempt: int) -> Any:
         """Make an executor for one quantum.
@@ -215,7 +226,11 @@ class QuantumRunner:
             found = self._store.found_rows(built.output_refs)
             metadata = self._existing_metadata(built, butler)
         else:
-            found = {i: self._store.written_rows(i) for i in butler.actual_outputs}
+            found = {
+                i: self._store.written_rows(i)
+                for i in butler.actual_outputs
+                if i not in butler.texts
+            }
             metadata = butler.kept.get(built.metadata_ref.id)
             if (
                 built.log_ref is not None
@@ -236,6 +251,7 @@ class QuantumRunner:
             "actual_outputs": [
                 {"dataset_id": i, "rows": rows} for i, rows in sorted(found.items())
             ],
+            "packed": [{"dataset_id": i, "text": text} for i, text in butler.texts.items()],
             "available_inputs": sorted(butler.available_inputs),
             "actual_inputs": sorted(butler.actual_inputs),
             "resource_usage": _resource_usage(

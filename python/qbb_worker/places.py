@@ -105,6 +105,39 @@ class Place:
         """
         return self._root + path
 
+    def content(
+        self, obj: Any, ref: DatasetRef, path: str, provenance: Any
+    ) -> bytes | None:
+        """Make what the file of a dataset would hold, without writing it.
+
+        Parameters
+        ----------
+        obj : `object`
+            The dataset.
+        ref : `lsst.daf.butler.DatasetRef`
+            Its reference, with the storage class of the repository.
+        path : `str`
+            Where the file would be, as predicted.
+        provenance : `lsst.daf.butler.DatasetProvenance` or `None`
+            What the formatter may add.
+
+        Returns
+        -------
+        content : `bytes` or `None`
+            The content; `None` if the formatter writes files only.
+        """
+        if not self._writes_bytes:
+            return None
+        folder, name = os.path.split(path)
+        stem = os.path.join(folder, name.partition(".")[0])
+        formatter = self._formatter(ref, stem, provenance)
+        if not formatter.can_accept(obj):
+            obj = self._coerce(obj)
+        if self._adds_provenance:
+            obj = formatter.add_provenance(obj, provenance=provenance)
+        content: bytes = formatter.to_bytes(obj)
+        return content
+
     def write(self, obj: Any, ref: DatasetRef, path: str, provenance: Any) -> int:
         """Write a dataset; it appears whole or not at all.
 

@@ -119,3 +119,52 @@ fn failures_block_their_successors_only() {
         assert_eq!(task["quanta"], count("n_expected"), "{label}: {task} {judged}");
     }
 }
+
+/// Metadata and logs of `PipelineTask`s that were packed are files after a transfer, of failures and
+/// repeated attempts, too.
+#[test]
+fn packed_quanta_of_pipeline_tasks_are_transferred() {
+    let scratch = Scratch::new();
+    let graph = scratch.path("graph.qg");
+    let repository = release().display().to_string();
+    let prepared = Prepared::new(&scratch, "me", &repository, "failing");
+    let Prepared { personal, submit } = &prepared;
+    for _ in 0..2 {
+        let run = command().args(["run", submit, "-j", "2", "--pack"]).output().unwrap();
+        assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
+    }
+    let is_small = |path: &std::path::Path| {
+        let path = path.to_string_lossy();
+        path.contains("_metadata/") || path.contains("_log/")
+    };
+    let small_files = || files_below(personal.as_ref()).filter(|path| is_small(path)).count();
+    assert_eq!(small_files(), 0);
+    let report = json(&["report", submit]);
+    let failed = report["failures"][0]["quantum"].as_str().unwrap();
+    let log = json(&["log", submit, failed]);
+    let attempts = log["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 2, "{log}");
+    assert!(attempts.iter().all(|attempt| attempt["exception"].is_object()), "{log}");
+
+    let transferred = json(&["transfer", submit, "--inputs"]);
+    let unpacked = transferred["unpacked"].as_u64().unwrap() as usize;
+    assert!(unpacked > 0 && small_files() == unpacked, "{transferred}");
+    qbb(&["graph", "convert", submit, &graph]);
+    script("check_repository.py", &[personal, "--graph", &graph, "--true-sizes"]);
+}
+
+fn files_below(folder: &std::path::Path) -> impl Iterator<Item = std::path::PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs_err::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.into_iter()
+}

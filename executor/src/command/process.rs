@@ -9,6 +9,7 @@ use qbb_pipeline::{CommandTemplate, Task};
 use super::description::Description;
 use super::placeholders::{Values as _, expand};
 use super::waiting::wait_for;
+use super::work_folder::WorkFolder;
 use crate::functions::TaskError;
 use crate::local::QuantumContext;
 use crate::process_table::{KillReason, ProcessTable};
@@ -46,15 +47,14 @@ pub(crate) fn run_command(
     job: QuantumJob,
     context: &mut QuantumContext<'_>,
     table: &ProcessTable,
+    folder: &mut WorkFolder,
     begun: impl FnOnce(u32),
 ) -> Result<CommandEnd, TaskError> {
     let wants_json = template.arguments.iter().any(|argument| argument.contains(JSON_PLACEHOLDER));
     let folder = match wants_json || !task.outputs.is_empty() {
-        true => Some(make_folder(context.butler().shared().root())?),
-        false => None,
+        true => folder.get(context.butler().shared().root())?,
+        false => Utf8Path::new(""),
     };
-    let folder = folder.as_ref().and_then(|folder| Utf8Path::from_path(folder.path()));
-    let folder = folder.unwrap_or(Utf8Path::new(""));
     let description = Description::new(task, job, context, folder, wants_json)?;
     for (_, path) in &description.products {
         if path.parent() != Some(folder) {
@@ -107,20 +107,6 @@ pub(crate) fn run_command(
         })
     };
     Ok(CommandEnd { result, status, used, killed })
-}
-
-/// Makes a folder below the root, so that outputs can be moved to their places without being copied;
-/// with a name by which the datastore recognises what a killed run left.
-fn make_folder(root: &Utf8Path) -> Result<tempfile::TempDir, TaskError> {
-    let folder = tempfile::Builder::new()
-        .prefix(".qbb-")
-        .suffix(".tmp")
-        .tempdir_in(root)
-        .map_err(|error| failed(format!("cannot make a folder in {root}: {error}")))?;
-    match Utf8Path::from_path(folder.path()) {
-        Some(_) => Ok(folder),
-        None => Err(failed("the folder for outputs has a name that is not UTF-8".to_owned())),
-    }
 }
 
 fn adopt_outputs(description: &Description, context: &QuantumContext<'_>) -> Result<(), TaskError> {

@@ -29,6 +29,14 @@ impl Packing {
         Self { packed }
     }
 
+    /// Names of the dataset types.
+    pub fn names(&self, pipeline: &PipelineGraph) -> Vec<String> {
+        (pipeline.dataset_types.iter().zip(&self.packed))
+            .filter(|(_, packed)| **packed)
+            .map(|(node, _)| node.dataset_type.name.clone())
+            .collect()
+    }
+
     /// Whether a dataset of a length in bytes is packed.
     pub fn takes(&self, graph: &QuantumGraph, dataset: DatasetIx, length: usize) -> bool {
         let dataset_type = graph.datasets.dataset_type(dataset).index();

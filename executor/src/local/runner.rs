@@ -10,7 +10,7 @@ use qbb_pipeline::Runner;
 
 use super::packing::Packing;
 use super::sequence::{LocalEnd, Work, run_quantum};
-use crate::command::{CommandEnd, run_command};
+use crate::command::{CommandEnd, WorkFolder, run_command};
 use crate::functions::{FunctionRegistry, TaskError};
 use crate::logging::quantum_span;
 use crate::process_table::{KillReason, ProcessTable};
@@ -68,17 +68,22 @@ impl LocalRunner {
 
     /// Runs a quantum whose task is a program. `begun` is told the process; `None` is returned if
     /// that was interrupted by us.
-    pub fn run_command(&self, job: QuantumJob, begun: impl FnOnce(u32)) -> Option<LocalEnd> {
+    pub fn run_command(
+        &self,
+        job: QuantumJob,
+        folder: &mut WorkFolder,
+        begun: impl FnOnce(u32),
+    ) -> Option<LocalEnd> {
         let graph = self.graph();
         let task = graph.pipeline.task(graph.quanta.task(job.quantum));
         let _span = quantum_span(graph, job).entered();
         let butler = self.butler.for_quantum(job.quantum);
-        run_quantum(graph, &butler, job, &self.options, |context| {
+        let end = run_quantum(graph, &butler, job, &self.options, |context| {
             let Runner::Command(template) = &task.runner else {
                 let result = Err(TaskError::failed("the task is not a program"));
                 return Some(Work { result, exit_code: None, used: None });
             };
-            match run_command(task, template, job, context, &self.table, begun) {
+            match run_command(task, template, job, context, &self.table, folder, begun) {
                 Ok(CommandEnd { killed: Some(KillReason::Interrupted), .. }) => None,
                 Ok(end) => Some(Work {
                     exit_code: end.exit_code(),
@@ -87,7 +92,9 @@ impl LocalRunner {
                 }),
                 Err(error) => Some(Work { result: Err(error), exit_code: None, used: None }),
             }
-        })
+        });
+        folder.tidy(end.as_ref().is_some_and(|end| end.outcome.end.is_success()));
+        end
     }
 }
 

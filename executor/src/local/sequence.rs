@@ -10,7 +10,7 @@ use qbb_pipeline::Task;
 use serde_json::{Map, json};
 
 use super::context::QuantumContext;
-use super::packing::Parcel;
+use super::packing::{Packing, Parcel};
 use super::runner::LocalOptions;
 use crate::functions::TaskError;
 use crate::products::{
@@ -351,11 +351,14 @@ pub(crate) fn log_death(
     butler: &QuantumBackedButler,
     job: QuantumJob,
     host: &str,
+    packing: &Packing,
     exception: &ExceptionInfo,
+    parcel: &mut Parcel,
 ) -> Result<Vec<DatasetOutput>, ButlerError> {
     let graph = &**butler.graph();
     let butler = &butler.for_quantum(job.quantum);
-    let options = LocalOptions { host: host.to_owned(), ..LocalOptions::default() };
+    let (host, packing) = (host.to_owned(), packing.clone());
+    let options = LocalOptions { host, packing, ..LocalOptions::default() };
     let task = graph.pipeline.task(graph.quanta.task(job.quantum));
     let sequence = Sequence { graph, butler, job, options: &options, task };
     let special = Special::of(task, butler)?;
@@ -371,6 +374,6 @@ pub(crate) fn log_death(
     log.log(LogLevel::Error, LOGGER, exception.message.clone());
     // Without the markers of its stages, which nobody took, the middleware refuses metadata.
     log.failure = Some((exception.clone(), serde_json::Value::Null));
-    sequence.keep(dataset, &mut Parcel::default(), |bytes| log.write(bytes))?;
+    sequence.keep(dataset, parcel, |bytes| log.write(bytes))?;
     Ok(butler.summary().outputs)
 }

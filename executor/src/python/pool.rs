@@ -22,8 +22,10 @@ use super::interpreter::Interpreter;
 use super::nursery::{Newborn, Nursery};
 use super::package::WorkerPackage;
 use super::process::{Death, ExchangeError, WorkerProcess};
-use super::protocol::{DatasetJson, InitReply, QuantumReply, Request, StatusJson, WorkerOptions};
-use crate::local::log_death;
+use super::protocol::{
+    DatasetJson, InitReply, PackedJson, QuantumReply, Request, StatusJson, WorkerOptions,
+};
+use crate::local::{LocalEnd, Packing, Parcel, log_death};
 use crate::logging::quantum_span;
 use crate::process_table::{KillReason, ProcessTable};
 
@@ -52,6 +54,8 @@ pub(crate) struct PythonSetup {
     pub pipeline: Box<RawValue>,
     pub table: Arc<ProcessTable>,
     pub recycling: Recycling,
+    /// What is packed.
+    pub packing: Packing,
     /// Whether workers are forked by a process that has imported everything.
     pub fork: bool,
 }
@@ -94,7 +98,7 @@ pub(crate) enum PoolEvent {
     /// A worker process has begun with a quantum.
     Begun { job: QuantumJob, pid: u32 },
     /// A quantum ended. `None` if it was interrupted by us.
-    Ended { job: QuantumJob, started: Timestamp, outcome: Option<QuantumOutcome> },
+    Ended { job: QuantumJob, started: Timestamp, end: Option<Box<LocalEnd>> },
 }
 
 /// The pool. Dropping it lets each worker finish what it does, and ends it.
@@ -173,6 +177,8 @@ impl Drop for PythonPool {
 struct Aftermath {
     resident: Option<u64>,
     left_behind: Vec<u32>,
+    /// What goes into the pack.
+    parcel: Parcel,
 }
 
 struct Worker {
@@ -200,8 +206,10 @@ impl Worker {
                     if let Some(process) = &self.process {
                         events(PoolEvent::Begun { job, pid: process.pid() });
                     }
-                    let (outcome, aftermath) = self.run(job);
-                    events(PoolEvent::Ended { job, started, outcome });
+                    let (outcome, mut aftermath) = self.run(job);
+                    let parcel = std::mem::take(&mut aftermath.parcel);
+                    let end = outcome.map(|outcome| Box::new(LocalEnd { outcome, parcel }));
+                    events(PoolEvent::Ended { job, started, end });
                     self.recycle(job, &aftermath, events);
                 }
             }
@@ -272,7 +280,8 @@ impl Worker {
         let outcome = match self.try_run(job, &mut after) {
             Ok(outcome) => Some(outcome),
             Err(ExchangeError::Died(death)) => {
-                outcome_of_death(&death).map(|outcome| self.with_log(job, outcome))
+                let parcel = &mut after.parcel;
+                outcome_of_death(&death).map(|outcome| self.with_log(job, outcome, parcel))
             }
             Err(ExchangeError::Fault(fault)) => Some(QuantumOutcome::failure(
                 "qbb.WorkerFault",
@@ -291,10 +300,15 @@ impl Worker {
     }
 
     /// Writes the log that a dead worker could not write.
-    fn with_log(&self, job: QuantumJob, mut outcome: QuantumOutcome) -> QuantumOutcome {
-        let PythonSetup { butler, host, .. } = &*self.setup;
+    fn with_log(
+        &self,
+        job: QuantumJob,
+        mut outcome: QuantumOutcome,
+        parcel: &mut Parcel,
+    ) -> QuantumOutcome {
+        let PythonSetup { butler, host, packing, .. } = &*self.setup;
         if let Some(exception) = &mut outcome.exception {
-            match log_death(butler, job, host, exception) {
+            match log_death(butler, job, host, packing, exception, parcel) {
                 Ok(outputs) => outcome.outputs = outputs,
                 Err(error) => {
                     exception.message.push_str(&format!("\nIts log cannot be written: {error}"));
@@ -318,6 +332,7 @@ impl Worker {
             None => return Err(no_init_quantum(&graph, graph.quanta.task(job.quantum))),
         };
         let dimension_data = raw(graph.dimension_data_json(job.quantum))?;
+        self.unpack_earlier_log(job);
         let mut reply: QuantumReply = self.ask(&Request::Quantum {
             quantum: &block,
             init_quantum: &init_block,
@@ -325,8 +340,24 @@ impl Worker {
             attempt: job.attempt,
         })?;
         let left_behind = std::mem::take(&mut reply.left_behind);
-        *after = Aftermath { resident: reply.resident, left_behind };
+        let parcel = parcel_of_reply(&graph, std::mem::take(&mut reply.packed))?;
+        *after = Aftermath { resident: reply.resident, left_behind, parcel };
         outcome_of_reply(&graph, reply)
+    }
+
+    /// Makes the packed log of an earlier attempt a file, which the worker takes over and removes.
+    fn unpack_earlier_log(&self, job: QuantumJob) {
+        let butler = &self.setup.butler;
+        let graph = butler.graph();
+        let task = graph.pipeline.task(graph.quanta.task(job.quantum));
+        let Some(connection) = task.log_output.as_ref().filter(|_| job.attempt > 0) else { return };
+        let logs = butler.for_quantum(job.quantum).outputs(&connection.name).unwrap_or_default();
+        for log in logs {
+            // A log that cannot be read is no reason not to try again.
+            if let Ok(Some(bytes)) = butler.get_packed(log) {
+                let _ = butler.unpack(log, &bytes);
+            }
+        }
     }
 
     fn ask<T: serde::de::DeserializeOwned>(
@@ -394,6 +425,19 @@ fn outcome_of_reply(
         available_inputs: datasets(graph, &reply.available_inputs)?,
         actual_inputs: datasets(graph, &reply.actual_inputs)?,
     })
+}
+
+/// Datasets that came with a reply.
+fn parcel_of_reply(graph: &QuantumGraph, packed: Vec<PackedJson>) -> Result<Parcel, ExchangeError> {
+    let mut parcel = Parcel::default();
+    for PackedJson { dataset_id, text } in packed {
+        parcel.bytes.extend_from_slice(text.as_bytes());
+        if !parcel.close_entry(dataset(graph, dataset_id)?) {
+            let message = "the worker packed more than metadata and log".to_owned();
+            return Err(ExchangeError::Protocol(message));
+        }
+    }
+    Ok(parcel)
 }
 
 fn outputs(

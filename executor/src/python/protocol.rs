@@ -25,6 +25,8 @@ pub(crate) struct WorkerOptions {
     pub pdb: bool,
     /// Labels of tasks that must be able to run beside others.
     pub side_by_side: Vec<String>,
+    /// Dataset types whose content comes with the reply, so that it can be packed.
+    pub packed: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -171,4 +173,14 @@ pub(crate) struct QuantumReply {
     /// Child processes that the task has left running.
     #[serde(default)]
     pub left_behind: Vec<u32>,
+    /// Datasets that were not written as files.
+    #[serde(default)]
+    pub packed: Vec<PackedJson>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct PackedJson {
+    pub dataset_id: Uuid,
+    /// What the file would have held.
+    pub text: String,
 }

@@ -22,6 +22,7 @@ use super::packing::RunPack;
 use super::places::Places;
 use super::report::{FailedQuantum, FailureKind};
 use crate::cancel::{Cancel, Urgency};
+use crate::local::LocalEnd;
 use crate::process_table::{KillReason, ProcessTable};
 use crate::progress::{Progress, ProgressEvent};
 use crate::python::{ExchangeError, PoolEvent, QuantumJob};
@@ -270,17 +271,11 @@ impl Dispatcher<'_> {
             Message::Ended { job, started, ended, end } => {
                 deadlines.remove(&job.quantum.0);
                 self.lookahead.learn(started, ended);
-                let outcome = end.map(|end| {
-                    if let Err(error) = self.pack.stage(job, &end.parcel) {
-                        round.fatal = Some(error.into());
-                    }
-                    end.outcome
-                });
-                self.handle_end(job, (started, ended), outcome, round);
+                self.handle_end(job, (started, ended), end, round);
             }
-            Message::Python(PoolEvent::Ended { job, started, outcome }) => {
+            Message::Python(PoolEvent::Ended { job, started, end }) => {
                 deadlines.remove(&job.quantum.0);
-                self.handle_end(job, (started, Timestamp::now()), outcome, round);
+                self.handle_end(job, (started, Timestamp::now()), end, round);
             }
             Message::Python(PoolEvent::Ready { imports_seconds }) => {
                 self.progress.event(&ProgressEvent::WorkerReady { imports_seconds });
@@ -307,11 +302,18 @@ impl Dispatcher<'_> {
 
     fn handle_end(
         &mut self,
-        QuantumJob { quantum, attempt, memory }: QuantumJob,
+        job: QuantumJob,
         (started, ended): (Timestamp, Timestamp),
-        outcome: Option<QuantumOutcome>,
+        end: Option<Box<LocalEnd>>,
         round: &mut Round,
     ) {
+        let outcome = end.map(|end| {
+            if let Err(error) = self.pack.stage(job, &end.parcel) {
+                round.fatal = Some(error.into());
+            }
+            end.outcome
+        });
+        let QuantumJob { quantum, attempt, memory } = job;
         let Some(mut outcome) = outcome else {
             self.interrupt(quantum);
             return;

@@ -71,22 +71,22 @@ impl Drop for FunctionThreads {
     }
 }
 
-/// How many quanta of functions are handed out ahead, so that threads find work while the dispatcher
-/// records what was done.
+/// How many quanta of functions and programs are handed out ahead, so that threads find work while the
+/// dispatcher records what was done.
 ///
 /// A thread is given what will take it no longer than [`AHEAD`], by what quanta took lately. With
 /// quanta of milliseconds that is one, which begins at once; those that take microseconds are handed
 /// out, and recorded, by the hundred.
 #[derive(Debug)]
 pub(super) struct Lookahead {
-    /// Whether all quanta are of functions.
+    /// Whether no quantum is of a `PipelineTask`.
     possible: bool,
     /// Microseconds that a quantum takes, smoothed.
     mean: f64,
 }
 
 /// Work that a thread is given at once, in microseconds.
-const AHEAD: f64 = 2000.0;
+const AHEAD: f64 = 4000.0;
 
 /// Most quanta that a thread is given at once.
 const MOST: f64 = 256.0;
@@ -137,8 +137,9 @@ mod tests {
             }
             (lookahead.depth(), lookahead.pause().is_some())
         };
-        assert_eq!(learn(2000, 1), (1, false));
-        assert_eq!(learn(10, 200), (199, true));
+        assert_eq!(learn(4000, 1), (1, false));
+        assert_eq!(learn(1500, 200), (2, false), "one that runs and one behind it");
+        assert_eq!(learn(20, 200), (199, true));
         assert_eq!(learn(0, 500), (256, true));
         assert_eq!(learn(5_000_000, 1), (1, false), "one is enough to be careful again");
         assert_eq!(learn(-5, 300), (256, true), "a clock that was set back");

@@ -10,6 +10,7 @@ use qbb_pipeline::{PipelineGraph, Runner};
 
 use super::error::RunError;
 use super::function_threads::FunctionThreads;
+use crate::command::WorkFolder;
 use crate::local::{LocalEnd, LocalRunner};
 use crate::python::{PoolEvent, PythonPool, QuantumJob};
 
@@ -111,12 +112,13 @@ impl CommandThreads {
         for number in 0..n.get() {
             let (local, messages, jobs) = (local.clone(), messages.clone(), jobs.clone());
             let serve = move || {
+                let mut folder = WorkFolder::default();
                 for job in jobs {
                     let started = Timestamp::now();
                     let begun = |pid| {
                         let _ = messages.send(Message::Begun { job, pid });
                     };
-                    let end = local.run_command(job, begun).map(Box::new);
+                    let end = local.run_command(job, &mut folder, begun).map(Box::new);
                     let ended = Timestamp::now();
                     let _ = messages.send(Message::Ended { job, started, ended, end });
                 }

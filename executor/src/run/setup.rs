@@ -148,7 +148,7 @@ fn run_logged(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
     let (sender, messages) = unbounded();
     let needs = Needs::of(graph, &scheduler, &butler, request.options.init_outputs);
     let python = if needs.python_quanta > 0 || needs.python_init {
-        Some(start_python(request, &butler, &table, &needs, sender.clone())?)
+        Some(start_python(request, &butler, &table, &needs, &packing, sender.clone())?)
     } else {
         None
     };
@@ -267,12 +267,12 @@ fn check_tasks(request: &RunRequest<'_>) -> Result<(), RunError> {
 }
 
 /// Whether quanta may be handed out before there is a thread for them: if all are of functions and
-/// none asks for more than a thread.
+/// programs and none asks for more than a thread.
 fn may_look_ahead(request: &RunRequest<'_>) -> bool {
     let options = &request.options;
-    (request.graph.pipeline.tasks.iter()).all(|task| matches!(task.runner, Runner::Function(_)))
+    (request.graph.pipeline.tasks.iter())
+        .all(|task| !matches!(task.runner, Runner::PipelineTask(_)))
         && options.resources.tasks.is_empty()
-        && options.max_memory.is_none()
 }
 
 fn selection(request: &RunRequest<'_>) -> Option<Vec<bool>> {
@@ -451,6 +451,7 @@ fn start_python(
     butler: &Arc<QuantumBackedButler>,
     table: &Arc<ProcessTable>,
     needs: &Needs,
+    packing: &Packing,
     messages: Sender<Message>,
 ) -> Result<PythonPool, RunError> {
     let options = &request.options;
@@ -486,6 +487,7 @@ fn start_python(
             } else {
                 Vec::new()
             },
+            packed: packing.names(&request.graph.pipeline),
         },
         root: datastore.root.as_str().to_owned(),
         search_paths: options.config_search_path.clone(),
@@ -495,6 +497,7 @@ fn start_python(
             pipeline_json(&request.graph.pipeline, wanted).to_string().into_bytes(),
         )?,
         table: table.clone(),
+        packing: packing.clone(),
         recycling: Recycling {
             // What a worker was told to profile is written when it ends.
             quanta: options.worker_max_quanta.filter(|_| options.profile.is_none()),
