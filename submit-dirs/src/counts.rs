@@ -128,7 +128,11 @@ pub fn count_by_task(graph: &QuantumGraph, journal: &JournalState) -> Vec<TaskCo
             }
             Some(_) => Remark::Nothing,
         };
-        task.counts.add(journal.progress(quantum), remark, journal.next_attempt(quantum));
+        let progress = match will_be_repeated(journal, quantum) {
+            true => QuantumProgress::NotStarted,
+            false => journal.progress(quantum),
+        };
+        task.counts.add(progress, remark, journal.next_attempt(quantum));
         if let Some(finished) = finished {
             task.seconds += finished.ended.seconds_since(finished.started).max(0.0);
             let memory = finished.usage.map(|usage| usage.memory);
@@ -137,6 +141,12 @@ pub fn count_by_task(graph: &QuantumGraph, journal: &JournalState) -> Vec<TaskCo
     }
     tasks.retain(|task| task.counts.quanta != 0);
     tasks
+}
+
+/// Whether a quantum has failed and its run, which has not finished, is to try it again: it waits,
+/// rather than having failed.
+pub(crate) fn will_be_repeated(journal: &JournalState, quantum: QuantumIx) -> bool {
+    journal.repeated(quantum).is_some() && journal.runs().iter().any(|run| run.finished.is_none())
 }
 
 /// Whether metadata and log of a quantum were written, as far as the graph has them.

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 use qbb::journal::{FinishedQuantum, JournalState, QuantumProgress};
-use qbb_graph::{QuantumGraph, QuantumIx};
+use qbb_graph::{DatasetIx, QuantumGraph, QuantumIx};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
+
+use crate::counts::will_be_repeated;
 
 /// A quantum that failed in its last attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,6 +31,8 @@ pub struct Failure {
     pub blocks: u64,
     /// The file with its log, if one was written.
     pub log: Option<String>,
+    /// Whether its log is packed, so that `qbb log` shows it.
+    pub log_is_packed: bool,
 }
 
 /// Failures with the same type of exception and, apart from numbers and names, the same message.
@@ -78,7 +82,11 @@ impl<'a> Failures<'a> {
         for quantum in graph.quanta.iter() {
             match journal.progress(quantum) {
                 QuantumProgress::Blocked { cause } => *blocked.entry(cause.0).or_default() += 1,
-                QuantumProgress::Ended(end) if !end.is_success() => quanta.push(quantum),
+                QuantumProgress::Ended(end)
+                    if !end.is_success() && !will_be_repeated(journal, quantum) =>
+                {
+                    quanta.push(quantum);
+                }
                 _ => {}
             }
         }
@@ -175,15 +183,21 @@ impl<'a> Failures<'a> {
             exit_code: finished.and_then(|finished| finished.exit_code),
             blocks: self.blocks(quantum),
             log: self.log(quantum),
+            log_is_packed: (self.log_dataset(quantum))
+                .is_some_and(|log| self.journal.packed(log).is_some()),
         }
     }
 
-    fn log(&self, quantum: QuantumIx) -> Option<String> {
+    fn log_dataset(&self, quantum: QuantumIx) -> Option<DatasetIx> {
         let task = self.graph.pipeline.task(self.graph.quanta.task(quantum));
         task.log_output.as_ref()?;
         // Its position among a task's outputs is the last.
         let connection = task.quantum_outputs().count() - 1;
-        let log = self.graph.outputs.of_connection(quantum, connection as u16).next()?;
+        self.graph.outputs.of_connection(quantum, connection as u16).next()
+    }
+
+    fn log(&self, quantum: QuantumIx) -> Option<String> {
+        let log = self.log_dataset(quantum)?;
         let record = self.journal.records(log).next()?;
         Some(match self.root {
             Some(root) => root.join(record.path).into_string(),

@@ -1,8 +1,10 @@
 //! What the views say of a story whose truth is known.
 
+use qbb::journal::{Event, RepeatReason};
+
 use crate::report::{Report, ReportLimits};
 use crate::status::Status;
-use crate::synthetic::{Story, viewpoint};
+use crate::synthetic::{Story, at, viewpoint};
 
 fn status(story: &Story, seconds: f64) -> Status {
     Status::of(&story.graph, &story.history(), &viewpoint(seconds), 3)
@@ -54,6 +56,26 @@ fn before_anything_happened_nothing_is_guessed() {
     let _process = first.process("node", 4, 0);
     let status = self::status(&first, 5.0);
     assert_eq!((status.running, status.rate, status.seconds_left), (true, Some(0.0), None));
+}
+
+#[test]
+fn what_will_be_tried_again_waits_and_has_not_failed() {
+    let story = Story::new();
+    let quantum = story.quanta("isr")[0];
+    let mut process = story.process("node", 1, 0);
+    process.attempt(quantum, 0, 0.0, 1.0, story.failure(quantum, "OSError", "no"));
+    assert_eq!(status(&story, 1.0).totals.failed, 1);
+    process.write(&Event::AttemptRepeated {
+        time: at(1.0),
+        quantum,
+        attempt: 0,
+        reason: RepeatReason::Failure,
+        not_before: at(9.0),
+        memory: None,
+    });
+    let status = status(&story, 1.0);
+    assert_eq!((status.totals.failed, status.totals.waiting), (0, 15));
+    assert!(status.newest_failures.is_empty());
 }
 
 #[test]

@@ -118,6 +118,8 @@ fn describe_group(group: &FailureGroup) -> String {
     text.push_str(&format!("        quantum {}\n", example.quantum));
     if let Some(log) = &example.log {
         text.push_str(&format!("        log {log}\n"));
+    } else if example.log_is_packed {
+        text.push_str("        its log is packed; `qbb log` shows it\n");
     }
     text
 }

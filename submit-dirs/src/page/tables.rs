@@ -144,6 +144,8 @@ fn failure_group(markup: &mut Markup, group: &FailureGroup) {
             }
             if let Some(log) = &example.log {
                 item("log", log);
+            } else if example.log_is_packed {
+                item("log", "packed; qbb log shows it");
             }
         });
         if let Some(message) = &example.message {
