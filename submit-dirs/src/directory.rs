@@ -7,6 +7,7 @@
 //!   graph.qbb        the quantum graph
 //!   journal/         what happened, one file for each process that ran quanta
 //!   logs/            what the Python workers said
+//!   resources.json   what was learned about the memory of tasks
 //! ```
 //!
 //! Everything inside is found relative to the directory, so it can be moved or copied whole; the
@@ -176,6 +177,11 @@ impl SubmitDirectory {
     /// The folder of the workers' logs.
     pub fn logs(&self) -> Utf8PathBuf {
         self.root.join("logs")
+    }
+
+    /// What runs have learned about the memory of tasks; absent before the first.
+    pub fn resources(&self) -> Utf8PathBuf {
+        self.root.join("resources.json")
     }
 
     fn write_submission(&self) -> Result<(), SubmitError> {

@@ -9,6 +9,7 @@ mod lanes;
 mod load;
 mod page;
 mod publish;
+mod quantum_explanation;
 mod quantum_log;
 mod report;
 mod statistics;
@@ -27,6 +28,10 @@ pub use directory::{Submission, SubmitDirectory};
 pub use error::SubmitError;
 pub use failures::{Failure, FailureGroup, TaskFailures};
 pub use page::write_page;
+pub use quantum_explanation::{
+    AttemptExplanation, ExplainedState, MissingInput, NamedQuantum, PlaceExplanation,
+    QuantumExplanation, RepetitionExplanation, RunSituation, UnfinishedTask, WaitedFor,
+};
 pub use quantum_log::{AttemptLog, LogLine, LoggedException, attempts_of_log};
 pub use report::{Caveat, DatasetCounts, Report, ReportLimits, Retries, RetryReason, caveat_code};
 pub use statistics::{Distribution, TaskCosts, costs_by_task};

@@ -21,6 +21,7 @@ mod provenance;
 mod python;
 mod repository;
 mod resuming;
+mod scheduling;
 mod sky;
 mod universes;
 mod views;

@@ -24,7 +24,7 @@ pub use build::{
 };
 pub use changes::{ChangeKind, split_commas};
 pub use execution::{RunArguments, TransferArguments};
-pub use explain::ExplainArguments;
+pub use explain::{DataIdArguments, ExplainArguments, ExplainSubject};
 pub use graph::{
     DiffArguments, GraphCommand, PictureArguments, PictureLevel, QuantaArguments,
     RecordPathsArgument,
@@ -85,6 +85,8 @@ pub enum Command {
     #[command(subcommand)]
     Graph(GraphCommand),
     /// Say why a data ID has quanta in a graph that would be built, or none.
+    ///
+    /// `qbb explain quantum` says the like of a quantum that is to be executed, or was.
     Explain(Box<ExplainArguments>),
     /// Execute a submit directory or a graph; run again to continue where it stopped.
     Run(Box<RunArguments>),

@@ -3,8 +3,9 @@
 use qbb_builder::{BuildError, DataIdExplanation, Explain, Explanation};
 use serde::Serialize;
 
-use crate::arguments::ExplainArguments;
+use crate::arguments::{DataIdArguments, ExplainArguments, ExplainSubject};
 use crate::commands::build::{self, Attempt};
+use crate::commands::explain_quantum;
 use crate::output::{ExitCode, Failure, Terminal, data_id_text};
 
 #[derive(Serialize)]
@@ -13,9 +14,20 @@ struct Explained<'a> {
     tasks: Vec<&'a DataIdExplanation>,
 }
 
+/// Explains what the arguments name.
+pub fn execute(arguments: &ExplainArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
+    match (&arguments.subject, &arguments.data_id) {
+        (Some(ExplainSubject::Quantum { submit_dir, quantum }), _) => {
+            explain_quantum::execute(submit_dir, quantum, terminal)
+        }
+        (None, Some(data_id)) => explain_data_id(data_id, terminal),
+        (None, None) => Err(Failure::usage("neither a data ID nor a quantum is named")),
+    }
+}
+
 /// Builds the graph without writing it, and looks for the data ID. The code says whether it has a
 /// quantum.
-pub fn execute(arguments: &ExplainArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
+fn explain_data_id(arguments: &DataIdArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     let values = parse(&arguments.data_id)?;
     let explain = Explain::DataId(values);
     let explanation: Explanation = match build::attempt(&arguments.build, explain, terminal)? {

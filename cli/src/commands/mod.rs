@@ -4,6 +4,7 @@ mod build;
 mod create;
 mod demo;
 mod explain;
+mod explain_quantum;
 mod graph;
 mod log;
 mod manual;

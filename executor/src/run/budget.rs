@@ -41,6 +41,13 @@ pub struct ResourceOptions {
     pub tasks: BTreeMap<String, TaskResources>,
 }
 
+impl ResourceOptions {
+    /// Memory for all quanta that run at the same time; `None` if it cannot be found out.
+    pub(super) fn memory_budget(&self) -> Option<u64> {
+        self.memory.or_else(|| memory_limit().map(|all| all - reserve(all)))
+    }
+}
+
 /// Budget and requests of a run.
 #[derive(Debug)]
 pub(super) struct Needed {
@@ -57,8 +64,7 @@ impl Needed {
         let options = &request.options.resources;
         let pipeline = &request.graph.pipeline;
         check_names(pipeline, options)?;
-        let memory = options.memory.or_else(|| memory_limit().map(|all| all - reserve(all)));
-        let memory = memory.unwrap_or(u64::MAX);
+        let memory = options.memory_budget().unwrap_or(u64::MAX);
         let jobs = request.jobs.get() as u64;
         let scratch = options.scratch.unwrap_or(u64::MAX);
         let budget = Amounts::new(jobs, memory, scratch, options.named.values().copied());

@@ -175,7 +175,7 @@ impl RunOptions {
             "pdb": self.pdb,
             "retries": self.retries.retries,
             "retry_delay_seconds": self.retries.delay.as_secs_f64(),
-            "memory": self.resources.memory,
+            "memory": self.resources.memory_budget(),
             "scratch": self.resources.scratch,
             "resources": self.resources.named,
             "pack": self.pack,
