@@ -82,6 +82,13 @@ pub trait Transaction {
         symbols: &Symbols,
     ) -> Result<u64, crate::RegistryError>;
 
+    /// Forgets where datasets are stored, so that other files can be recorded. Those that are not
+    /// stored are passed over. Returns the number of records that were deleted.
+    ///
+    /// # Errors
+    /// If the database cannot.
+    fn forget_files(&mut self, id: &[[u8; 16]]) -> Result<u64, crate::RegistryError>;
+
     /// Associates datasets with TAGGED collections, or certifies them in CALIBRATION ones.
     /// Returns the number of associations that were new.
     ///

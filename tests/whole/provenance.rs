@@ -3,8 +3,8 @@
 use std::process::{Command, Output};
 
 use crate::kit::{
-    DEFAULTS, Scratch, WHERE, command, copy_tree, json, kit, pipeline, python, qbb, release,
-    script, succeeded,
+    DEFAULTS, Prepared, Scratch, WHERE, command, copy_tree, json, kit, pipeline, python, qbb,
+    release, script, succeeded,
 };
 
 const RUN: &str = "u/me/out/run1";
@@ -94,4 +94,54 @@ fn the_middleware_reads_what_it_would_have_written() {
     script("dump_products.py", &[&repository, RUN, &after, "--in-provenance"]);
     assert_eq!(fs_err::read(&before).unwrap(), fs_err::read(&after).unwrap());
     script("check_repository.py", &[&repository]);
+}
+
+/// A personal repository keeps metadata, logs and configurations in the provenance graph of the
+/// run when asked to: the same objects are read from it, each transfer again changes nothing, and
+/// what a transfer that was cut off has left undone is done by the next.
+#[test]
+fn a_transfer_keeps_products_in_the_provenance_graph() {
+    let scratch = Scratch::new();
+    let repository = release().display().to_string();
+    let prepared = Prepared::new(&scratch, "me", &repository, "failing");
+    let Prepared { personal, submit } = &prepared;
+    let run = command().args(["run", submit, "-j", "2"]).output().unwrap();
+    assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
+    let dump = |name: &str, options: &[&str]| {
+        let file = scratch.path(name);
+        script("dump_products.py", &[&[personal, RUN, &file], options].concat());
+        fs_err::read(file).unwrap()
+    };
+    qbb(&["transfer", submit, "--inputs"]);
+    let before = dump("before.json", &[]);
+    let originals = scratch.path("originals");
+    copy_tree(std::path::Path::new(&format!("{personal}/{RUN}")), &originals);
+
+    let first = json(&["transfer", submit, "--inputs", "--provenance"]);
+    assert_eq!(first["datasets_inserted"], 1, "{first}");
+    assert!(first["provenance"]["originals_removed"].as_u64().unwrap() > 300, "{first}");
+    assert_eq!(dump("packed.json", &["--in-provenance"]), before);
+    script("check_repository.py", &[personal]);
+
+    // As if it had been cut off before anything was removed.
+    copy_tree(std::path::Path::new(&format!("{originals}/.")), &format!("{personal}/{RUN}"));
+    let again = json(&["transfer", submit, "--inputs"]);
+    assert_eq!(again["datasets_inserted"], 0, "{again}");
+    assert_eq!(again["provenance"], first["provenance"], "{again}");
+    assert_eq!(dump("again.json", &["--in-provenance"]), before);
+
+    // What fails at first and succeeds later is added to what was told before.
+    let heal = "exposure=2025062000003&detector=3";
+    let run = command().args(["run", submit, "-j", "2"]).env("KIT_HEALED", heal).output().unwrap();
+    assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
+    let more = json(&["transfer", submit, "--inputs"]);
+    assert!(more["datasets_inserted"].as_u64().unwrap() > 1, "{more}");
+    dump("more.json", &["--in-provenance"]);
+    script("check_repository.py", &[personal]);
+    let report = middleware("butler", &["provenance-report", personal, RUN]);
+    let report = succeeded("butler provenance-report", report);
+    assert!(report.contains("RuntimeError"), "{report}");
+    let shown = json(&["graph", "show", more["provenance"]["file"].as_str().unwrap()]);
+    let attempts = |key: &str| shown["tasks"][0][key].as_u64().unwrap();
+    assert!(attempts("attempts") > attempts("quanta"), "{shown}");
 }

@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 use qbb::ButlerError;
 use qbb::pack::PackError;
+use qbb_datastore::StoreError;
 use qbb_registry::RegistryError;
 use uuid::Uuid;
 
@@ -45,6 +46,15 @@ pub enum TransferError {
         path: Utf8PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// Files that are in the provenance graph now could not be removed.
+    #[error(
+        "everything was transferred, but files that are in the provenance graph now could not be \
+         removed, which the next transfer tries again: {source}"
+    )]
+    Originals {
+        /// What the system said.
+        source: StoreError,
     },
     /// An input's record has a relative path and the graph does not say relative to what.
     #[error(

@@ -3,9 +3,11 @@
 mod batch;
 mod collections;
 mod error;
+mod provenance;
 mod transfer;
 mod unpack;
 
 pub use error::TransferError;
-pub use transfer::{TransferOptions, TransferReport, transfer};
+pub use provenance::PackedProducts;
+pub use transfer::{TransferOptions, TransferReport, transfer, transfer_packed};
 pub use unpack::unpack;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::batch::{DatasetColumns, Segment, segments};
 use crate::collections;
 use crate::error::TransferError;
+use crate::provenance::PackedProducts;
 
 /// What is transferred.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +55,23 @@ pub fn transfer(
     options: TransferOptions,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<TransferReport, TransferError> {
+    transfer_packed(graph, journal, personal, options, None, progress)
+}
+
+/// The same with metadata, logs and configurations in a provenance graph that is in its place in the
+/// datastore, in the same transaction: it is registered itself, and what was recorded of them
+/// before is replaced.
+///
+/// # Errors
+/// As [`transfer`].
+pub fn transfer_packed(
+    graph: &QuantumGraph,
+    journal: &JournalState,
+    personal: &mut dyn RegistryWriter,
+    options: TransferOptions,
+    packed: Option<&PackedProducts>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<TransferReport, TransferError> {
     check_universe(graph, personal)?;
     let written: Vec<bool> = graph.datasets.iter().map(|d| journal.is_written(d)).collect();
     let mut is_input = vec![false; graph.datasets.len()];
@@ -81,9 +99,18 @@ pub fn transfer(
     let mut done = 0;
     for segment in &segments {
         let mut columns = DatasetColumns::new(graph, segment.dataset_type);
+        let mut replaced = Vec::new();
         for dataset in segment.datasets.clone().map(DatasetIx) {
             if written[dataset.index()] {
-                columns.push(graph, dataset, journal.records(dataset).map(stored_output));
+                match packed.filter(|packed| packed.holds(dataset)) {
+                    Some(packed) => {
+                        replaced.push(graph.datasets.id[dataset.index()]);
+                        columns.push(graph, dataset, std::iter::once(packed.record()));
+                    }
+                    None => {
+                        columns.push(graph, dataset, journal.records(dataset).map(stored_output))
+                    }
+                }
                 report.outputs += 1;
             } else if is_input[dataset.index()] {
                 columns.push(graph, dataset, stored_inputs(graph, dataset)?.into_iter());
@@ -97,9 +124,15 @@ pub fn transfer(
             id: &columns.id,
             files: &columns.files,
         };
+        transaction.forget_files(&replaced)?;
         report.datasets_inserted += transaction.insert_datasets(&batch, &graph.symbols)?;
         done += columns.id.len() as u64;
         progress(done, total);
+    }
+    if let Some(packed) = packed {
+        let (types, datasets) = packed.register(graph, &mut *transaction)?;
+        report.dataset_types_registered += types;
+        report.datasets_inserted += datasets;
     }
     if options.inputs {
         report.associations_inserted = collections::associate_inputs(graph, &mut *transaction)?;

@@ -57,6 +57,10 @@ pub struct TransferArguments {
     /// Also register the inputs, by reference, with the collections they were found in.
     #[arg(long)]
     pub inputs: bool,
+    /// Keep metadata, logs and configurations in one file, the provenance graph of the run, which is
+    /// registered too; their own files are removed. Goes on that way in later transfers.
+    #[arg(long)]
+    pub provenance: bool,
     /// Do not put the run into the CHAINED output collection.
     #[arg(long)]
     pub no_output_chain: bool,

@@ -28,8 +28,9 @@ pub fn execute(arguments: &ProvenanceArguments, terminal: Terminal) -> Result<Ex
     remove_unfinished_at_signals()?;
     let bars = ProgressBars::new(terminal);
     bars.stage("writing provenance");
-    let former = former(&graph, &config, &root)?;
-    let told = Told { graph: &graph, journal: &journal, history: &history };
+    let dataset = ProvenanceDataset::of(&graph, &config.datastore).map_err(Failure::from_error)?;
+    let former = former(&root.join(&dataset.path))?;
+    let told = Told { graph: &graph, journal: &journal, history: &history, complete: false };
     let report = told.write(&root, former.as_ref(), &place.output, &mut |done, total| {
         bars.count("writing provenance", done, total);
     })?;
@@ -39,28 +40,28 @@ pub fn execute(arguments: &ProvenanceArguments, terminal: Terminal) -> Result<Ex
 }
 
 /// The provenance graph that a transfer has put in place of metadata and logs, if there is one.
-fn former(
-    graph: &QuantumGraph,
-    config: &RepositoryConfig,
-    root: &Utf8Path,
-) -> Result<Option<ProvenanceReader>, Failure> {
-    let dataset = ProvenanceDataset::of(graph, &config.datastore).map_err(Failure::from_error)?;
-    let file = root.join(&dataset.path);
+pub fn former(file: &Utf8Path) -> Result<Option<ProvenanceReader>, Failure> {
     match file.is_file() {
-        true => Ok(ProvenanceReader::open_if_provenance(&file)?),
+        true => Ok(ProvenanceReader::open_if_provenance(file)?),
         false => Ok(None),
     }
 }
 
 /// What is told.
-struct Told<'a> {
-    graph: &'a QuantumGraph,
-    journal: &'a JournalState,
-    history: &'a AttemptHistory,
+pub struct Told<'a> {
+    /// The graph.
+    pub graph: &'a QuantumGraph,
+    /// What became of it.
+    pub journal: &'a JournalState,
+    /// Attempts that were repeated.
+    pub history: &'a AttemptHistory,
+    /// Whether anything that is gone is an error.
+    pub complete: bool,
 }
 
 impl Told<'_> {
-    fn write(
+    /// Writes it to a file.
+    pub fn write(
         &self,
         root: &Utf8Path,
         former: Option<&ProvenanceReader>,
@@ -69,6 +70,9 @@ impl Told<'_> {
     ) -> Result<Written, Failure> {
         let products = FileProducts::new(root);
         let mut source = RunProvenance::new(self.graph, self.journal, self.history, &products);
+        if self.complete {
+            source = source.complete();
+        }
         if let Some(former) = former {
             source = source.with_former(former.texts()?);
         }
@@ -120,12 +124,14 @@ impl Place {
 
 /// What was written.
 #[derive(Serialize)]
-struct Written {
-    file: Utf8PathBuf,
+pub struct Written {
+    /// The file.
+    pub file: Utf8PathBuf,
     quanta: u64,
     datasets: u64,
     attempts: u64,
-    bytes: u64,
+    /// Its size.
+    pub bytes: u64,
     /// Metadata and logs that were written and are gone.
     missing: u64,
 }

@@ -2,13 +2,22 @@
 
 use std::sync::Arc;
 
-use qbb::QuantumBackedButler;
+use camino::{Utf8Path, Utf8PathBuf};
+use qbb::journal::{JournalState, read_attempts};
+use qbb::provenance::ProvenanceDataset;
+use qbb::{GraphIdentity, QuantumBackedButler};
 use qbb_datastore::RepositoryConfig;
-use qbb_transfer::{TransferOptions, TransferReport, transfer, unpack};
+use qbb_graph::{GraphError, QuantumGraph};
+use qbb_pipeline::Runner;
+use qbb_submit_dirs::SubmitDirectory;
+use qbb_transfer::{PackedProducts, TransferOptions, TransferReport, transfer_packed, unpack};
+use serde::Serialize;
 
 use crate::arguments::TransferArguments;
 use crate::commands::opened::OpenedRun;
-use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
+use crate::commands::provenance::{Told, former};
+use crate::commands::report::bytes;
+use crate::output::{ExitCode, Failure, ProgressBars, Terminal, remove_unfinished_at_signals};
 
 /// Puts the outputs of a submit directory into its personal repository.
 pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
@@ -16,9 +25,10 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let place = opened.directory.submission().personal.clone();
     let config = RepositoryConfig::open(place.as_str())?;
     let mut personal = qbb_registry::open_writer(&config)?;
-    if let Some(root) = config.datastore.local_root() {
+    let root = config.datastore.local_root();
+    if let Some(root) = &root {
         // What a crash of the machine took back must not be registered.
-        let lost = opened.journal.verify(|record| QuantumBackedButler::file_matches(&root, record));
+        let lost = opened.journal.verify(|record| QuantumBackedButler::file_matches(root, record));
         if lost != 0 {
             terminal.note(&format!(
                 "{lost} recorded results are not on disk, as after a crash; run again to make them"
@@ -26,23 +36,115 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
         }
     }
     let bars = ProgressBars::new(terminal);
-    let graph = Arc::new(opened.graph);
-    let (journal, unpacked) = unpack(&graph, opened.journal, &config.datastore, &|done, total| {
-        bars.count("unpacking", done, total)
-    })?;
+    let OpenedRun { directory, graph, journal } = opened;
+    let packed = match &root {
+        Some(root) => {
+            let told = (&directory, &graph, &journal);
+            pack(arguments, told, &config, root, &bars)?
+        }
+        None => None,
+    };
+    let products = packed.as_ref().map(|packed| &packed.products);
+    let graph = Arc::new(graph);
+    // What is in the provenance graph needs no files.
+    let is_kept = |dataset| products.is_some_and(|products| products.holds(dataset));
+    let needs_files = (graph.datasets.iter())
+        .any(|dataset| journal.packed(dataset).is_some() && !is_kept(dataset));
+    let (journal, unpacked) = match needs_files {
+        true => unpack(&graph, journal, &config.datastore, &|done, total| {
+            bars.count("unpacking", done, total);
+        })?,
+        false => (journal, 0),
+    };
     bars.stage("transferring");
     let options =
         TransferOptions { inputs: arguments.inputs, output_chain: !arguments.no_output_chain };
-    let mut report = transfer(&graph, &journal, &mut *personal, options, &mut |done, total| {
-        bars.count("transferring", done, total)
-    })?;
+    let mut report = transfer_packed(
+        &graph,
+        &journal,
+        &mut *personal,
+        options,
+        products,
+        &mut |done, total| {
+            bars.count("transferring", done, total);
+        },
+    )?;
     report.unpacked = unpacked;
+    let provenance = match (packed, &root) {
+        (Some(packed), Some(root)) => Some(Provenance {
+            originals_removed: packed.products.remove_originals(&graph, &journal, root)?,
+            file: packed.file,
+            bytes: packed.bytes,
+        }),
+        _ => None,
+    };
     drop(bars);
+    let report = Transferred { report, provenance };
     terminal.result(&report, |report| describe(report, place.as_str()))?;
     Ok(ExitCode::Success)
 }
 
-fn describe(report: &TransferReport, place: &str) -> String {
+/// A provenance graph in its place in the datastore, not yet registered.
+struct Packed {
+    products: PackedProducts,
+    file: Utf8PathBuf,
+    bytes: u64,
+}
+
+/// Writes the provenance graph of the run into the datastore, if metadata and logs are to be kept
+/// there or have been before.
+fn pack(
+    arguments: &TransferArguments,
+    (directory, graph, journal): (&SubmitDirectory, &QuantumGraph, &JournalState),
+    config: &RepositoryConfig,
+    root: &Utf8Path,
+    bars: &ProgressBars,
+) -> Result<Option<Packed>, Failure> {
+    let dataset = ProvenanceDataset::of(graph, &config.datastore).map_err(Failure::from_error)?;
+    let file = root.join(&dataset.path);
+    let former = former(&file)?;
+    if !arguments.provenance && former.is_none() {
+        return Ok(None);
+    }
+    // The middleware reads what is in such a file with the classes of the tasks.
+    if let Some(task) =
+        (graph.pipeline.tasks.iter()).find(|task| !matches!(task.runner, Runner::PipelineTask(_)))
+    {
+        let task = task.label.clone();
+        return Err(Failure::from_error(GraphError::NoTaskClass { task })
+            .with_hint("transfer without --provenance"));
+    }
+    remove_unfinished_at_signals()?;
+    let identity = GraphIdentity::of(graph);
+    let history = read_attempts(&directory.journal(), identity, journal)?;
+    if let Some(folder) = file.parent() {
+        fs_err::create_dir_all(folder).map_err(Failure::from_error)?;
+    }
+    let told = Told { graph, journal, history: &history, complete: true };
+    let written = told.write(root, former.as_ref(), &file, &mut |done, total| {
+        bars.count("writing provenance", done, total);
+    })?;
+    let products = PackedProducts::new(graph, dataset, written.bytes);
+    Ok(Some(Packed { products, file, bytes: written.bytes }))
+}
+
+/// What a transfer did.
+#[derive(Serialize)]
+struct Transferred {
+    #[serde(flatten)]
+    report: TransferReport,
+    provenance: Option<Provenance>,
+}
+
+#[derive(Serialize)]
+struct Provenance {
+    file: Utf8PathBuf,
+    bytes: u64,
+    originals_removed: u64,
+}
+
+fn describe(transferred: &Transferred, place: &str) -> String {
+    let Transferred { report, provenance } = transferred;
     let inputs = match report.inputs {
         0 => String::new(),
         inputs => format!(" and {inputs} inputs by reference"),
@@ -51,7 +153,7 @@ fn describe(report: &TransferReport, place: &str) -> String {
         0 => String::new(),
         unpacked => format!(" ({unpacked} of them were packed)"),
     };
-    format!(
+    let mut text = format!(
         "{} outputs{unpacked}{inputs} are in {place}\n\
          new: {} datasets, {} dimension records, {} dataset types, {} collections, {} memberships",
         report.outputs,
@@ -60,5 +162,14 @@ fn describe(report: &TransferReport, place: &str) -> String {
         report.dataset_types_registered,
         report.collections_registered,
         report.associations_inserted,
-    )
+    );
+    if let Some(provenance) = provenance {
+        text.push_str(&format!(
+            "\nmetadata, logs and configurations are in {} ({}); {} files removed",
+            provenance.file,
+            bytes(provenance.bytes),
+            provenance.originals_removed
+        ));
+    }
+    text
 }

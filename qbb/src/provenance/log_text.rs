@@ -111,21 +111,28 @@ mod tests {
 
     #[test]
     fn all_forms_of_logs_are_read() {
-        let plain =
-            LogAttempt { records: b"[{\"a\":1},{\"b\":NaN}]".to_vec(), ..Default::default() };
-        assert_eq!(parse_log(b"[{\"a\":1},{\"b\":NaN}]").unwrap(), [plain.clone()]);
-        assert_eq!(parse_log(b"{\"a\":1}\n\n{\"b\":NaN}\n").unwrap(), [plain.clone()]);
-        let with_quanta = LogAttempt { previous_process_quanta: b"[\"q\"]".to_vec(), ..plain };
+        let only = |text: &[u8]| {
+            let mut attempts = parse_log(text).unwrap();
+            assert_eq!(attempts.len(), 1);
+            attempts.remove(0)
+        };
+        let with = |records: &[u8], quanta: &[u8]| LogAttempt {
+            records: records.to_vec(),
+            previous_process_quanta: quanta.to_vec(),
+            ..LogAttempt::default()
+        };
+        let records = b"[{\"a\":1},{\"b\":NaN}]";
+        assert_eq!(only(records), with(records, b""));
+        assert_eq!(only(b"{\"a\":1}\n\n{\"b\":NaN}\n"), with(records, b""));
         let streamed =
             b"{\"a\":1}\n{\"b\":NaN}\n###EXTRA###\n{\"previous_process_quanta\": [\"q\"]}";
-        assert_eq!(parse_log(streamed).unwrap(), [with_quanta.clone()]);
+        assert_eq!(only(streamed), with(records, b"[\"q\"]"));
         let whole = br#"{"extended": true, "version": 2, "records": [{"a":1},{"b":NaN}],
             "exception": null, "metadata": null, "previous_process_quanta": ["q"], "logs": [],
             "previous_attempts": []}"#;
-        assert_eq!(parse_log(whole).unwrap(), [with_quanta]);
-        let empty = LogAttempt { records: b"[]".to_vec(), ..Default::default() };
-        assert_eq!(parse_log(b"").unwrap(), [empty.clone()]);
-        assert_eq!(parse_log(b"###EXTRA###\n{}").unwrap(), [empty]);
+        assert_eq!(only(whole), with(records, b"[\"q\"]"));
+        assert_eq!(only(b""), with(b"[]", b""));
+        assert_eq!(only(b"###EXTRA###\n{}"), with(b"[]", b""));
     }
 
     #[test]

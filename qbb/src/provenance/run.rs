@@ -29,6 +29,7 @@ pub struct RunProvenance<'a> {
     packs: Packs,
     former: Option<ProvenanceTexts<'a>>,
     missing: AtomicU64,
+    is_strict: bool,
 }
 
 /// What the journal says about an attempt.
@@ -66,13 +67,20 @@ impl<'a> RunProvenance<'a> {
     ) -> Self {
         let packs = Packs::new(journal.directory().unwrap_or(Utf8Path::new("")));
         let missing = AtomicU64::new(0);
-        Self { graph, journal, history, products, packs, former: None, missing }
+        let (former, is_strict) = (None, false);
+        Self { graph, journal, history, products, packs, former, missing, is_strict }
     }
 
     /// Takes what is not in `products` any more from a provenance graph that was made before.
     #[must_use]
     pub fn with_former(self, former: ProvenanceTexts<'a>) -> Self {
         Self { former: Some(former), ..self }
+    }
+
+    /// Makes it an error if metadata or a log that was written is gone.
+    #[must_use]
+    pub fn complete(self) -> Self {
+        Self { is_strict: true, ..self }
     }
 
     /// How many metadata and log datasets that were written have not been found so far.
@@ -192,6 +200,10 @@ impl<'a> RunProvenance<'a> {
             _ => None,
         };
         if former.is_none() {
+            if lost != 0 && self.is_strict {
+                let what = self.graph.describe_quantum(quantum);
+                return Err(format!("metadata or log of {what} was written and is gone").into());
+            }
             self.missing.fetch_add(lost, Ordering::Relaxed);
         }
         let logs = match &log_text {

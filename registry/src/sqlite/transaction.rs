@@ -239,6 +239,10 @@ impl Transaction for SqliteTransaction<'_> {
         self.guarded("insert_datasets", |this| this.write_datasets(batch, symbols))
     }
 
+    fn forget_files(&mut self, id: &[[u8; 16]]) -> Result<u64, RegistryError> {
+        self.guarded("forget_files", |this| this.delete_files(id))
+    }
+
     fn associate(
         &mut self,
         association: &Association<'_>,

@@ -1,0 +1,127 @@
+//! Metadata, logs and configurations that are kept in the provenance graph of their run.
+
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use qbb::journal::JournalState;
+use qbb::provenance::ProvenanceDataset;
+use qbb_datastore::{ArtifactPath, ArtifactStore as _, LocalStore};
+use qbb_graph::{DatasetIx, DatasetRole, QuantumGraph};
+use qbb_registry::{DatasetBatch, StoredFile, Transaction};
+
+use crate::error::TransferError;
+
+/// Storage class in the records of all that a provenance graph holds, whatever it is: what is read
+/// is decided by the dataset type. So does the middleware.
+const STORAGE_CLASS: &str = "TaskMetadata";
+
+/// The provenance graph of a run in its place in the datastore, and the datasets that are in it.
+#[derive(Debug, Clone)]
+pub struct PackedProducts {
+    dataset: ProvenanceDataset,
+    file_size: i64,
+    holds: Vec<bool>,
+}
+
+impl PackedProducts {
+    /// All metadata, logs and configurations of a graph, in a file of that size.
+    pub fn new(graph: &QuantumGraph, dataset: ProvenanceDataset, file_size: u64) -> Self {
+        let mut types = vec![false; graph.pipeline.dataset_types.len()];
+        for task in &graph.pipeline.tasks {
+            let connections = [&task.metadata_output].into_iter();
+            for connection in connections.chain(&task.log_output).chain(&task.config_output) {
+                types[connection.dataset_type.index()] = true;
+            }
+        }
+        // Metadata of other runs may be among the inputs.
+        let holds = (graph.dataset_roles().into_iter().zip(graph.datasets.iter()))
+            .map(|(role, dataset)| {
+                role != DatasetRole::OverallInput
+                    && types[graph.datasets.dataset_type(dataset).index()]
+            })
+            .collect();
+        Self { dataset, file_size: i64::try_from(file_size).unwrap_or(-1), holds }
+    }
+
+    /// Whether a dataset is one of those.
+    pub fn holds(&self, dataset: DatasetIx) -> bool {
+        self.holds[dataset.index()]
+    }
+
+    /// The record of each of them.
+    pub(crate) fn record(&self) -> StoredFile {
+        self.record_as(STORAGE_CLASS)
+    }
+
+    fn record_as(&self, storage_class: &str) -> StoredFile {
+        StoredFile {
+            path: self.dataset.path.clone(),
+            formatter: self.dataset.formatter.to_owned(),
+            storage_class: storage_class.to_owned(),
+            component: None,
+            checksum: None,
+            file_size: self.file_size,
+        }
+    }
+
+    /// Registers the provenance graph itself. Returns how many dataset types and datasets were new.
+    pub(crate) fn register(
+        &self,
+        graph: &QuantumGraph,
+        transaction: &mut dyn Transaction,
+    ) -> Result<(u64, u64), TransferError> {
+        let dataset_type = &self.dataset.dataset_type;
+        let types = transaction.register_dataset_types(std::slice::from_ref(dataset_type))?;
+        transaction.forget_files(&[self.dataset.id])?;
+        let batch = DatasetBatch {
+            dataset_type: &dataset_type.name,
+            run: &graph.header.output_run,
+            keys: &[],
+            id: &[self.dataset.id],
+            files: &[(0, self.record_as(&dataset_type.storage_class))],
+        };
+        Ok((types, transaction.insert_datasets(&batch, &graph.symbols)?))
+    }
+
+    /// Removes the files in which the datasets were before, and the folders that are empty then.
+    /// To be called when the transfer is committed; those that are gone already are passed over.
+    /// Returns how many files were removed.
+    ///
+    /// # Errors
+    /// If the system refuses. The transfer is complete nevertheless, and another call goes on.
+    pub fn remove_originals(
+        &self,
+        graph: &QuantumGraph,
+        journal: &JournalState,
+        root: &Utf8Path,
+    ) -> Result<u64, TransferError> {
+        let failed = |source| TransferError::Originals { source };
+        let store = LocalStore::new(root).map_err(failed)?;
+        let mut folders: BTreeSet<Utf8PathBuf> = BTreeSet::new();
+        let mut removed = 0;
+        for dataset in graph.datasets.iter().filter(|&dataset| self.holds(dataset)) {
+            for record in journal.records(dataset) {
+                let path = ArtifactPath::of_record(record.path).map_err(failed)?;
+                // What is a part of something else is not ours to remove.
+                if path.zip_member().is_some() || path.as_str() == self.dataset.path {
+                    continue;
+                }
+                removed += u64::from(store.delete(&path).map_err(failed)?);
+                folders.extend(store.file(&path).parent().map(Utf8Path::to_owned));
+            }
+        }
+        for folder in &folders {
+            let mut folder = folder.as_path();
+            while folder != store.root_path() {
+                match std::fs::remove_dir(folder) {
+                    // Gone is as good as removed: an earlier call may have been cut off.
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => break,
+                    _ => {}
+                }
+                let Some(parent) = folder.parent() else { break };
+                folder = parent;
+            }
+        }
+        Ok(removed)
+    }
+}
