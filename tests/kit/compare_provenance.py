@@ -49,7 +49,10 @@ def read(path: str) -> Told:
         logs = reader.fetch_logs(quanta + special)
         return Told(
             graph,
-            {key: [None if a is None else a.model_dump() for a in v] for key, v in metadata.items()},
+            {
+                key: [None if a is None else a.model_dump() for a in v]
+                for key, v in metadata.items()
+            },
             {
                 key: [None if a is None else [r.model_dump() for r in a] for a in v]
                 for key, v in logs.items()
