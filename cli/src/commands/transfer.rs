@@ -16,8 +16,9 @@ use serde::Serialize;
 use crate::arguments::TransferArguments;
 use crate::commands::opened::OpenedRun;
 use crate::commands::provenance::{Told, former};
-use crate::commands::report::bytes;
-use crate::output::{ExitCode, Failure, ProgressBars, Terminal, remove_unfinished_at_signals};
+use crate::output::{
+    ExitCode, Failure, ProgressBars, Terminal, bytes, remove_unfinished_at_signals,
+};
 
 /// Puts the outputs of a submit directory into its personal repository.
 pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
