@@ -101,6 +101,21 @@ class ExecutionTest(ServeTestCase):
         self.assertLess(ids, set(second["actual_inputs"]))
         self.assertEqual(ids, set(second["available_inputs"]) & ids)
 
+    def test_metadata_and_logs_come_with_replies_to_be_packed(self) -> None:
+        types = ["produce_metadata", "produce_log"]
+        worker = self.start(packed=types)
+        for detector, n_packed in ((GOOD, 2), (FAILS, 1)):
+            reply = worker.run(self.graph, "produce", detector)
+            texts = [json.loads(entry["text"]) for entry in reply["packed"]]
+            self.assertEqual(len(texts), n_packed, reply)
+            self.assertIn("previous_attempts", texts[-1], "the log comes last")
+            if detector == GOOD:
+                self.assertIn("quantum", texts[0]["metadata"])
+                rows = self.paths(reply["actual_outputs"])
+                self.assertEqual(set(rows), {"catalog", "extra"})
+        left = [path for path in Path(self.root).rglob("*.json") if set(path.parts) & set(types)]
+        self.assertEqual(left, [])
+
     def test_logs_do_not_list_earlier_quanta(self) -> None:
         worker = self.start()
         worker.run(self.graph, "produce", GOOD)
