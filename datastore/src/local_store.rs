@@ -63,6 +63,11 @@ impl LocalStore {
         })
     }
 
+    /// Whether a name is that of an unfinished write.
+    pub fn is_unfinished(name: &str) -> bool {
+        is_unfinished(name)
+    }
+
     /// Has somebody asked in the last moment before each artifact appears.
     pub fn with_consent(mut self, consent: Box<Consent>) -> Self {
         self.consent = Some(consent);

@@ -14,6 +14,7 @@ mod exports;
 mod expressions;
 mod graphs;
 mod hooks;
+mod interruption;
 mod kit;
 mod postgres;
 mod programs;

@@ -44,3 +44,69 @@ fn killed_and_run_again() {
     let report = json(&["run", submit]);
     assert_eq!(report["executed"], 0, "a finished run has nothing left to do: {report}");
 }
+
+/// Runs of Python tasks whose processes are killed one after the other, the run itself and its
+/// workers, and finally one that is left alone.
+#[test]
+fn killed_again_and_again() {
+    let scratch = Scratch::new();
+    let repository = release().display().to_string();
+    let whole = Prepared::new(&scratch, "whole", &repository, "data_release");
+    qbb(&["run", &whole.submit, "-j", "2"]);
+    qbb(&["transfer", &whole.submit, "--inputs"]);
+
+    let prepared = Prepared::new(&scratch, "killed", &repository, "data_release");
+    let Prepared { personal, submit } = &prepared;
+    let (mut done, mut strikes) = (0, 0);
+    for round in 0..6u64 {
+        let mut run = command().args(["run", submit, "-j", "2", "--quiet"]).spawn().unwrap();
+        // Some quanta on, at a moment that differs from round to round.
+        let begun = Instant::now();
+        while run.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(300) {
+            if prepared.status()["succeeded"].as_u64().unwrap() > done + 3 {
+                std::thread::sleep(Duration::from_millis(37 * round));
+                let victim = match round % 2 {
+                    0 => Some(run.id()),
+                    _ => descendants(run.id()).pop(),
+                };
+                let killed = victim.is_some_and(|pid| {
+                    let status = std::process::Command::new("kill")
+                        .args(["-s", "KILL", &pid.to_string()])
+                        .status();
+                    status.is_ok_and(|status| status.success())
+                });
+                strikes += u32::from(killed);
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        run.wait().unwrap();
+        done = prepared.status()["succeeded"].as_u64().unwrap();
+    }
+    assert!(strikes >= 3, "{strikes} of 6 strikes hit anything");
+    qbb(&["run", submit, "-j", "2"]);
+    let finished = prepared.status();
+    assert_eq!(finished["succeeded"], finished["quanta"], "{finished}");
+    qbb(&["transfer", submit, "--inputs"]);
+    let run = Prepared::RUN;
+    script("compare_runs.py", &[&whole.personal, run, personal, run]);
+}
+
+/// Processes that a process has started, and those that they have.
+fn descendants(pid: u32) -> Vec<u32> {
+    let threads = fs_err::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut found: Vec<u32> = threads
+        .filter_map(|thread| fs_err::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|text| {
+            text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
+        })
+        .collect();
+    let theirs: Vec<u32> = found.iter().flat_map(|&child| descendants(child)).collect();
+    found.extend(theirs);
+    // Not the one that looks after the others.
+    found.retain(|pid| {
+        let command = fs_err::read_to_string(format!("/proc/{pid}/cmdline"));
+        command.is_ok_and(|command| command.contains("python"))
+    });
+    found
+}

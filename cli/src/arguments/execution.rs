@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
+use super::durability::DurabilityChoice;
 use super::run_qbb::RunQbbArguments;
 use super::scheduling::{SchedulingArguments, SelectionArguments};
 use super::workers::WorkerArguments;
@@ -40,6 +41,9 @@ pub struct RunArguments {
     /// About Python workers.
     #[command(flatten)]
     pub workers: WorkerArguments,
+    /// When results reach the disk.
+    #[arg(long, value_enum, default_value_t = DurabilityChoice::Batch, value_name = "WHEN")]
+    pub durability: DurabilityChoice,
     /// Those of the middleware.
     #[command(flatten)]
     pub middleware: RunQbbArguments,

@@ -2,6 +2,7 @@
 
 mod build;
 mod changes;
+mod durability;
 mod execution;
 mod explain;
 mod foreign;
@@ -23,6 +24,7 @@ pub use build::{
     BuildArguments, PipelineCommand, PrepareArguments, PythonArguments, ResumeArguments,
 };
 pub use changes::{ChangeKind, split_commas};
+pub use durability::CleanArguments;
 pub use execution::{RunArguments, TransferArguments};
 pub use explain::{DataIdArguments, ExplainArguments, ExplainSubject};
 pub use graph::{
@@ -104,6 +106,8 @@ pub enum Command {
     Trace(TraceArguments),
     /// Put the outputs of a submit directory into the personal repository.
     Transfer(TransferArguments),
+    /// List what runs that were cut off have left behind, and remove it if told to.
+    Clean(CleanArguments),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

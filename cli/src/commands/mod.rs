@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod build;
+mod clean;
 mod create;
 mod demo;
 mod explain;
@@ -41,6 +42,7 @@ pub fn execute(command: Command, terminal: Terminal) -> Result<ExitCode, Failure
         Command::Log(arguments) => log::execute(&arguments, terminal),
         Command::Top(arguments) => top::execute(&arguments, terminal),
         Command::Trace(arguments) => trace::execute(&arguments, terminal),
+        Command::Clean(arguments) => clean::execute(&arguments, terminal),
         Command::Transfer(arguments) => transfer::execute(&arguments, terminal),
         Command::Completions { shell } => manual::completions(shell, terminal),
         Command::Man { folder } => manual::pages(&folder, terminal),

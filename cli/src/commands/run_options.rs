@@ -59,6 +59,7 @@ pub fn of(arguments: &RunArguments) -> RunOptions {
         fork: !arguments.workers.no_fork && start_method != Some(StartMethod::Spawn),
         worker_max_quanta: arguments.workers.worker_max_quanta.map(NonZeroU32::get),
         worker_max_memory: arguments.workers.worker_max_memory.and_then(|memory| memory.0),
+        durability: arguments.durability.into(),
         ..RunOptions::default()
     }
 }

@@ -94,6 +94,16 @@ pub enum RunError {
         /// Why not.
         reason: String,
     },
+    /// Something that a run has left cannot be dealt with.
+    #[error("cannot {action} {path}: {source}")]
+    Leftover {
+        /// File or folder.
+        path: Utf8PathBuf,
+        /// What was attempted.
+        action: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// Quanta wait for one another.
     #[error(
         "{waiting} quanta wait for each other and none can run: the graph has a circle; check it \

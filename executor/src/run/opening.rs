@@ -150,7 +150,7 @@ impl OpenJournal {
     }
 
     /// Takes the announcement back, as nothing was done.
-    fn abandon(mut self) {
+    pub fn abandon(mut self) {
         self.closed = true;
         // If it cannot be removed, it says at least that nobody runs.
         let nothing = RunCounts::default();

@@ -75,6 +75,29 @@ impl JournalFollower {
         sink: &mut (dyn AttemptSink + Send),
     ) -> Result<Self, JournalError> {
         let (n_quanta, n_datasets) = (graph.quanta.len(), graph.datasets.len());
+        Self::open_sized(directory, identity, n_quanta, n_datasets, sink)
+    }
+
+    /// As [`JournalFollower::open`], of a graph that need not be there.
+    ///
+    /// # Errors
+    /// As for [`JournalFollower::open`].
+    pub fn open_for(
+        directory: &Utf8Path,
+        identity: GraphIdentity,
+        n_quanta: usize,
+        n_datasets: usize,
+    ) -> Result<Self, JournalError> {
+        Self::open_sized(directory, identity, n_quanta, n_datasets, &mut ())
+    }
+
+    fn open_sized(
+        directory: &Utf8Path,
+        identity: GraphIdentity,
+        n_quanta: usize,
+        n_datasets: usize,
+        sink: &mut (dyn AttemptSink + Send),
+    ) -> Result<Self, JournalError> {
         let mut follower = Self {
             directory: directory.to_owned(),
             identity,
