@@ -57,10 +57,33 @@ impl LocalStore {
             root: root.to_owned(),
             root_uri,
             folders: Mutex::default(),
-            identity: uuid::Uuid::new_v4().simple().to_string()[..16].to_owned(),
+            identity: Self::digits(uuid::Uuid::new_v4()),
             counter: AtomicU64::new(0),
             consent: None,
         })
+    }
+
+    /// Gives the store a name, by which its unfinished writes can be told from those of others:
+    /// sixteen hexadecimal digits of it.
+    pub fn named(mut self, name: uuid::Uuid) -> Self {
+        self.identity = Self::digits(name);
+        self
+    }
+
+    /// How names of its unfinished writes begin.
+    pub fn unfinished_prefix(&self) -> String {
+        format!("{UNFINISHED_PREFIX}{}-", self.identity)
+    }
+
+    /// Whether a name is that of an unfinished write of a store of this name.
+    pub fn is_unfinished_of(file: &str, name: uuid::Uuid) -> bool {
+        is_unfinished(file)
+            && (file[UNFINISHED_PREFIX.len()..].strip_prefix(&Self::digits(name)))
+                .is_some_and(|rest| rest.starts_with('-'))
+    }
+
+    fn digits(name: uuid::Uuid) -> String {
+        name.simple().to_string()[..16].to_owned()
     }
 
     /// Whether a name is that of an unfinished write.

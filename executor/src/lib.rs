@@ -24,8 +24,8 @@ pub use functions::{FunctionRegistry, TaskError, TaskFunction};
 pub use local::QuantumContext;
 pub use products::LogLevel;
 pub use progress::{Progress, ProgressEvent, Silent};
-pub use run::{DeletedIntermediates, ResourceOptions, TaskResources, parse_size};
 pub use run::{CleanRequest, Leftover, LeftoverKind, find_leftovers, remove_leftovers};
+pub use run::{DeletedIntermediates, ResourceOptions, TaskResources, parse_size};
 pub use run::{
     Exclusivity, ExecutionSummary, FailedQuantum, FailureKind, InitOutputs, RunError, RunOptions,
     RunReport, RunRequest, execution_summary, run,

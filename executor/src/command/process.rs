@@ -52,7 +52,10 @@ pub(crate) fn run_command(
 ) -> Result<CommandEnd, TaskError> {
     let wants_json = template.arguments.iter().any(|argument| argument.contains(JSON_PLACEHOLDER));
     let folder = match wants_json || !task.outputs.is_empty() {
-        true => folder.get(context.butler().shared().root())?,
+        true => {
+            let butler = context.butler().shared();
+            folder.get(butler.root(), &butler.unfinished_prefix())?
+        }
         false => Utf8Path::new(""),
     };
     let description = Description::new(task, job, context, folder, wants_json)?;

@@ -14,12 +14,12 @@ use crate::functions::TaskError;
 pub(crate) struct WorkFolder(Option<TempDir>);
 
 impl WorkFolder {
-    /// The folder, which is empty.
-    pub fn get(&mut self, root: &Utf8Path) -> Result<&Utf8Path, TaskError> {
+    /// The folder, which is empty. Its name begins with `prefix`.
+    pub fn get(&mut self, root: &Utf8Path, prefix: &str) -> Result<&Utf8Path, TaskError> {
         let made = match self.0.take() {
             Some(folder) => folder,
             None => tempfile::Builder::new()
-                .prefix(".qbb-")
+                .prefix(prefix)
                 .suffix(".tmp")
                 .tempdir_in(root)
                 .map_err(|error| failed(format!("cannot make a folder in {root}: {error}")))?,
@@ -53,17 +53,17 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(root.path()).unwrap();
         let mut folder = WorkFolder::default();
-        let first = folder.get(root).unwrap().to_owned();
+        let first = folder.get(root, ".qbb-").unwrap().to_owned();
         folder.tidy(true);
-        assert_eq!(folder.get(root).unwrap(), first);
+        assert_eq!(folder.get(root, ".qbb-").unwrap(), first);
         fs_err::write(first.join("left"), "x").unwrap();
         folder.tidy(true);
         assert!(!first.exists());
-        let second = folder.get(root).unwrap().to_owned();
+        let second = folder.get(root, ".qbb-").unwrap().to_owned();
         assert_ne!(second, first);
         folder.tidy(false);
         assert!(!second.exists(), "given up after a failure");
-        let third = folder.get(root).unwrap().to_owned();
+        let third = folder.get(root, ".qbb-").unwrap().to_owned();
         drop(folder);
         assert!(!third.exists());
     }

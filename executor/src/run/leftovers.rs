@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use qbb::journal::{
-    JournalError, JournalFollower, JournalState, ProcessIdentity, QuantumProgress, Timestamp,
-};
+use qbb::journal::{JournalError, JournalFollower, JournalState, ProcessIdentity, Timestamp};
 use qbb::{ButlerError, QuantumBackedButler};
 use qbb_datastore::{LocalStore, RepositoryConfig};
 use qbb_graph::{DatasetIx, InitQuantum, QuantumGraph, QuantumIx};
@@ -129,13 +127,21 @@ fn remove(leftover: &Leftover) -> Result<(), RunError> {
 struct Search<'a> {
     request: &'a CleanRequest<'a>,
     butler: QuantumBackedButler,
+    /// The runs of the graph, whose unfinished files bear their names.
+    writers: FxHashSet<Uuid>,
 }
 
 impl<'a> Search<'a> {
     fn new(request: &'a CleanRequest<'a>, state: JournalState) -> Result<Self, RunError> {
         let datastore = &request.repository.datastore;
+        let writers = state.runs().iter().map(|run| run.writer).collect();
         let butler = QuantumBackedButler::new(request.graph.clone(), datastore, state)?;
-        Ok(Self { request, butler })
+        Ok(Self { request, butler, writers })
+    }
+
+    fn is_unfinished(&self, name: &str) -> bool {
+        LocalStore::is_unfinished(name)
+            && self.writers.iter().any(|&writer| LocalStore::is_unfinished_of(name, writer))
     }
 
     fn all(&self) -> Result<Vec<Leftover>, RunError> {
@@ -191,7 +197,7 @@ impl<'a> Search<'a> {
             let place = self.butler.root().join(&folder);
             for path in entries(&place)? {
                 let name = path.file_name().unwrap_or_default();
-                let ours = LocalStore::is_unfinished(name)
+                let ours = self.is_unfinished(name)
                     || worker_name(name).is_some_and(|f| files.contains(&hash(&folder.join(f))));
                 if ours {
                     let (kind, bytes) = (LeftoverKind::Unfinished, size(&path)?);
@@ -202,31 +208,18 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Folders of programs are in the root of the datastore, beside those of other graphs' runs,
-    /// and hold a description of their quantum.
+    /// Folders of programs are in the root of the datastore, beside those of other graphs' runs.
     fn find_program_folders(&self, found: &mut Vec<Leftover>) -> Result<(), RunError> {
         for path in entries(self.butler.root())? {
-            let unfinished = path.file_name().is_some_and(LocalStore::is_unfinished);
-            if !unfinished || !path.is_dir() {
-                continue;
-            }
-            let quantum = self.described_quantum(&path);
-            if quantum.is_some() || is_abandoned(&path) {
+            let name = path.file_name().unwrap_or_default();
+            let ours =
+                self.is_unfinished(name) || LocalStore::is_unfinished(name) && is_abandoned(&path);
+            if ours && path.is_dir() {
                 let (kind, bytes) = (LeftoverKind::ProgramFolder, size(&path)?);
-                found.push(Leftover { kind, path, bytes, quantum });
+                found.push(Leftover { kind, path, bytes, quantum: None });
             }
         }
         Ok(())
-    }
-
-    fn described_quantum(&self, folder: &Utf8Path) -> Option<QuantumIx> {
-        let text = std::fs::read(folder.join("quantum.json")).ok()?;
-        let description: serde_json::Value = serde_json::from_slice(&text).ok()?;
-        let id = description.get("quantum_id")?.as_str()?.parse::<Uuid>().ok()?;
-        let quantum = self.request.graph.find_quantum(id)?;
-        // What is being written now is nobody's leftover; but then there is no run.
-        let progress = self.butler.with_journal(|journal| journal.progress(quantum));
-        (progress != QuantumProgress::NotStarted).then_some(quantum)
     }
 
     fn find_worker_logs(&self, found: &mut Vec<Leftover>) -> Result<(), RunError> {

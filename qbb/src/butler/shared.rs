@@ -69,12 +69,18 @@ impl QuantumBackedButler {
         Ok(Self { graph, store, predictor, journal, paths, packs })
     }
 
-    /// Has nothing written any more once another run has taken the place of that which writes a
-    /// journal.
+    /// Makes it the butler of the run that writes a journal: unfinished files bear the name of its
+    /// writer, and nothing is written any more once another run has taken its place.
     pub fn with_place_of(mut self, journal: Arc<JournalWriter>) -> Self {
+        let name = journal.writer();
         let consent = move || journal.check_place().map_err(|error| error.to_string());
-        self.store = self.store.with_consent(Box::new(consent));
+        self.store = self.store.named(name).with_consent(Box::new(consent));
         self
+    }
+
+    /// How names of files and folders begin that are not outputs yet.
+    pub fn unfinished_prefix(&self) -> String {
+        self.store.unfinished_prefix()
     }
 
     /// The graph.
