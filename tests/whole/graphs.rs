@@ -1,5 +1,4 @@
 //! Commands on graph files: what they print, and what they leave when they are stopped.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

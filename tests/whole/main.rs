@@ -1,6 +1,7 @@
 //! Whole-program tests: the built command against the real middleware.
 //!
 //! The first test to need it installs the pinned middleware under `target/`; see `tests/kit`.
+#![allow(clippy::unwrap_used, reason = "tests and their helpers")]
 
 mod agreement;
 mod book;
