@@ -59,7 +59,8 @@ class ExportTest(unittest.TestCase):
         consume = document["tasks"]["consume"]
         self.assertEqual(consume["overridden_hooks"], ["adjustQuantum"])
         self.assertEqual(document["tasks"]["produce"]["overridden_hooks"], [])
-        self.assertTrue(consume["can_multiprocess"])
+        self.assertFalse(consume["can_multiprocess"])
+        self.assertTrue(document["tasks"]["produce"]["can_multiprocess"])
         connections = consume["connections"]
         self.assertEqual(
             {name: c["kind"] for name, c in connections.items()},

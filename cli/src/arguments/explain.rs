@@ -1,21 +1,48 @@
 //! Arguments of `qbb explain`.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Subcommand};
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use qbb_graph::QuantumName;
 
 use super::build::BuildArguments;
 
-/// What is to be explained.
-#[derive(Debug, Clone, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct ExplainArguments {
-    /// A quantum of a run, if it is that.
-    #[command(subcommand)]
-    pub subject: Option<ExplainSubject>,
-    /// A data ID otherwise.
-    #[command(flatten)]
-    pub data_id: Option<DataIdArguments>,
+/// What is to be explained: a quantum of a run, named by a subcommand, or else a data ID.
+///
+/// Written out, because a derived optional group whose members are groups is always absent.
+#[derive(Debug, Clone)]
+pub enum ExplainArguments {
+    /// A quantum of a run.
+    Run(ExplainSubject),
+    /// A data ID, and what would be built.
+    DataId(Box<DataIdArguments>),
+}
+
+impl Args for ExplainArguments {
+    fn augment_args(command: Command) -> Command {
+        ExplainSubject::augment_subcommands(DataIdArguments::augment_args(command))
+            .args_conflicts_with_subcommands(true)
+            .subcommand_negates_reqs(true)
+            .subcommand_required(false)
+            .arg_required_else_help(false)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ExplainArguments {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(match matches.subcommand_name() {
+            Some(_) => Self::Run(ExplainSubject::from_arg_matches(matches)?),
+            None => Self::DataId(Box::new(DataIdArguments::from_arg_matches(matches)?)),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// What else than a data ID can be explained.

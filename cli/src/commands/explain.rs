@@ -16,12 +16,11 @@ struct Explained<'a> {
 
 /// Explains what the arguments name.
 pub fn execute(arguments: &ExplainArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
-    match (&arguments.subject, &arguments.data_id) {
-        (Some(ExplainSubject::Quantum { submit_dir, quantum }), _) => {
+    match arguments {
+        ExplainArguments::Run(ExplainSubject::Quantum { submit_dir, quantum }) => {
             explain_quantum::execute(submit_dir, quantum, terminal)
         }
-        (None, Some(data_id)) => explain_data_id(data_id, terminal),
-        (None, None) => Err(Failure::usage("neither a data ID nor a quantum is named")),
+        ExplainArguments::DataId(data_id) => explain_data_id(data_id, terminal),
     }
 }
 
