@@ -2,73 +2,32 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, unbounded};
+use crossbeam::channel::Sender;
 use qbb::journal::Timestamp;
 
 use super::error::RunError;
 use super::lanes::Message;
+use super::quantum_threads::QuantumThreads;
 use crate::local::LocalRunner;
-use crate::python::QuantumJob;
 
-/// Threads for Rust functions. Not of rayon's global pool, so that functions may use that without
-/// waiting for a thread that waits for them.
-///
-/// All take quanta from one queue, so that a long one holds none of the others up.
-pub(super) struct FunctionThreads {
-    jobs: Option<Sender<QuantumJob>>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl FunctionThreads {
-    /// Starts the threads, which tell the ends of quanta.
-    pub fn start(
-        n: NonZeroUsize,
-        local: &Arc<LocalRunner>,
-        messages: &Sender<Message>,
-    ) -> Result<Self, RunError> {
-        let (sender, jobs): (_, Receiver<QuantumJob>) = unbounded();
-        let mut started = Self { jobs: Some(sender), threads: Vec::with_capacity(n.get()) };
-        for number in 0..n.get() {
-            let (local, messages, jobs) = (local.clone(), messages.clone(), jobs.clone());
-            let serve = move || {
-                for job in jobs {
-                    let started = Timestamp::now();
-                    let end = local.run_function(job);
-                    let ended = Timestamp::now();
-                    // The dispatcher may have left because of an error.
-                    let end = Some(Box::new(end));
-                    let _ = messages.send(Message::Ended { job, started, ended, end });
-                }
-            };
-            let thread = std::thread::Builder::new()
-                .name(format!("qbb-function-{number}"))
-                .spawn(serve)
-                .map_err(|source| RunError::System { what: "threads for functions", source })?;
-            started.threads.push(thread);
+/// Threads for Rust functions, which tell the ends of quanta.
+pub(super) fn function_threads(
+    n: NonZeroUsize,
+    local: &Arc<LocalRunner>,
+    messages: &Sender<Message>,
+) -> Result<QuantumThreads, RunError> {
+    QuantumThreads::start(n, "function", || {
+        let (local, messages) = (local.clone(), messages.clone());
+        move |job| {
+            let started = Timestamp::now();
+            let end = Some(Box::new(local.run_function(job)));
+            let ended = Timestamp::now();
+            // The dispatcher may have left because of an error.
+            let _ = messages.send(Message::Ended { job, started, ended, end });
         }
-        Ok(started)
-    }
-
-    /// Queues a quantum.
-    pub fn run(&self, job: QuantumJob) {
-        if let Some(jobs) = &self.jobs {
-            // The threads live until this is dropped.
-            let _ = jobs.send(job);
-        }
-    }
-}
-
-impl Drop for FunctionThreads {
-    fn drop(&mut self) {
-        self.jobs = None;
-        for thread in self.threads.drain(..) {
-            // A panic of a function was caught and recorded.
-            let _ = thread.join();
-        }
-    }
+    })
 }
 
 /// How many quanta of functions and programs are handed out ahead, so that threads find work while the

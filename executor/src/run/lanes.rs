@@ -2,14 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use crossbeam::channel::{Receiver, Sender, unbounded};
+use crossbeam::channel::Sender;
 use qbb::journal::Timestamp;
 use qbb_pipeline::{PipelineGraph, Runner};
 
 use super::error::RunError;
-use super::function_threads::FunctionThreads;
+use super::function_threads::function_threads;
+use super::quantum_threads::QuantumThreads;
 use crate::command::WorkFolder;
 use crate::local::{LocalEnd, LocalRunner};
 use crate::python::{PoolEvent, PythonPool, QuantumJob};
@@ -36,8 +36,8 @@ pub(super) enum Message {
 pub(super) struct Lanes {
     python: Option<PythonPool>,
     local: Arc<LocalRunner>,
-    functions: Option<FunctionThreads>,
-    commands: Option<CommandThreads>,
+    functions: Option<QuantumThreads>,
+    commands: Option<QuantumThreads>,
     jobs: NonZeroUsize,
     messages: Sender<Message>,
 }
@@ -75,7 +75,7 @@ impl Lanes {
             Runner::Function(_) => {
                 if self.functions.is_none() {
                     self.functions =
-                        Some(FunctionThreads::start(self.jobs, &self.local, &self.messages)?);
+                        Some(function_threads(self.jobs, &self.local, &self.messages)?);
                 }
                 if let Some(threads) = &self.functions {
                     threads.run(job);
@@ -83,8 +83,7 @@ impl Lanes {
             }
             Runner::Command(_) => {
                 if self.commands.is_none() {
-                    self.commands =
-                        Some(CommandThreads::start(self.jobs, &self.local, &self.messages)?);
+                    self.commands = Some(command_threads(self.jobs, &self.local, &self.messages)?);
                 }
                 if let Some(threads) = &self.commands {
                     threads.run(job);
@@ -96,55 +95,22 @@ impl Lanes {
 }
 
 /// Threads that wait for programs.
-struct CommandThreads {
-    jobs: Option<Sender<QuantumJob>>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl CommandThreads {
-    fn start(
-        n: NonZeroUsize,
-        local: &Arc<LocalRunner>,
-        messages: &Sender<Message>,
-    ) -> Result<Self, RunError> {
-        let (sender, jobs): (_, Receiver<QuantumJob>) = unbounded();
-        let mut started = Self { jobs: Some(sender), threads: Vec::with_capacity(n.get()) };
-        for number in 0..n.get() {
-            let (local, messages, jobs) = (local.clone(), messages.clone(), jobs.clone());
-            let serve = move || {
-                let mut folder = WorkFolder::default();
-                for job in jobs {
-                    let started = Timestamp::now();
-                    let begun = |pid| {
-                        let _ = messages.send(Message::Begun { job, pid });
-                    };
-                    let end = local.run_command(job, &mut folder, begun).map(Box::new);
-                    let ended = Timestamp::now();
-                    let _ = messages.send(Message::Ended { job, started, ended, end });
-                }
+fn command_threads(
+    n: NonZeroUsize,
+    local: &Arc<LocalRunner>,
+    messages: &Sender<Message>,
+) -> Result<QuantumThreads, RunError> {
+    QuantumThreads::start(n, "command", || {
+        let (local, messages) = (local.clone(), messages.clone());
+        let mut folder = WorkFolder::default();
+        move |job| {
+            let started = Timestamp::now();
+            let begun = |pid| {
+                let _ = messages.send(Message::Begun { job, pid });
             };
-            let thread = std::thread::Builder::new()
-                .name(format!("qbb-command-{number}"))
-                .spawn(serve)
-                .map_err(|source| RunError::System { what: "threads for programs", source })?;
-            started.threads.push(thread);
+            let end = local.run_command(job, &mut folder, begun).map(Box::new);
+            let ended = Timestamp::now();
+            let _ = messages.send(Message::Ended { job, started, ended, end });
         }
-        Ok(started)
-    }
-
-    fn run(&self, job: QuantumJob) {
-        if let Some(jobs) = &self.jobs {
-            // The threads live until this is dropped.
-            let _ = jobs.send(job);
-        }
-    }
-}
-
-impl Drop for CommandThreads {
-    fn drop(&mut self) {
-        self.jobs = None;
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
-    }
+    })
 }

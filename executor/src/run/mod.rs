@@ -16,6 +16,7 @@ mod memory_events;
 mod opening;
 mod packing;
 mod places;
+mod quantum_threads;
 mod report;
 mod request;
 mod setup;

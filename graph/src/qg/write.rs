@@ -121,35 +121,16 @@ impl Writer<'_> {
         publish(self.path, |file| {
             let mut zip = ZipWriter::new(file);
             for (name, frame) in &frames {
-                self.member(&mut zip, name, frame)?;
+                write_member(&mut zip, self.path, name, frame)?;
                 if *name == super::HEADER && !dictionary.is_empty() {
-                    self.member(&mut zip, super::DICTIONARY, &dictionary)?;
+                    write_member(&mut zip, self.path, super::DICTIONARY, &dictionary)?;
                 }
             }
             let addresses = self.quanta(&mut zip, &compressor)?;
-            self.member(&mut zip, super::ADDRESSES, &address_file(addresses))?;
+            write_member(&mut zip, self.path, super::ADDRESSES, &address_file(addresses))?;
             let file = zip.finish().map_err(|error| self.failed()(error.into()))?;
             file.flush().map_err(self.failed())
         })
-    }
-
-    fn start<W: Write + Seek>(
-        &self,
-        zip: &mut ZipWriter<W>,
-        name: &str,
-        large: bool,
-    ) -> Result<()> {
-        start_member(zip, name, large).map_err(|error| self.failed()(error.into()))
-    }
-
-    fn member<W: Write + Seek>(
-        &self,
-        zip: &mut ZipWriter<W>,
-        name: &str,
-        bytes: &[u8],
-    ) -> Result<()> {
-        self.start(zip, name, bytes.len() >= u32::MAX as usize)?;
-        zip.write_all(bytes).map_err(self.failed())
     }
 
     fn pipeline_graph(&self) -> Result<Vec<u8>> {
@@ -163,7 +144,7 @@ impl Writer<'_> {
         zip: &mut ZipWriter<W>,
         compressor: &(impl Fn() -> Result<Compressor<'c>> + Sync),
     ) -> Result<Vec<Address>> {
-        self.start(zip, super::QUANTUM_DATASETS, true)?;
+        start_member(zip, self.path, super::QUANTUM_DATASETS, true)?;
         let mut addresses = Vec::with_capacity(self.graph.quanta.len());
         let mut offset = 0;
         // Preparing a compressor takes as long as compressing many blocks, so each thread keeps
@@ -227,18 +208,30 @@ impl Writer<'_> {
     }
 }
 
-/// Begins a member that is stored as it is. All carry the zip epoch, so that the same graph gives the
-/// same bytes.
+/// Begins a member of the archive that becomes `path`, stored as it is. All carry the zip epoch, so that
+/// the same graph gives the same bytes.
 pub(super) fn start_member<W: Write + Seek>(
     zip: &mut ZipWriter<W>,
+    path: &Utf8Path,
     name: &str,
     large: bool,
-) -> zip::result::ZipResult<()> {
+) -> Result<()> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .last_modified_time(zip::DateTime::default())
         .large_file(large);
-    zip.start_file(name, options)
+    zip.start_file(name, options).map_err(|error| GraphError::io("write", path)(error.into()))
+}
+
+/// Writes a member as [`start_member`] begins it.
+pub(super) fn write_member<W: Write + Seek>(
+    zip: &mut ZipWriter<W>,
+    path: &Utf8Path,
+    name: &str,
+    bytes: &[u8],
+) -> Result<()> {
+    start_member(zip, path, name, bytes.len() >= u32::MAX as usize)?;
+    zip.write_all(bytes).map_err(GraphError::io("write", path))
 }
 
 /// Makes the text of a member.

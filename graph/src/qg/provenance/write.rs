@@ -10,7 +10,7 @@ use zip::ZipWriter;
 use zstd::bulk::Compressor;
 use zstd::dict::EncoderDictionary;
 
-use super::super::write::{INT_SIZE, start_member};
+use super::super::write::{INT_SIZE, start_member, write_member};
 use super::attempt::{Attempt, ProvenanceSource, SourceError};
 use super::text::{self, InitEdges};
 use super::{ADDRESSES, DATASETS, LOGS, METADATA, NODES, PACKAGES, QUANTA};
@@ -237,9 +237,9 @@ impl Writer<'_> {
             let mut zip = ZipWriter::new(file);
             for (name, text) in &texts {
                 let frame = compressor().and_then(|mut own| own.compress(text));
-                self.member(&mut zip, name, &frame.map_err(self.failed())?)?;
+                write_member(&mut zip, self.path, name, &frame.map_err(self.failed())?)?;
                 if *name == super::super::HEADER {
-                    self.member(&mut zip, super::super::DICTIONARY, &dictionary)?;
+                    write_member(&mut zip, self.path, super::super::DICTIONARY, &dictionary)?;
                 }
             }
             let mut places = Places::default();
@@ -251,25 +251,6 @@ impl Writer<'_> {
             file.flush().map_err(self.failed())
         })?;
         Ok(written)
-    }
-
-    fn start<W: Write + Seek>(
-        &self,
-        zip: &mut ZipWriter<W>,
-        name: &str,
-        large: bool,
-    ) -> Result<()> {
-        start_member(zip, name, large).map_err(|error| self.failed()(error.into()))
-    }
-
-    fn member<W: Write + Seek>(
-        &self,
-        zip: &mut ZipWriter<W>,
-        name: &str,
-        bytes: &[u8],
-    ) -> Result<()> {
-        self.start(zip, name, bytes.len() >= u32::MAX as usize)?;
-        zip.write_all(bytes).map_err(self.failed())
     }
 
     /// A file without a name beside the archive, where there is room for the archive too.
@@ -297,7 +278,7 @@ impl Writer<'_> {
         let (mut metadata, mut quanta) = (self.aside()?, self.aside()?);
         let (mut attempts, mut done, mut logs_end) = (0, 0, 0);
         let all: Vec<QuantumIx> = self.graph.quanta.iter().collect();
-        self.start(zip, LOGS, true)?;
+        start_member(zip, self.path, LOGS, true)?;
         for batch in all.chunks(BATCH) {
             let chunks: Vec<Chunk> = (batch.par_chunks(CHUNK))
                 .map(|quanta| {
@@ -320,7 +301,7 @@ impl Writer<'_> {
             progress(done, all.len() as u64);
         }
         for (name, aside) in [(METADATA, metadata), (QUANTA, quanta)] {
-            self.start(zip, name, true)?;
+            start_member(zip, self.path, name, true)?;
             let file = aside.file.into_inner().map_err(std::io::IntoInnerError::into_error);
             let mut file = file.map_err(self.failed())?;
             file.seek(SeekFrom::Start(0)).map_err(self.failed())?;
@@ -360,7 +341,7 @@ impl Writer<'_> {
         workers: &Workers<'c>,
         places: &mut Places,
     ) -> Result<()> {
-        self.start(zip, DATASETS, true)?;
+        start_member(zip, self.path, DATASETS, true)?;
         let all: Vec<DatasetIx> = self.graph.datasets.iter().collect();
         let mut end = 0;
         for batch in all.chunks(4 * BATCH) {
@@ -405,7 +386,7 @@ impl Writer<'_> {
             Some(dataset) => graph.datasets.id[dataset as usize],
         });
         let large = nodes.len() > u32::MAX as usize / 88;
-        self.start(zip, NODES, large)?;
+        start_member(zip, self.path, NODES, large)?;
         let mut out = vec![INT_SIZE as u8];
         out.extend((nodes.len() as u64).to_be_bytes());
         out.extend((ADDRESSES as u64).to_be_bytes());
