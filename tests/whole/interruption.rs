@@ -6,29 +6,11 @@ use std::time::{Duration, Instant};
 use libc::{SIGINT, kill};
 
 use crate::kit::{Scratch, command, json, qbb, qbb_fails, release};
+use crate::sizes::sizes;
 
 /// Each quantum notes that it was begun, takes as long as the environment says, and writes a file.
-const PIPELINE: &str = r#"
-qbb_pipeline: 1
-description: Sizes of raw images, counted slowly.
-tasks:
-  size:
-    dimensions: [exposure, detector]
-    inputs:
-      raw: {dataset_type: raw, dimensions: [exposure, detector]}
-    outputs:
-      size:
-        dataset_type: raw_size
-        storage_class: StructuredDataDict
-        dimensions: [exposure, detector]
-    command:
-      - sh
-      - -c
-      - 'echo begun >> "$COUNTERS/$3"; echo half > "$2"; sleep "$PACE"; echo "bytes: $(wc -c < "$1")" > "$2"'
-      - size
-      - "{inputs.raw}"
-      - "{outputs.size}"
-      - "{data_id.exposure}-{data_id.detector}"
+const SIZE: &str = r#"
+echo begun >> "$COUNTERS/$4"; echo half > "$2"; sleep "$PACE"; echo "bytes: $(wc -c < "$1")" > "$2"
 "#;
 
 /// A submit directory whose quanta are counted.
@@ -44,7 +26,7 @@ impl Slow {
         let (pipeline, personal, submit) =
             (scratch.path("pipeline.yaml"), scratch.path("personal"), scratch.path("submit"));
         let repository = release().display().to_string();
-        fs_err::write(&pipeline, PIPELINE).unwrap();
+        fs_err::write(&pipeline, sizes(SIZE)).unwrap();
         fs_err::create_dir(scratch.path("counters")).unwrap();
         qbb(&["create", &personal, "--from", &repository]);
         let mut prepare =

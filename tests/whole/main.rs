@@ -24,6 +24,7 @@ mod python;
 mod repository;
 mod resuming;
 mod scheduling;
+mod sizes;
 mod sky;
 mod universes;
 mod views;

@@ -3,46 +3,11 @@
 use std::process::Command;
 
 use crate::kit::{Scratch, command, json, python, qbb, release, script, succeeded};
+use crate::sizes::sizes_and_totals;
 
-/// Counts the bytes of each raw image, then adds the counts up for each exposure.
-const PIPELINE: &str = r#"
-qbb_pipeline: 1
-description: Sizes of raw images.
-tasks:
-  size:
-    dimensions: [exposure, detector]
-    inputs:
-      raw: {dataset_type: raw, dimensions: [exposure, detector]}
-    outputs:
-      size:
-        dataset_type: raw_size
-        storage_class: StructuredDataDict
-        dimensions: [exposure, detector]
-    command:
-      - sh
-      - -c
-      - 'echo "counting $1" && echo "bytes: $(wc -c < "$1")" > "$2" && test "$3" != 2'
-      - size
-      - "{inputs.raw}"
-      - "{outputs.size}"
-      - "{data_id.detector}"
-  total:
-    dimensions: [exposure]
-    inputs:
-      sizes: {dataset_type: raw_size, dimensions: [exposure, detector], multiple: true}
-    outputs:
-      total:
-        dataset_type: raw_total
-        storage_class: StructuredDataDict
-        dimensions: [exposure]
-    command:
-      - sh
-      - -c
-      - 'out="$1"; shift; echo "files: $#" > "$out"'
-      - total
-      - "{outputs.total}"
-      - "{inputs.sizes}"
-"#;
+/// Counts the bytes of each raw image, and fails for detector 2 when it has.
+const SIZE: &str =
+    r#"echo "counting $1" && echo "bytes: $(wc -c < "$1")" > "$2" && test "$3" != 2"#;
 
 #[test]
 fn programs_read_and_write_datasets() {
@@ -61,7 +26,7 @@ fn execute_and_read(options: &[&str]) {
         (scratch.path("pipeline.yaml"), scratch.path("personal"), scratch.path("submit"));
     let repository = release().display().to_string();
     // One detector fails: what depends on it is blocked, all else is done.
-    fs_err::write(&pipeline, PIPELINE).unwrap();
+    fs_err::write(&pipeline, sizes_and_totals(SIZE)).unwrap();
     qbb(&["create", &personal, "--from", &repository]);
     let query = "instrument = 'QbbCam' AND detector IN (0..2)";
     let mut prepare = vec!["prepare", "-b", &repository, "-p", &pipeline, "-i", "QbbCam/defaults"];

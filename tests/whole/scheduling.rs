@@ -5,49 +5,14 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::kit::{Scratch, command, json, python, qbb, release, script, succeeded};
+use crate::sizes::sizes_and_totals;
 
 /// Fails each first attempt with a code that is worth another one, and detector 2 for good until a
 /// file says otherwise.
-const PIPELINE: &str = r#"
-qbb_pipeline: 1
-description: Sizes of raw images, by programs that fail.
-tasks:
-  size:
-    dimensions: [exposure, detector]
-    inputs:
-      raw: {dataset_type: raw, dimensions: [exposure, detector]}
-    outputs:
-      size:
-        dataset_type: raw_size
-        storage_class: StructuredDataDict
-        dimensions: [exposure, detector]
-    command:
-      - sh
-      - -c
-      - 'if test "$3" = 2 && ! test -e FLAGS/good; then echo "detector 2 is broken" >&2; exit 3; fi;
-        if ! test -e "FLAGS/$4"; then touch "FLAGS/$4"; exit 75; fi;
-        echo "bytes: $(wc -c < "$1")" > "$2"'
-      - size
-      - "{inputs.raw}"
-      - "{outputs.size}"
-      - "{data_id.detector}"
-      - "{data_id.exposure}-{data_id.detector}"
-  total:
-    dimensions: [exposure]
-    inputs:
-      sizes: {dataset_type: raw_size, dimensions: [exposure, detector], multiple: true}
-    outputs:
-      total:
-        dataset_type: raw_total
-        storage_class: StructuredDataDict
-        dimensions: [exposure]
-    command:
-      - sh
-      - -c
-      - 'out="$1"; shift; echo "files: $#" > "$out"'
-      - total
-      - "{outputs.total}"
-      - "{inputs.sizes}"
+const SIZE: &str = r#"
+if test "$3" = 2 && ! test -e FLAGS/good; then echo "detector 2 is broken" >&2; exit 3; fi
+if ! test -e "FLAGS/$4"; then touch "FLAGS/$4"; exit 75; fi
+echo "bytes: $(wc -c < "$1")" > "$2"
 "#;
 
 /// Runs with options; returns the exit code and the result.
@@ -74,7 +39,7 @@ fn failures_are_repeated_selected_explained_and_made_good() {
         (scratch.path("pipeline.yaml"), scratch.path("personal"), scratch.path("submit"));
     let flags = scratch.path("flags");
     fs_err::create_dir(&flags).unwrap();
-    fs_err::write(&pipeline, PIPELINE.replace("FLAGS", &flags)).unwrap();
+    fs_err::write(&pipeline, sizes_and_totals(&SIZE.replace("FLAGS", &flags))).unwrap();
     let repository = release().display().to_string();
     qbb(&["create", &personal, "--from", &repository]);
     let query = "instrument = 'QbbCam' AND detector IN (0..2)";

@@ -230,7 +230,7 @@ impl JournalFollower {
         })
     }
 
-    /// What is known of a file; `None` if it is too short to have a header.
+    /// What is known of a file; `None` if it has no whole header.
     fn progress(
         &mut self,
         path: &Utf8Path,
@@ -241,12 +241,10 @@ impl JournalFollower {
         if let Some(known) = self.files.remove(path) {
             return Ok(Some(known));
         }
-        if length < HEADER as u64 {
+        let read = |bytes: &mut [u8; HEADER]| file.read_exact_at(bytes, 0);
+        let Some(header) = JournalHeader::of_file(length, path, read)? else {
             return Ok(None);
-        }
-        let mut bytes = [0; HEADER];
-        file.read_exact_at(&mut bytes, 0).map_err(JournalError::io("read", path))?;
-        let header = JournalHeader::from_bytes(&bytes, path)?;
+        };
         if header.graph != self.identity {
             let path = path.to_owned();
             let (found, wanted) = (header.graph, self.identity);

@@ -40,7 +40,31 @@ impl JournalHeader {
         bytes
     }
 
-    pub(super) fn from_bytes(bytes: &[u8; HEADER], path: &Utf8Path) -> Result<Self, JournalError> {
+    /// The header of a file of `length` bytes, whose first ones `read` gives; `None` as long as it is not
+    /// whole.
+    ///
+    /// A writer syncs the header before it appends. So what is wrong in a file that holds nothing else was
+    /// left by a crash before that, and nothing was ever recorded there.
+    pub(super) fn of_file(
+        length: u64,
+        path: &Utf8Path,
+        read: impl FnOnce(&mut [u8; HEADER]) -> std::io::Result<()>,
+    ) -> Result<Option<Self>, JournalError> {
+        if length < HEADER as u64 {
+            return Ok(None);
+        }
+        let mut bytes = [0; HEADER];
+        read(&mut bytes).map_err(JournalError::io("read", path))?;
+        match Self::from_bytes(&bytes, path) {
+            Err(JournalError::Version { found, known, path }) if found != 0 => {
+                Err(JournalError::Version { found, known, path })
+            }
+            Err(_) if length == HEADER as u64 => Ok(None),
+            header => header.map(Some),
+        }
+    }
+
+    fn from_bytes(bytes: &[u8; HEADER], path: &Utf8Path) -> Result<Self, JournalError> {
         if bytes[..8] != MAGIC {
             return Err(JournalError::NotAJournal { path: path.to_owned() });
         }
@@ -108,5 +132,27 @@ mod tests {
             other[bit / 8] ^= 1 << (bit % 8);
             assert!(JournalHeader::from_bytes(&other, "x".into()).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_header_that_a_crash_has_left_in_pieces_holds_nothing() {
+        let whole = header().to_bytes();
+        let of_file = |bytes: [u8; HEADER], length: usize| {
+            JournalHeader::of_file(length as u64, "x".into(), |to| {
+                *to = bytes;
+                Ok(())
+            })
+        };
+        assert_eq!(of_file(whole, HEADER).unwrap(), Some(header()));
+        assert_eq!(of_file(whole, HEADER - 1).unwrap(), None);
+        for (from, to) in [(0, HEADER), (0, 8), (8, 10), (20, 40), (72, HEADER)] {
+            let mut holed = whole;
+            holed[from..to].fill(0);
+            assert_eq!(of_file(holed, HEADER).unwrap(), None, "{from} to {to}");
+            assert!(of_file(holed, HEADER + 30).is_err(), "what follows was recorded");
+        }
+        let mut newer = whole;
+        newer[8] = 2;
+        assert!(matches!(of_file(newer, HEADER), Err(JournalError::Version { found: 2, .. })));
     }
 }

@@ -39,7 +39,7 @@ pub enum Tail {
 pub struct JournalReader<R = BufReader<File>> {
     path: Utf8PathBuf,
     source: R,
-    /// `None` if the file is shorter than a header.
+    /// `None` if the file has no whole header.
     header: Option<JournalHeader>,
     offset: u64,
     length: u64,
@@ -68,13 +68,8 @@ impl<R: Read + Seek> JournalReader<R> {
     pub fn new(path: &Utf8Path, mut source: R) -> Result<Self, JournalError> {
         let length = source.seek(SeekFrom::End(0)).map_err(JournalError::io("read", path))?;
         source.rewind().map_err(JournalError::io("read", path))?;
-        let (header, tail) = if length < HEADER as u64 {
-            (None, Some(Tail::Torn { offset: 0 }))
-        } else {
-            let mut bytes = [0; HEADER];
-            source.read_exact(&mut bytes).map_err(JournalError::io("read", path))?;
-            (Some(JournalHeader::from_bytes(&bytes, path)?), None)
-        };
+        let header = JournalHeader::of_file(length, path, |bytes| source.read_exact(bytes))?;
+        let tail = header.is_none().then_some(Tail::Torn { offset: 0 });
         Ok(Self {
             path: path.to_owned(),
             source,
@@ -88,7 +83,7 @@ impl<R: Read + Seek> JournalReader<R> {
         })
     }
 
-    /// The header, unless the file is too short to have one.
+    /// The header, unless the file ends before it is whole.
     pub fn header(&self) -> Option<&JournalHeader> {
         self.header.as_ref()
     }

@@ -3,8 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::event::FileRecord;
-use super::super::packed::PackedBlock;
+use super::super::event::{DatasetOutput, Event, QuantumOutcome};
+use super::super::packed::{PackedBlock, PackedRow};
 use super::super::strategies::{N_DATASETS, N_QUANTA, event};
 use super::*;
 

@@ -1,0 +1,291 @@
+//! Taking events into account, whatever order their files come in.
+
+use qbb_graph::{DatasetIx, QuantumIx};
+use uuid::Uuid;
+
+use super::{EndCell, JournalState, NONE, PlacedQuantum, QuantumCell, RepeatedQuantum};
+use crate::journal::event::{DatasetOutput, Event, ExceptionInfo, QuantumOutcome};
+use crate::journal::packed::{PackedRow, PendingRow};
+use crate::journal::piece::EndRow;
+use crate::journal::time::Timestamp;
+use crate::journal::written::{Claim, PackedCell};
+
+impl JournalState {
+    /// Takes into account an event that the present process has just recorded. Events that do not
+    /// fit the graph, which it would not have recorded, are ignored.
+    pub fn observe(&mut self, event: &Event) {
+        // Later than all that was read, so it wins over them at the same attempt and time.
+        let writer = match self.writers.iter().rposition(|writer| *writer == Uuid::max()) {
+            Some(writer) => writer as u32,
+            None => self.add_writer(Uuid::max()),
+        };
+        let _ = self.fold(writer, event);
+    }
+
+    /// Registers the writer of a file whose events are about to be folded.
+    pub(in crate::journal) fn add_writer(&mut self, writer: Uuid) -> u32 {
+        self.writers.push(writer);
+        self.writers.len() as u32 - 1
+    }
+
+    /// Takes an event into account. Runs are not this function's business.
+    pub(in crate::journal) fn fold(&mut self, writer: u32, event: &Event) -> Result<(), String> {
+        match event {
+            Event::QuantumStarted { time, quantum, attempt } => {
+                self.fold_start(*quantum, *attempt, *time)?;
+            }
+            Event::QuantumFinished { quantum, attempt, started, ended, outcome } => {
+                self.fold_end(writer, *quantum, *attempt, (*started, *ended), outcome)?;
+            }
+            Event::QuantaBlocked { cause, quanta, .. } => {
+                self.cell(*cause)?;
+                for &quantum in quanta {
+                    self.cell(quantum)?.blocked_by = cause.0;
+                }
+            }
+            Event::InitOutputsWritten { time, outputs } => {
+                let uuid = self.writers[writer as usize];
+                for output in outputs {
+                    self.check_dataset(output.dataset)?;
+                    let known = self.init_claims.get(&output.dataset.0);
+                    if known.is_none_or(|&claim| claim < (*time, uuid)) {
+                        self.init_claims.insert(output.dataset.0, (*time, uuid));
+                        self.written.set(output.dataset, Claim::Init, &output.records);
+                    }
+                }
+            }
+            Event::QuantumPlaced { time, quantum, attempt, worker, memory } => {
+                let cell = *self.cell(*quantum)?;
+                let (attempt, time, worker, memory) = (*attempt, *time, *worker, *memory);
+                let ended = self.ends.get(cell.end as usize).is_some_and(|e| attempt <= e.attempt);
+                let placed = PlacedQuantum { attempt, time, worker, memory };
+                let known = self.placed.get(&quantum.0);
+                let key = |p: &PlacedQuantum| (p.attempt, p.time, p.worker, p.memory);
+                if !ended && known.is_none_or(|known| key(known) < key(&placed)) {
+                    self.placed.insert(quantum.0, placed);
+                }
+            }
+            Event::AttemptRepeated { quantum, attempt, reason, not_before, memory, .. } => {
+                self.cell(*quantum)?;
+                let known = self.repeated.get(&quantum.0);
+                let order = (*attempt, *not_before);
+                if known.is_none_or(|known| (known.attempt, known.not_before) < order) {
+                    let (attempt, reason) = (*attempt, *reason);
+                    let (not_before, memory) = (*not_before, *memory);
+                    let repeated = RepeatedQuantum { attempt, reason, not_before, memory };
+                    self.repeated.insert(quantum.0, repeated);
+                }
+            }
+            Event::DatasetsRemoved { datasets, .. } => {
+                for &(dataset, attempt) in datasets {
+                    self.check_dataset(dataset)?;
+                    self.written.remove_through(dataset, attempt);
+                }
+            }
+            Event::QuantaReset { quanta, .. } => {
+                for &(quantum, next) in quanta {
+                    let end = self.cell(quantum)?.end;
+                    let attempt = self.ends.get(end as usize).map(|end| end.attempt);
+                    let cell = self.cell(quantum)?;
+                    cell.first = cell.first.max(next);
+                    cell.attempts = cell.attempts.max(next);
+                    if attempt.is_some_and(|attempt| attempt < next) {
+                        cell.end = NONE;
+                    }
+                }
+            }
+            Event::OutputsPacked { pack, blocks, .. } => {
+                for row in blocks.iter().flat_map(|block| &block.rows) {
+                    self.cell(row.quantum)?;
+                    self.check_dataset(row.dataset)?;
+                }
+                let known = self.packs.iter().position(|known| known == pack);
+                let number = known.unwrap_or_else(|| {
+                    self.packs.push(*pack);
+                    self.packs.len() - 1
+                });
+                self.pending.add(writer, number as u32, blocks);
+            }
+            Event::RunStarted { .. }
+            | Event::RunFinished { .. }
+            | Event::RunGoesOn { .. }
+            | Event::OutputsDurable { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn fold_end(
+        &mut self,
+        writer: u32,
+        quantum: QuantumIx,
+        attempt: u32,
+        (started, ended): (Timestamp, Timestamp),
+        outcome: &QuantumOutcome,
+    ) -> Result<(), String> {
+        for DatasetOutput { dataset, .. } in &outcome.outputs {
+            self.check_dataset(*dataset)?;
+        }
+        for dataset in outcome.available_inputs.iter().chain(&outcome.actual_inputs) {
+            self.check_dataset(*dataset)?;
+        }
+        let Some(number) = self.number_of_end(writer, quantum, attempt, ended)? else {
+            self.pending.take(writer, quantum, attempt, drop);
+            return Ok(());
+        };
+        self.ends.push(EndCell {
+            started,
+            ended,
+            attempt,
+            writer,
+            first_input: self.inputs.len() as u64,
+            n_available: outcome.available_inputs.len() as u32,
+            n_actual: outcome.actual_inputs.len() as u32,
+            end: outcome.end,
+        });
+        let inputs = outcome.available_inputs.iter().chain(&outcome.actual_inputs);
+        self.inputs.extend(inputs.map(|dataset| dataset.0));
+        self.usage.push(outcome.usage);
+        self.add_particulars(
+            number,
+            outcome.caveats,
+            || outcome.exception.clone(),
+            outcome.exit_code,
+        );
+        let claim = Claim::End { quantum: quantum.0, end: number };
+        for output in &outcome.outputs {
+            self.written.set(output.dataset, claim, &output.records);
+        }
+        self.claim_packed(writer, quantum, attempt, claim);
+        self.quanta[quantum.index()].end = number;
+        Ok(())
+    }
+
+    /// Claims what an attempt that counts has packed.
+    fn claim_packed(&mut self, writer: u32, quantum: QuantumIx, attempt: u32, claim: Claim) {
+        let written = &mut self.written;
+        self.pending.take(writer, quantum, attempt, |PendingRow { pack, block, row }| {
+            let PackedRow { dataset, begin, length, .. } = row;
+            written.set_packed(dataset, claim, PackedCell { pack, block, begin, length });
+        });
+    }
+
+    /// Takes the start of an attempt into account.
+    pub(in crate::journal) fn fold_start(
+        &mut self,
+        quantum: QuantumIx,
+        attempt: u32,
+        time: Timestamp,
+    ) -> Result<(), String> {
+        let attempts = attempt.saturating_add(1);
+        let cell = self.cell(quantum)?;
+        let newer = attempts > cell.attempts;
+        if attempts >= cell.attempts {
+            cell.attempts = attempts;
+            let started = &mut self.started[quantum.index()];
+            *started = if newer { time } else { time.max(*started) };
+        }
+        Ok(())
+    }
+
+    /// Takes the end of an attempt into account whose records are in the table of what was written
+    /// already, from row `record` on.
+    pub(in crate::journal) fn fold_end_row(
+        &mut self,
+        writer: u32,
+        row: &EndRow,
+        outputs: &[(DatasetIx, u32)],
+        mut record: u32,
+        inputs: &[DatasetIx],
+    ) -> Result<(), String> {
+        for &dataset in outputs.iter().map(|(dataset, _)| dataset).chain(inputs) {
+            self.check_dataset(dataset)?;
+        }
+        let EndRow { quantum, attempt, started, ended, end, n_available, n_actual, .. } = *row;
+        let Some(number) = self.number_of_end(writer, quantum, attempt, ended)? else {
+            self.pending.take(writer, quantum, attempt, drop);
+            return Ok(());
+        };
+        let first_input = self.inputs.len() as u64;
+        self.ends.push(EndCell {
+            started,
+            ended,
+            attempt,
+            writer,
+            first_input,
+            n_available,
+            n_actual,
+            end,
+        });
+        self.inputs.extend(inputs.iter().map(|dataset| dataset.0));
+        self.usage.push(row.usage);
+        let exception = || row.exception.as_deref().cloned();
+        self.add_particulars(number, row.caveats, exception, row.exit_code);
+        let claim = Claim::End { quantum: quantum.0, end: number };
+        for &(dataset, n_records) in outputs {
+            self.written.set_rows(dataset, claim, record, n_records);
+            record += n_records;
+        }
+        self.claim_packed(writer, quantum, attempt, claim);
+        self.quanta[quantum.index()].end = number;
+        Ok(())
+    }
+
+    /// The number that an end gets; none if one that is known counts more.
+    fn number_of_end(
+        &mut self,
+        writer: u32,
+        quantum: QuantumIx,
+        attempt: u32,
+        ended: Timestamp,
+    ) -> Result<Option<u32>, String> {
+        let cell = self.cell(quantum)?;
+        // An end is proof of a start, also if that is in a file that is not there.
+        cell.attempts = cell.attempts.max(attempt.saturating_add(1));
+        let (counts, first) = (cell.end, cell.first);
+        if self.placed.get(&quantum.0).is_some_and(|placed| placed.attempt <= attempt) {
+            self.placed.remove(&quantum.0);
+        }
+        if attempt < first {
+            return Ok(None);
+        }
+        if let Some(known) = self.ends.get(counts as usize) {
+            let key = |attempt, ended, writer: u32| (attempt, ended, self.writers[writer as usize]);
+            if key(attempt, ended, writer) <= key(known.attempt, known.ended, known.writer) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.ends.len() as u32))
+    }
+
+    /// What few ends have.
+    fn add_particulars(
+        &mut self,
+        number: u32,
+        caveats: Option<u32>,
+        exception: impl Fn() -> Option<ExceptionInfo>,
+        exit_code: Option<i32>,
+    ) {
+        if let Some(caveats) = caveats.filter(|&caveats| caveats != 0) {
+            self.caveats.insert(number, caveats);
+        }
+        let exception = exception();
+        if exception.is_some() || exit_code.is_some() {
+            self.failures.insert(number, (exception, exit_code));
+        }
+    }
+
+    fn cell(&mut self, quantum: QuantumIx) -> Result<&mut QuantumCell, String> {
+        let n = self.quanta.len();
+        self.quanta
+            .get_mut(quantum.index())
+            .ok_or_else(|| format!("quantum {} of a graph of {n} quanta", quantum.0))
+    }
+
+    fn check_dataset(&self, dataset: DatasetIx) -> Result<(), String> {
+        if dataset.index() < self.written.len() {
+            Ok(())
+        } else {
+            Err(format!("dataset {} of a graph of {} datasets", dataset.0, self.written.len()))
+        }
+    }
+}
