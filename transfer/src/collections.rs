@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use qbb_dimensions::Timespan;
 use qbb_graph::{DatasetIx, QuantumGraph};
 use qbb_pipeline::DatasetTypeIx;
-use qbb_registry::{Association, CollectionKind, NewCollection, Transaction};
+use qbb_registry::{CollectionKind, NewCollection, Transaction};
 
-use crate::batch::DatasetColumns;
+use crate::contents::MemberColumns;
 use crate::error::TransferError;
 
 /// The RUN of the outputs.
@@ -89,36 +89,26 @@ pub(crate) fn update_output_chain(
     }
 }
 
-/// Repeats the TAGGED and CALIBRATION memberships through which inputs were found.
-pub(crate) fn associate_inputs(
-    graph: &QuantumGraph,
-    transaction: &mut dyn Transaction,
-) -> Result<u64, TransferError> {
+/// The TAGGED and CALIBRATION memberships through which inputs were found, by collection and dataset
+/// type.
+pub(crate) fn members_of_inputs(graph: &QuantumGraph) -> Vec<MemberColumns> {
     let structure = &graph.collections;
-    let mut groups: BTreeMap<(u32, DatasetTypeIx), Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<(u32, DatasetTypeIx), MemberColumns> = BTreeMap::new();
     for (i, (&dataset, &collection)) in
         structure.dataset.iter().zip(structure.collection.iter()).enumerate()
     {
-        let dataset_type = graph.datasets.dataset_type(DatasetIx(dataset));
-        groups.entry((collection, dataset_type)).or_default().push(i);
-    }
-    let mut new = 0;
-    for ((collection, dataset_type), members) in groups {
+        let dataset = DatasetIx(dataset);
+        let dataset_type = graph.datasets.dataset_type(dataset);
         let entry = &structure.collections[collection as usize];
-        let mut columns = DatasetColumns::new(graph, dataset_type);
-        let mut timespans = Vec::new();
-        for i in members {
-            columns.push(graph, DatasetIx(structure.dataset[i]), std::iter::empty());
-            timespans.push(Timespan::from((structure.begin[i], structure.end[i])));
-        }
-        let association = Association {
-            dataset_type: &graph.pipeline.dataset_type(dataset_type).dataset_type.name,
-            collection: &entry.name,
-            keys: &columns.keys,
-            id: &columns.id,
-            timespan: (kind(&entry.kind) == CollectionKind::Calibration).then_some(&*timespans),
-        };
-        new += transaction.associate(&association, &graph.symbols)?;
+        let data_ids = graph.dataset_type_data_ids(dataset_type);
+        let members = groups.entry((collection, dataset_type)).or_insert_with(|| {
+            let name = &graph.pipeline.dataset_type(dataset_type).dataset_type.name;
+            MemberColumns::new(name, &entry.name, data_ids.group().required().len())
+        });
+        let timespan = (kind(&entry.kind) == CollectionKind::Calibration)
+            .then(|| Timespan::from((structure.begin[i], structure.end[i])));
+        let cells = data_ids.row(graph.datasets.data_id[dataset.index()]);
+        members.push(graph.datasets.id[dataset.index()], cells, timespan);
     }
-    Ok(new)
+    groups.into_values().collect()
 }

@@ -7,9 +7,11 @@ use qbb::journal::JournalState;
 use qbb::provenance::ProvenanceDataset;
 use qbb_datastore::{ArtifactPath, ArtifactStore as _, LocalStore};
 use qbb_graph::{DatasetIx, DatasetRole, QuantumGraph};
-use qbb_registry::{DatasetBatch, StoredFile, Transaction};
+use qbb_registry::StoredFile;
 
+use crate::contents::DatasetColumns;
 use crate::error::TransferError;
+use crate::insertion::Insertion;
 
 /// Storage class in the records of all that a provenance graph holds, whatever it is: what is read
 /// is decided by the dataset type. So does the middleware.
@@ -64,23 +66,22 @@ impl PackedProducts {
         }
     }
 
-    /// Registers the provenance graph itself. Returns how many dataset types and datasets were new.
+    /// Inserts the provenance graph itself. Returns how many dataset types were new.
     pub(crate) fn register(
         &self,
         graph: &QuantumGraph,
-        transaction: &mut dyn Transaction,
-    ) -> Result<(u64, u64), TransferError> {
+        insertion: &mut Insertion<'_>,
+    ) -> Result<u64, TransferError> {
         let dataset_type = &self.dataset.dataset_type;
-        let types = transaction.register_dataset_types(std::slice::from_ref(dataset_type))?;
-        transaction.forget_files(&[self.dataset.id])?;
-        let batch = DatasetBatch {
-            dataset_type: &dataset_type.name,
-            run: &graph.header.output_run,
-            keys: &[],
-            id: &[self.dataset.id],
-            files: &[(0, self.record_as(&dataset_type.storage_class))],
-        };
-        Ok((types, transaction.insert_datasets(&batch, &graph.symbols)?))
+        let types =
+            insertion.transaction().register_dataset_types(std::slice::from_ref(dataset_type))?;
+        let mut columns = DatasetColumns::new(&dataset_type.name, &graph.header.output_run, 0);
+        let position = columns.push(self.dataset.id, []);
+        let record = self.record_as(&dataset_type.storage_class);
+        columns.files.push(position, (&record).into());
+        insertion.forget_files(&[self.dataset.id])?;
+        insertion.datasets(&columns, &graph.symbols)?;
+        Ok(types)
     }
 
     /// Removes the files in which the datasets were before, and the folders that are empty then.

@@ -1,14 +1,18 @@
 //! One transaction that makes a run part of a repository.
 
+use std::borrow::Cow;
+
 use qbb::journal::{JournalState, WrittenRecord};
-use qbb_dimensions::{DatasetType, RecordTable};
+use qbb_dimensions::{DatasetType, Symbol};
 use qbb_graph::{DatasetIx, InputRecords, QuantumGraph};
-use qbb_registry::{DatasetBatch, RegistryWriter, StoredFile, Transaction};
+use qbb_registry::RegistryWriter;
 use serde::Serialize;
 
-use crate::batch::{DatasetColumns, Segment, segments};
+use crate::batch::{Segment, segments};
 use crate::collections;
+use crate::contents::{DatasetColumns, Definitions, File, FileColumns};
 use crate::error::TransferError;
+use crate::insertion::Insertion;
 use crate::provenance::PackedProducts;
 
 /// What is transferred.
@@ -83,64 +87,73 @@ pub fn transfer_packed(
     let wanted = |dataset: u32| written[dataset as usize] || is_input[dataset as usize];
     let segments: Vec<Segment> =
         segments(graph).into_iter().filter(|s| s.datasets.clone().any(wanted)).collect();
+    let mut collections = vec![collections::output_run(graph)];
+    if options.inputs {
+        collections.extend(collections::of_inputs(graph));
+    }
+    let definitions = Definitions {
+        records: Cow::Borrowed(&graph.dimension_records),
+        dataset_types: dataset_types(graph, &segments),
+        collections,
+    };
 
     let mut report = TransferReport::default();
     let mut transaction = personal.begin()?;
-    report.records_inserted = insert_records(graph, &mut *transaction)?;
-    report.dataset_types_registered =
-        transaction.register_dataset_types(&dataset_types(graph, &segments))?;
-    let mut new_collections = vec![collections::output_run(graph)];
-    if options.inputs {
-        new_collections.extend(collections::of_inputs(graph));
-    }
-    report.collections_registered = transaction.register_collections(&new_collections)?;
-
+    let mut insertion = Insertion::new(&mut *transaction);
+    insertion.define(&definitions, &graph.symbols)?;
     let total = (0..graph.datasets.len() as u32).filter(|&dataset| wanted(dataset)).count() as u64;
-    let mut done = 0;
     for segment in &segments {
-        let mut columns = DatasetColumns::new(graph, segment.dataset_type);
+        let data_ids = graph.dataset_type_data_ids(segment.dataset_type);
+        let mut columns = DatasetColumns::new(
+            &graph.pipeline.dataset_type(segment.dataset_type).dataset_type.name,
+            &graph.runs[segment.run as usize],
+            data_ids.group().required().len(),
+        );
         let mut replaced = Vec::new();
-        for dataset in segment.datasets.clone().map(DatasetIx) {
-            if written[dataset.index()] {
-                match packed.filter(|packed| packed.holds(dataset)) {
-                    Some(packed) => {
-                        replaced.push(graph.datasets.id[dataset.index()]);
-                        columns.push(graph, dataset, std::iter::once(packed.record()));
-                    }
-                    None => {
-                        columns.push(graph, dataset, journal.records(dataset).map(stored_output))
+        for dataset in segment.datasets.clone().filter(|&dataset| wanted(dataset)).map(DatasetIx) {
+            let id = graph.datasets.id[dataset.index()];
+            let position = columns.push(id, data_ids.row(graph.datasets.data_id[dataset.index()]));
+            if !written[dataset.index()] {
+                push_input(graph, dataset, position, &mut columns.files)?;
+                report.inputs += 1;
+                continue;
+            }
+            report.outputs += 1;
+            match packed.filter(|packed| packed.holds(dataset)) {
+                Some(packed) => {
+                    replaced.push(id);
+                    columns.files.push(position, (&packed.record()).into());
+                }
+                None => {
+                    for record in journal.records(dataset) {
+                        columns.files.push(position, output_file(record));
                     }
                 }
-                report.outputs += 1;
-            } else if is_input[dataset.index()] {
-                columns.push(graph, dataset, stored_inputs(graph, dataset)?.into_iter());
-                report.inputs += 1;
             }
         }
-        let batch = DatasetBatch {
-            dataset_type: &graph.pipeline.dataset_type(segment.dataset_type).dataset_type.name,
-            run: &graph.runs[segment.run as usize],
-            keys: &columns.keys,
-            id: &columns.id,
-            files: &columns.files,
-        };
-        transaction.forget_files(&replaced)?;
-        report.datasets_inserted += transaction.insert_datasets(&batch, &graph.symbols)?;
-        done += columns.id.len() as u64;
-        progress(done, total);
+        insertion.forget_files(&replaced)?;
+        insertion.datasets(&columns, &graph.symbols)?;
+        progress(insertion.report().datasets, total);
     }
-    if let Some(packed) = packed {
-        let (types, datasets) = packed.register(graph, &mut *transaction)?;
-        report.dataset_types_registered += types;
-        report.datasets_inserted += datasets;
-    }
+    let packed_types = match packed {
+        Some(packed) => packed.register(graph, &mut insertion)?,
+        None => 0,
+    };
     if options.inputs {
-        report.associations_inserted = collections::associate_inputs(graph, &mut *transaction)?;
+        for members in collections::members_of_inputs(graph) {
+            insertion.members(&members, &graph.symbols)?;
+        }
     }
+    let inserted = insertion.report();
     if options.output_chain {
         collections::update_output_chain(graph, &mut *transaction, options.inputs)?;
     }
     transaction.commit()?;
+    report.datasets_inserted = inserted.datasets_inserted;
+    report.records_inserted = inserted.records_inserted;
+    report.dataset_types_registered = inserted.dataset_types_registered + packed_types;
+    report.collections_registered = inserted.collections_registered;
+    report.associations_inserted = inserted.associations_inserted;
     Ok(report)
 }
 
@@ -156,18 +169,6 @@ fn check_universe(
     Err(TransferError::OtherUniverse { personal: text(theirs), graph: text(ours) })
 }
 
-fn insert_records(
-    graph: &QuantumGraph,
-    transaction: &mut dyn Transaction,
-) -> Result<u64, TransferError> {
-    let universe = graph.universe();
-    let tables: Vec<RecordTable> = (graph.dimension_records.iter())
-        .filter(|table| universe.element(table.element).has_table())
-        .cloned()
-        .collect();
-    Ok(transaction.insert_records(&tables, &graph.symbols)?)
-}
-
 fn dataset_types(graph: &QuantumGraph, segments: &[Segment]) -> Vec<DatasetType> {
     let mut types: Vec<DatasetType> = Vec::new();
     for segment in segments {
@@ -179,40 +180,43 @@ fn dataset_types(graph: &QuantumGraph, segments: &[Segment]) -> Vec<DatasetType>
     types
 }
 
-fn stored_output(record: WrittenRecord<'_>) -> StoredFile {
-    StoredFile {
-        path: record.path.to_owned(),
-        formatter: record.formatter.to_owned(),
-        storage_class: record.storage_class.to_owned(),
-        component: record.component.map(str::to_owned),
-        checksum: record.checksum.map(str::to_owned),
+fn output_file(record: WrittenRecord<'_>) -> File<'_> {
+    File {
+        path: record.path,
+        formatter: record.formatter,
+        storage_class: record.storage_class,
+        component: record.component,
+        checksum: record.checksum,
         file_size: record.file_size,
     }
 }
 
-fn stored_inputs(
+/// Appends the files of an input, where they are in the release.
+fn push_input(
     graph: &QuantumGraph,
     dataset: DatasetIx,
-) -> Result<Vec<StoredFile>, TransferError> {
+    position: u32,
+    files: &mut FileColumns,
+) -> Result<(), TransferError> {
     let records = &graph.records;
-    let text = |symbol: u32| {
-        graph.symbols.get(qbb_dimensions::Symbol(symbol)).unwrap_or_default().to_owned()
-    };
-    (records.of_dataset(dataset))
-        .map(|i| {
-            let path = graph.input_uri(i).map_err(|_| TransferError::UnknownRoot {
-                path: String::from_utf8_lossy(records.path.get(i)).into_owned(),
-            })?;
-            let checksum = String::from_utf8_lossy(records.checksum.get(i)).into_owned();
-            Ok(StoredFile {
-                path: path.to_string(),
+    let text = |symbol: u32| graph.symbols.get(Symbol(symbol)).unwrap_or_default();
+    for i in records.of_dataset(dataset) {
+        let uri = graph.input_uri(i).map_err(|_| TransferError::UnknownRoot {
+            path: String::from_utf8_lossy(records.path.get(i)).into_owned(),
+        })?;
+        let checksum = String::from_utf8_lossy(records.checksum.get(i));
+        let component = records.component[i];
+        files.push(
+            position,
+            File {
+                path: uri.as_str(),
                 formatter: text(records.formatter[i]),
                 storage_class: text(records.storage_class[i]),
-                component: (records.component[i] != InputRecords::WHOLE)
-                    .then(|| text(records.component[i])),
-                checksum: (!checksum.is_empty()).then_some(checksum),
+                component: (component != InputRecords::WHOLE).then(|| text(component)),
+                checksum: Some(&*checksum).filter(|checksum| !checksum.is_empty()),
                 file_size: records.file_size[i],
-            })
-        })
-        .collect()
+            },
+        );
+    }
+    Ok(())
 }
