@@ -3,10 +3,12 @@
 //! A run is watched: each change that it makes to the disk is noted. A crash may then happen after
 //! any of them, and leaves what had been synced, and of the rest whatever file systems may leave:
 //! names in the order in which they were given within each folder, or only the first of them;
-//! files empty or without their ends; blocks of the journal missing in its middle.
+//! files empty or without their ends; blocks of journals and packs missing in their middle.
 //! `QBB_TEST_CRASHES` is how many to try, if not as many as are good for every day.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "support/crashing_disk.rs"]
+mod crashing_disk;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,26 +16,12 @@ use std::io;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use crashing_disk::{Change, Disk, Names};
 use qbb::journal::{Durability, JournalFollower, ProcessIdentity, RunOutcome};
+use qbb::pack::Packs;
 use qbb_datastore::disk::{DiskRequest, DiskWatcher, Verdict, watch};
-use qbb_executor::Exclusivity;
+use qbb_executor::{Exclusivity, TaskError};
 use support::{Space, Witness, concatenate, functions};
-
-/// A change to the disk.
-#[derive(Debug, Clone)]
-enum Change {
-    Create(Utf8PathBuf),
-    Append(Utf8PathBuf, Vec<u8>),
-    Cut(Utf8PathBuf, u64),
-    Rename(Utf8PathBuf, Utf8PathBuf),
-    Link(Utf8PathBuf, Utf8PathBuf),
-    Remove(Utf8PathBuf),
-    MakeFolder(Utf8PathBuf),
-    SyncFile(Utf8PathBuf),
-    SyncFolder(Utf8PathBuf),
-    SyncFileSystem,
-}
 
 /// What is done about requests.
 enum Mode {
@@ -78,35 +66,6 @@ impl DiskWatcher for Watcher {
     }
 }
 
-impl Change {
-    fn of(request: DiskRequest<'_>) -> Self {
-        match request {
-            DiskRequest::Create(path) => Self::Create(path.to_owned()),
-            DiskRequest::Append(path, bytes) => Self::Append(path.to_owned(), bytes.to_vec()),
-            DiskRequest::Cut(path, length) => Self::Cut(path.to_owned(), length),
-            DiskRequest::Rename(from, to) => Self::Rename(from.to_owned(), to.to_owned()),
-            DiskRequest::Link(from, to) => Self::Link(from.to_owned(), to.to_owned()),
-            DiskRequest::Remove(path) => Self::Remove(path.to_owned()),
-            DiskRequest::MakeFolder(path) => Self::MakeFolder(path.to_owned()),
-            DiskRequest::SyncFile(path) => Self::SyncFile(path.to_owned()),
-            DiskRequest::SyncFolder(path) => Self::SyncFolder(path.to_owned()),
-            DiskRequest::SyncFileSystem(_) => Self::SyncFileSystem,
-        }
-    }
-
-    /// The name that it changes.
-    fn name(&self) -> Option<&Utf8Path> {
-        match self {
-            Self::Create(path)
-            | Self::Rename(_, path)
-            | Self::Link(_, path)
-            | Self::Remove(path)
-            | Self::MakeFolder(path) => Some(path),
-            _ => None,
-        }
-    }
-}
-
 /// One test at a time is watched.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: LazyLock<Mutex<()>> = LazyLock::new(|| {
@@ -122,179 +81,6 @@ fn set(mode: Mode) -> Mode {
 
 fn crashes(usual: usize) -> usize {
     std::env::var("QBB_TEST_CRASHES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
-}
-
-/// A file by what it contains, whatever its names.
-#[derive(Debug, Clone, Default)]
-struct Content {
-    bytes: Vec<u8>,
-    /// How much of it is on disk for sure.
-    durable: usize,
-}
-
-/// Names, each with the number of a file; folders have none.
-type Names = BTreeMap<Utf8PathBuf, Option<usize>>;
-
-/// A disk, and what of it would survive.
-#[derive(Debug, Default)]
-struct Disk {
-    files: Vec<Content>,
-    names: Names,
-    durable_names: Names,
-    /// Changes of names that are not durable, each with the file it concerns.
-    pending: Vec<(Change, Option<usize>)>,
-}
-
-impl Disk {
-    /// All that is below some folders, as durable.
-    fn of(folders: &[Utf8PathBuf]) -> Self {
-        let mut disk = Self::default();
-        let mut folders = folders.to_vec();
-        while let Some(folder) = folders.pop() {
-            if !folder.exists() {
-                continue;
-            }
-            disk.names.insert(folder.clone(), None);
-            for entry in folder.read_dir_utf8().unwrap() {
-                let path = entry.unwrap().into_path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    let bytes = fs_err::read(&path).unwrap();
-                    disk.names.insert(path, Some(disk.files.len()));
-                    disk.files.push(Content { durable: bytes.len(), bytes });
-                }
-            }
-        }
-        disk.durable_names = disk.names.clone();
-        disk
-    }
-
-    fn file(&mut self, path: &Utf8Path) -> Option<&mut Content> {
-        let number = (*self.names.get(path)?)?;
-        self.files.get_mut(number)
-    }
-
-    fn apply(&mut self, change: &Change) {
-        let mut concerned = None;
-        match change {
-            Change::Create(path) => {
-                if self.names.contains_key(path) {
-                    return;
-                }
-                concerned = Some(self.files.len());
-                self.files.push(Content::default());
-            }
-            Change::Append(path, bytes) => {
-                self.file(path).unwrap().bytes.extend_from_slice(bytes);
-            }
-            Change::Cut(path, length) => {
-                let file = self.file(path).unwrap();
-                file.bytes.truncate(*length as usize);
-                file.durable = file.durable.min(file.bytes.len());
-            }
-            Change::Rename(from, _) | Change::Link(from, _) => {
-                concerned = self.names.get(from).copied().flatten();
-                // It is made outside of what is watched.
-                if concerned.is_none() {
-                    return;
-                }
-            }
-            Change::SyncFile(path) => {
-                if let Some(file) = self.file(path) {
-                    file.durable = file.bytes.len();
-                }
-            }
-            Change::SyncFolder(folder) => {
-                let pending = std::mem::take(&mut self.pending);
-                for (change, concerned) in pending {
-                    if change.name().and_then(Utf8Path::parent) == Some(folder) {
-                        rename(&mut self.durable_names, &change, concerned);
-                    } else {
-                        self.pending.push((change, concerned));
-                    }
-                }
-            }
-            Change::SyncFileSystem => {
-                self.durable_names = self.names.clone();
-                self.pending.clear();
-                for file in &mut self.files {
-                    file.durable = file.bytes.len();
-                }
-            }
-            Change::MakeFolder(_) | Change::Remove(_) => {}
-        }
-        if change.name().is_some() {
-            rename(&mut self.names, change, concerned);
-            self.pending.push((change.clone(), concerned));
-        }
-    }
-
-    /// What a crash leaves.
-    fn crash(mut self) -> (Names, Vec<Vec<u8>>) {
-        let mut names = std::mem::take(&mut self.durable_names);
-        // In each folder the first so many changes are there.
-        let mut left: BTreeMap<Utf8PathBuf, usize> = BTreeMap::new();
-        for (change, _) in &self.pending {
-            *left.entry(change.name().unwrap().parent().unwrap().to_owned()).or_default() += 1;
-        }
-        for count in left.values_mut() {
-            *count = match fastrand::u8(0..3) {
-                0 => 0,
-                1 => *count,
-                _ => fastrand::usize(0..=*count),
-            };
-        }
-        for (change, concerned) in &self.pending {
-            let count = left.get_mut(change.name().unwrap().parent().unwrap()).unwrap();
-            if *count > 0 {
-                *count -= 1;
-                rename(&mut names, change, *concerned);
-            }
-        }
-        let is_journal = |number: usize| {
-            let name = names.iter().find(|(_, file)| **file == Some(number));
-            name.is_some_and(|(name, _)| name.extension() == Some("journal"))
-        };
-        let files = (self.files.iter().enumerate())
-            .map(|(number, file)| {
-                let length = match fastrand::u8(0..4) {
-                    0 => file.durable,
-                    1 => fastrand::usize(file.durable..=file.bytes.len()),
-                    _ => file.bytes.len(),
-                };
-                let mut bytes = file.bytes[..length].to_vec();
-                if length > file.durable && is_journal(number) && fastrand::bool() {
-                    // A block that was not written before a later one.
-                    let from = fastrand::usize(file.durable..length);
-                    let until = fastrand::usize(from..=length.min(from + 512));
-                    bytes[from..until].fill(0);
-                }
-                bytes
-            })
-            .collect();
-        (names, files)
-    }
-}
-
-/// Changes names as a request did.
-fn rename(names: &mut Names, change: &Change, concerned: Option<usize>) {
-    match change {
-        Change::Create(path) | Change::Link(_, path) => {
-            names.insert(path.clone(), concerned);
-        }
-        Change::MakeFolder(path) => {
-            names.entry(path.clone()).or_insert(None);
-        }
-        Change::Rename(from, to) => {
-            names.remove(from);
-            names.insert(to.clone(), concerned);
-        }
-        Change::Remove(path) => {
-            names.remove(path);
-        }
-        _ => {}
-    }
 }
 
 /// A space with what a crash has left of another one.
@@ -319,15 +105,17 @@ fn after_crash(before: &Space, names: &Names, files: &[Vec<u8>]) -> Space {
     space
 }
 
-/// Quanta that the journal says have succeeded and whose files are all there.
+/// Quanta that the journal says have succeeded and whose files and packed datasets are all there.
 fn done(space: &Space) -> BTreeSet<u32> {
     let follower = JournalFollower::open(&space.journal(), &space.graph).unwrap();
     let state = follower.state();
+    let packs = Packs::new(&space.journal());
     let intact = |dataset| {
-        state.records(dataset).all(|record| {
-            fs_err::metadata(space.outputs().join(record.path))
-                .is_ok_and(|file| file.len() as i64 == record.file_size)
-        })
+        state.packed(dataset).is_none_or(|place| packs.read(place).is_ok())
+            && state.records(dataset).all(|record| {
+                fs_err::metadata(space.outputs().join(record.path))
+                    .is_ok_and(|file| file.len() as i64 == record.file_size)
+            })
     };
     (space.graph.quanta.iter())
         .filter(|&quantum| state.progress(quantum).is_success())
@@ -336,15 +124,24 @@ fn done(space: &Space) -> BTreeSet<u32> {
         .collect()
 }
 
-/// Everything in a space is as an undisturbed run would have left it.
+/// Everything in a space is as an undisturbed run would have left it. Metadata and logs may be files
+/// or packed, as each run has been told.
 fn check_end(space: &Space, products: &BTreeMap<String, String>, what: &str) {
-    assert_eq!(space.products(), *products, "{what}");
+    assert_eq!(tasks_own(space.products()), tasks_own(products.clone()), "{what}");
+    let packs = Packs::new(&space.journal());
     let follower = JournalFollower::open(&space.journal(), &space.graph).unwrap();
     let state = follower.state();
     for quantum in space.graph.quanta.iter() {
         assert!(state.progress(quantum).is_success(), "{what}: {quantum:?}");
         for (_, dataset) in space.graph.outputs.edges(quantum) {
             assert!(state.is_written(dataset), "{what}");
+            if let Some(place) = state.packed(dataset) {
+                let json = serde_json::from_slice::<serde_json::Value>(&packs.read(place).unwrap());
+                assert!(json.is_ok(), "{what}: {place:?}");
+                assert!(state.records(dataset).next().is_none(), "{what}: packed and a file");
+                continue;
+            }
+            assert!(state.records(dataset).next().is_some(), "{what}");
             for record in state.records(dataset) {
                 let bytes = fs_err::read(space.outputs().join(record.path)).unwrap();
                 assert_eq!(bytes.len() as i64, record.file_size, "{what}: {}", record.path);
@@ -357,12 +154,22 @@ fn check_end(space: &Space, products: &BTreeMap<String, String>, what: &str) {
     }
 }
 
+fn tasks_own(mut products: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    products.retain(|path, _| !path.contains("_metadata/") && !path.contains("_log/"));
+    products
+}
+
+/// Whether the next run puts metadata and logs into a pack: most do, if any may.
+fn packs_next(packs: bool) -> bool {
+    packs && fastrand::u8(0..4) > 0
+}
+
 /// The same host before its last start.
 fn before_crash(number: usize) -> Option<ProcessIdentity> {
     Some(ProcessIdentity { boot: format!("before crash {number}"), ..ProcessIdentity::current() })
 }
 
-fn crash_again_and_again(durability: Durability, times: usize) {
+fn crash_again_and_again(durability: Durability, packs: bool, times: usize) {
     let _alone = alone();
     let undisturbed = Space::new();
     undisturbed.run(concatenate).unwrap();
@@ -374,6 +181,7 @@ fn crash_again_and_again(durability: Durability, times: usize) {
         // Of several crashes, each hits what was left by the one before.
         for number in 0..fastrand::usize(1..4) {
             space.options.durability = durability;
+            space.options.pack = packs_next(packs);
             space.options.identity = before_crash(number);
             let folders = [space.outputs(), space.journal()];
             let mut disk = Disk::of(&folders);
@@ -382,7 +190,12 @@ fn crash_again_and_again(durability: Durability, times: usize) {
             set(Mode::Note(Vec::new()));
             let report = space.run(|context| {
                 std::thread::sleep(Duration::from_micros(fastrand::u64(0..400)));
-                concatenate(context)
+                concatenate(context)?;
+                // What it has left, its log above all, is there for the next attempt, or lost.
+                match fastrand::u8(0..16) {
+                    0 => Err(TaskError::failed("bad luck")),
+                    _ => Ok(()),
+                }
             });
             let Mode::Note(changes) = set(Mode::Nothing) else { unreachable!() };
             report.unwrap();
@@ -392,7 +205,8 @@ fn crash_again_and_again(durability: Durability, times: usize) {
             space = after_crash(&space, &names, &files);
             crashed += 1;
         }
-        let what = format!("{durability:?}, crash {crashed}");
+        let what = format!("{durability:?}, crash {crashed}, packs {packs}");
+        space.options.pack = packs_next(packs);
         let before = done(&space);
         lost += space.graph.quanta.len() - before.len();
         let witness = Witness::default();
@@ -410,19 +224,27 @@ fn crash_again_and_again(durability: Durability, times: usize) {
 #[test]
 fn a_crash_costs_what_was_not_synced_and_nothing_else() {
     fastrand::seed(11);
-    crash_again_and_again(Durability::Batch(Duration::from_millis(1)), crashes(160));
+    crash_again_and_again(Durability::Batch(Duration::from_millis(1)), false, crashes(160));
 }
 
 #[test]
 fn a_crash_of_a_run_that_syncs_at_its_end_is_survived() {
     fastrand::seed(12);
-    crash_again_and_again(Durability::Exit, crashes(40));
+    crash_again_and_again(Durability::Exit, false, crashes(40));
 }
 
 #[test]
 fn a_crash_of_a_run_that_syncs_each_quantum_is_survived() {
     fastrand::seed(13);
-    crash_again_and_again(Durability::Quantum, crashes(40));
+    crash_again_and_again(Durability::Quantum, false, crashes(40));
+}
+
+#[test]
+fn what_was_packed_survives_a_crash_as_files_do() {
+    fastrand::seed(17);
+    crash_again_and_again(Durability::Batch(Duration::from_millis(1)), true, crashes(80));
+    crash_again_and_again(Durability::Quantum, true, crashes(30));
+    crash_again_and_again(Durability::Exit, true, crashes(30));
 }
 
 /// With this durability, whatever a run has said to have ended is there after a crash.
@@ -433,6 +255,7 @@ fn with_the_durability_of_a_quantum_nothing_that_ended_is_lost() {
     for _ in 0..crashes(30) {
         let mut space = Space::new();
         space.options.durability = Durability::Quantum;
+        space.options.pack = fastrand::bool();
         space.options.identity = before_crash(0);
         let mut disk = Disk::of(&[space.outputs(), space.journal()]);
         disk.names.insert(space.root().to_owned(), None);
@@ -481,6 +304,7 @@ fn errors_of_the_disk_end_a_run_and_nothing_is_lost() {
             1 => Durability::Batch(Duration::from_millis(1)),
             _ => Durability::Exit,
         };
+        space.options.pack = fastrand::bool();
         let after = fastrand::usize(0..changes.len());
         let times = if fastrand::bool() { 1 } else { usize::MAX };
         let errno = errors[fastrand::usize(0..errors.len())];
@@ -499,6 +323,7 @@ fn errors_of_the_disk_end_a_run_and_nothing_is_lost() {
         let before = done(&space);
         // The run that could not say any more that it has ended was in this process.
         space.options.exclusivity = Exclusivity::Forced;
+        space.options.pack = packs_next(true);
         let witness = Witness::default();
         let report = space.run_with(functions(concatenate), &witness, None).unwrap();
         assert_eq!(report.outcome, RunOutcome::Complete, "{what}");
@@ -519,9 +344,9 @@ fn a_damaged_journal_costs_what_it_has_lost() {
     undisturbed.run(concatenate).unwrap();
     let products = undisturbed.products();
     for number in 0..crashes(60) {
-        let space = Space::new();
-        space.run(concatenate).unwrap();
-        let file = space.journal().read_dir_utf8().unwrap().next().unwrap().unwrap().into_path();
+        let mut space = Space::new();
+        space.options.pack = fastrand::bool();
+        let file = space.run(concatenate).unwrap().journal;
         let mut bytes = fs_err::read(&file).unwrap();
         let place = fastrand::usize(0..bytes.len());
         match fastrand::u8(0..3) {
@@ -533,7 +358,6 @@ fn a_damaged_journal_costs_what_it_has_lost() {
             }
         }
         fs_err::write(&file, &bytes).unwrap();
-        let mut space = space;
         // As above.
         space.options.exclusivity = Exclusivity::Forced;
         match space.run(concatenate) {

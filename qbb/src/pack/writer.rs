@@ -1,9 +1,10 @@
 //! Appending entries.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use qbb_datastore::disk;
 use qbb_graph::{DatasetIx, QuantumIx};
 use uuid::Uuid;
 use zstd::bulk::Compressor;
@@ -56,15 +57,13 @@ impl PackWriter {
         graph: GraphIdentity,
     ) -> Result<Self, PackError> {
         let path = directory.join(format!("{writer}.{EXTENSION}"));
-        let mut file = File::create_new(&path).map_err(PackError::io("create", &path))?;
+        let file = disk::create(&path).map_err(PackError::io("create", &path))?;
         let mut start = PackHeader { writer, graph }.to_bytes().to_vec();
         append_frame(&mut start, 0, &[&[DICTIONARY_FRAME], DICTIONARY].concat());
-        file.write_all(&start).map_err(PackError::io("write", &path))?;
+        disk::append(&file, &path, &start).map_err(PackError::io("write", &path))?;
         // The name must survive a crash of the machine as well as the content.
-        file.sync_all().map_err(PackError::io("sync", &path))?;
-        File::open(directory)
-            .and_then(|folder| folder.sync_all())
-            .map_err(PackError::io("sync", directory))?;
+        disk::sync_file(&file, &path).map_err(PackError::io("sync", &path))?;
+        disk::sync_folder(directory).map_err(PackError::io("sync", directory))?;
         let compressor = Compressor::with_dictionary(LEVEL, DICTIONARY)
             .map_err(|source| PackError::Compress { path: path.clone(), source })?;
         Ok(Self {
@@ -134,7 +133,8 @@ impl PackWriter {
     /// If the system has no file descriptor left.
     pub fn syncer(&self) -> Result<impl Fn() -> io::Result<()> + Send + Sync + 'static, PackError> {
         let file = self.file.try_clone().map_err(PackError::io("sync", &self.path))?;
-        Ok(move || file.sync_data())
+        let path = self.path.clone();
+        Ok(move || disk::sync_file(&file, &path))
     }
 
     fn close_block(&mut self) -> Result<(), PackError> {
@@ -148,7 +148,7 @@ impl PackWriter {
         if let Err(error) = self.write_block() {
             self.poisoned = true;
             // If this fails too, there is a torn block that nothing claims.
-            let _ = self.file.set_len(offset);
+            let _ = disk::cut(&self.file, &self.path, offset);
             let _ = self.file.seek(SeekFrom::Start(offset));
             return Err(error);
         }
@@ -177,7 +177,7 @@ impl PackWriter {
             .map_err(|source| PackError::Compress { path: path.clone(), source })?;
         frame.truncate(begin + length);
         seal_frame(frame, *end);
-        file.write_all(frame).map_err(PackError::io("write", path.as_path()))?;
+        disk::append(file, path, frame).map_err(PackError::io("write", path.as_path()))?;
         *end += frame.len() as u64;
         Ok(())
     }
