@@ -42,6 +42,14 @@ impl ProcessTable {
         }
     }
 
+    /// As [`expect`](Self::expect), for a program that is started otherwise: name and value of a
+    /// variable that all such children have.
+    pub fn mark(&self) -> Option<(&'static str, String)> {
+        let mut table = self.lock();
+        let guardian = table.guardian.get_or_insert_with(Guardian::start).as_ref()?;
+        Some(guardian.variable())
+    }
+
     /// Adds the leader of a process group.
     pub fn add(&self, pid: u32) {
         let mut table = self.lock();

@@ -1,6 +1,7 @@
 //! Running quanta as programs.
 
 mod capture;
+mod child;
 mod description;
 mod placeholders;
 mod process;
@@ -8,5 +9,4 @@ mod waiting;
 mod work_folder;
 
 pub use placeholders::PlaceholderError;
-pub(crate) use process::{CommandEnd, run_command};
-pub(crate) use work_folder::WorkFolder;
+pub(crate) use process::{CommandEnd, Workbench, run_command};

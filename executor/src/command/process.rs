@@ -1,11 +1,12 @@
 //! A program as a child process.
 
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
 use camino::Utf8Path;
 use qbb_pipeline::{CommandTemplate, Task};
 
+use super::child::Launcher;
 use super::description::Description;
 use super::placeholders::{Values as _, expand};
 use super::waiting::wait_for;
@@ -18,6 +19,13 @@ use crate::python::QuantumJob;
 
 /// What stands for the JSON description, which is not written if nobody asks for it.
 const JSON_PLACEHOLDER: &str = "{quantum}";
+
+/// What a thread keeps from one program to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Workbench {
+    pub folder: WorkFolder,
+    launcher: Option<Launcher>,
+}
 
 /// How a program ended.
 #[derive(Debug)]
@@ -47,14 +55,14 @@ pub(crate) fn run_command(
     job: QuantumJob,
     context: &mut QuantumContext<'_>,
     table: &ProcessTable,
-    folder: &mut WorkFolder,
+    bench: &mut Workbench,
     begun: impl FnOnce(u32),
 ) -> Result<CommandEnd, TaskError> {
     let wants_json = template.arguments.iter().any(|argument| argument.contains(JSON_PLACEHOLDER));
     let folder = match wants_json || !task.outputs.is_empty() {
         true => {
             let butler = context.butler().shared();
-            folder.get(butler.root(), &butler.unfinished_prefix())?
+            bench.folder.get(butler.root(), &butler.unfinished_prefix())?
         }
         false => Utf8Path::new(""),
     };
@@ -70,24 +78,22 @@ pub(crate) fn run_command(
     }
     let arguments =
         expand(&template.arguments, &description).map_err(|error| failed(error.to_string()))?;
-    let Some((program, rest)) = arguments.split_first() else {
+    let Some(program) = arguments.first() else {
         return Err(failed(format!("task `{}` has an empty command line", task.label)));
     };
     context.log(LogLevel::Info, format!("Running {}", arguments.join(" ")));
-    let mut command = Command::new(program);
-    table.expect(&mut command);
-    let mut child = command
-        .args(rest)
-        .envs(job.memory.map(|bytes| ("QBB_MEMORY", bytes.to_string())))
-        .envs(&template.environment)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| failed(format!("cannot start `{program}`: {error}")))?;
-    table.add(child.id());
-    begun(child.id());
+    let cannot = |error: std::io::Error| failed(format!("cannot start `{program}`: {error}"));
+    let launcher = match &mut bench.launcher {
+        Some(launcher) => launcher,
+        none => none.insert(Launcher::new(table.mark()).map_err(cannot)?),
+    };
+    let memory = job.memory.map(|bytes| ("QBB_MEMORY".to_owned(), bytes.to_string()));
+    // What a pipeline says about a variable counts more.
+    let memory = memory.filter(|(name, _)| !template.environment.contains_key(name));
+    let said = template.environment.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let mut child = launcher.start(&arguments, memory.into_iter().chain(said)).map_err(cannot)?;
+    table.add(child.pid);
+    begun(child.pid);
     let (mut records, ended) = wait_for(&mut child, &task.label, table);
     let last_error = (records.iter().rev())
         .find(|record| record.level == LogLevel::Warning)

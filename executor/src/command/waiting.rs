@@ -1,13 +1,14 @@
 //! Waiting for a program while reading what it prints, on one thread.
 
-use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Child, ExitStatus};
+use std::io::{self, ErrorKind, PipeReader, Read};
+use std::os::fd::OwnedFd;
+use std::process::ExitStatus;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::capture::Capture;
+use super::child::Child;
 use crate::process_table::{KillReason, ProcessTable};
 use crate::products::{LogLevel, LogRecord, Measured, children_usage};
 
@@ -18,17 +19,15 @@ pub(super) type Ended = io::Result<(ExitStatus, Measured, Option<KillReason>)>;
 const LOOK: i64 = 5_000_000;
 
 /// A pipe from a program.
-struct Stream<'n, R> {
-    /// `None` once it has ended.
-    pipe: Option<R>,
+struct Stream<'n, 'p> {
+    /// `None` once it cannot be read any more.
+    pipe: Option<&'p mut PipeReader>,
     capture: Capture<'n>,
 }
 
-impl<'n, R: Read + AsFd> Stream<'n, R> {
-    fn new(pipe: Option<R>, level: LogLevel, name: &'n str) -> Self {
-        // A pipe that cannot be made so is left unread rather than waited for.
-        let pipe = pipe.filter(|pipe| rustix::io::ioctl_fionbio(pipe, true).is_ok());
-        Self { pipe, capture: Capture::new(level, name) }
+impl<'n, 'p> Stream<'n, 'p> {
+    fn new(pipe: &'p mut PipeReader, level: LogLevel, name: &'n str) -> Self {
+        Self { pipe: Some(pipe), capture: Capture::new(level, name) }
     }
 
     /// Reads all that is there.
@@ -44,13 +43,13 @@ impl<'n, R: Read + AsFd> Stream<'n, R> {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // An error ends a stream as its end does; the exit status tells the rest.
+                // The exit status tells the rest.
                 Ok(_) | Err(_) => self.pipe = None,
             }
         }
     }
 
-    /// Reads until the end, or until nothing more is there.
+    /// Reads until nothing more is there.
     fn finish(mut self, buffer: &mut [u8]) -> Vec<LogRecord> {
         while let Some(pipe) = &mut self.pipe {
             match pipe.read(buffer) {
@@ -71,9 +70,9 @@ pub(super) fn wait_for(
     label: &str,
     table: &ProcessTable,
 ) -> (Vec<LogRecord>, Ended) {
-    let pid = child.id();
-    let mut out = Stream::new(child.stdout.take(), LogLevel::Info, label);
-    let mut err = Stream::new(child.stderr.take(), LogLevel::Warning, label);
+    let pid = child.pid;
+    let mut out = Stream::new(&mut child.stdout.reader, LogLevel::Info, label);
+    let mut err = Stream::new(&mut child.stderr.reader, LogLevel::Warning, label);
     let mut buffer = [0; 16 << 10];
     let ended = end_of(pid);
     while !has_ended(pid, &ended, &mut out, &mut err, &mut buffer) {}
@@ -108,8 +107,8 @@ fn end_of(pid: u32) -> Option<OwnedFd> {
 fn has_ended(
     pid: u32,
     ended: &Option<OwnedFd>,
-    out: &mut Stream<'_, impl Read + AsFd>,
-    err: &mut Stream<'_, impl Read + AsFd>,
+    out: &mut Stream<'_, '_>,
+    err: &mut Stream<'_, '_>,
     buffer: &mut [u8],
 ) -> bool {
     let (has_out, has_err) = (out.pipe.is_some(), err.pipe.is_some());

@@ -10,7 +10,7 @@ use qbb_pipeline::Runner;
 
 use super::packing::Packing;
 use super::sequence::{LocalEnd, Work, run_quantum};
-use crate::command::{CommandEnd, WorkFolder, run_command};
+use crate::command::{CommandEnd, Workbench, run_command};
 use crate::functions::{FunctionRegistry, TaskError};
 use crate::logging::quantum_span;
 use crate::process_table::{KillReason, ProcessTable};
@@ -71,7 +71,7 @@ impl LocalRunner {
     pub fn run_command(
         &self,
         job: QuantumJob,
-        folder: &mut WorkFolder,
+        bench: &mut Workbench,
         begun: impl FnOnce(u32),
     ) -> Option<LocalEnd> {
         let graph = self.graph();
@@ -83,7 +83,7 @@ impl LocalRunner {
                 let result = Err(TaskError::failed("the task is not a program"));
                 return Some(Work { result, exit_code: None, used: None });
             };
-            match run_command(task, template, job, context, &self.table, folder, begun) {
+            match run_command(task, template, job, context, &self.table, bench, begun) {
                 Ok(CommandEnd { killed: Some(KillReason::Interrupted), .. }) => None,
                 Ok(end) => Some(Work {
                     exit_code: end.exit_code(),
@@ -93,7 +93,7 @@ impl LocalRunner {
                 Err(error) => Some(Work { result: Err(error), exit_code: None, used: None }),
             }
         });
-        folder.tidy(end.as_ref().is_some_and(|end| end.outcome.end.is_success()));
+        bench.folder.tidy(end.as_ref().is_some_and(|end| end.outcome.end.is_success()));
         end
     }
 }

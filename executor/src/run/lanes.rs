@@ -10,7 +10,7 @@ use qbb_pipeline::{PipelineGraph, Runner};
 use super::error::RunError;
 use super::function_threads::function_threads;
 use super::quantum_threads::QuantumThreads;
-use crate::command::WorkFolder;
+use crate::command::Workbench;
 use crate::local::{LocalEnd, LocalRunner};
 use crate::python::{PoolEvent, PythonPool, QuantumJob};
 
@@ -39,6 +39,8 @@ pub(super) struct Lanes {
     functions: Option<QuantumThreads>,
     commands: Option<QuantumThreads>,
     jobs: NonZeroUsize,
+    /// Whether programs have a time limit.
+    timed: bool,
     messages: Sender<Message>,
 }
 
@@ -47,9 +49,10 @@ impl Lanes {
         python: Option<PythonPool>,
         local: Arc<LocalRunner>,
         jobs: NonZeroUsize,
+        timed: bool,
         messages: Sender<Message>,
     ) -> Self {
-        Self { python, local, functions: None, commands: None, jobs, messages }
+        Self { python, local, functions: None, commands: None, jobs, timed, messages }
     }
 
     pub fn python(&self) -> Option<&PythonPool> {
@@ -83,7 +86,8 @@ impl Lanes {
             }
             Runner::Command(_) => {
                 if self.commands.is_none() {
-                    self.commands = Some(command_threads(self.jobs, &self.local, &self.messages)?);
+                    self.commands =
+                        Some(command_threads(self.jobs, self.timed, &self.local, &self.messages)?);
                 }
                 if let Some(threads) = &self.commands {
                     threads.run(job);
@@ -97,18 +101,22 @@ impl Lanes {
 /// Threads that wait for programs.
 fn command_threads(
     n: NonZeroUsize,
+    timed: bool,
     local: &Arc<LocalRunner>,
     messages: &Sender<Message>,
 ) -> Result<QuantumThreads, RunError> {
     QuantumThreads::start(n, "command", || {
         let (local, messages) = (local.clone(), messages.clone());
-        let mut folder = WorkFolder::default();
+        let mut bench = Workbench::default();
         move |job| {
             let started = Timestamp::now();
             let begun = |pid| {
+                if !timed {
+                    return;
+                }
                 let _ = messages.send(Message::Begun { job, pid });
             };
-            let end = local.run_command(job, &mut folder, begun).map(Box::new);
+            let end = local.run_command(job, &mut bench, begun).map(Box::new);
             let ended = Timestamp::now();
             let _ = messages.send(Message::Ended { job, started, ended, end });
         }

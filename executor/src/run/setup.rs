@@ -173,7 +173,7 @@ fn run_logged(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         journal: &journal.writer,
         pack,
         lookahead,
-        lanes: Lanes::new(python, local, request.jobs, sender),
+        lanes: Lanes::new(python, local, request.jobs, request.options.timeout.is_some(), sender),
         messages,
         cancel: &request.cancel,
         table: &table,
