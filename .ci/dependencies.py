@@ -17,8 +17,8 @@ DATABASE_DRIVERS = {"rusqlite", "libsqlite3-sys", "postgres", "tokio-postgres", 
 
 # Crate: what may not be in its dependency tree.
 FORBIDDEN = {
-    "qbb-executor": DATABASE_DRIVERS | {"qbb-registry", "qbb-builder", "qbb-transfer"},
-    "qbb-exports": DATABASE_DRIVERS | {"qbb-registry", "qbb-builder", "qbb-transfer"},
+    "qbb-executor": DATABASE_DRIVERS | {"qbb-registry", "qbb-query", "qbb-builder", "qbb-transfer"},
+    "qbb-exports": DATABASE_DRIVERS | {"qbb-registry", "qbb-query", "qbb-builder", "qbb-transfer"},
     "qbb": DATABASE_DRIVERS | {"qbb-registry", "qbb-builder", "qbb-executor"},
     "qbb-submit-dirs": DATABASE_DRIVERS,
     "qbb-graph": DATABASE_DRIVERS | {"qbb-registry", "qbb", "qbb-executor"},
@@ -26,6 +26,7 @@ FORBIDDEN = {
     "qbb-pipeline": DATABASE_DRIVERS | {"qbb-registry", "qbb-graph", "qbb-datastore"},
     "qbb-dimensions": DATABASE_DRIVERS | {"memmap2", "tempfile", "fs-err"},
     "qbb-registry": {"qbb-graph", "qbb", "qbb-executor"},
+    "qbb-query": {"qbb-pipeline", "qbb-graph", "qbb-datastore", "qbb", "qbb-executor"},
     "qbb-builder": {"qbb", "qbb-executor", "qbb-transfer", "qbb-hooks"},
     "qbb-hooks": {"qbb-transfer", "qbb-submit-dirs"},
     "qbb-transfer": {"qbb-executor", "qbb-builder"},

@@ -3,15 +3,13 @@
 use qbb_dimensions::{Column, DimensionGroup};
 use qbb_graph::{Adjacency, DatasetTable, GraphHeader, InitQuantum, QuantumGraph, QuantumTable};
 use qbb_pipeline::{Connection, DatasetTypeIx, PACKAGES, PipelineGraph, TaskIx};
+use qbb_query::engine::{Layout, NONE, SearchedCollections};
 use rustc_hash::FxHashMap;
 
-use crate::collections::InputCollections;
 use crate::contents::Contents;
 use crate::data_ids::FinishedDataIds;
-use crate::dictionary::NONE;
 use crate::error::BuildError;
 use crate::identifiers::NewIds;
-use crate::layout::Layout;
 use crate::resolve::found_without_dimensions;
 use crate::skeleton::{Edges, Skeleton};
 use crate::skipping::finished_init_output;
@@ -35,11 +33,11 @@ struct UsedDatasets {
 pub(crate) fn assemble(
     pipeline: &PipelineGraph,
     contents: &Contents,
-    collections: &InputCollections,
+    collections: &SearchedCollections,
     skeleton: &Skeleton,
     header: GraphHeader,
 ) -> Result<Assembled, BuildError> {
-    let dictionary = &contents.dictionary;
+    let dictionary = &contents.read.dictionary;
     let used = used_nodes(pipeline, skeleton);
     let data_ids =
         FinishedDataIds::new(dictionary, used_keys(pipeline, contents, skeleton, &used)?)?;
@@ -183,7 +181,7 @@ fn used_keys(
     skeleton: &Skeleton,
     used: &[Vec<bool>],
 ) -> Result<Vec<(DimensionGroup, Vec<u64>)>, BuildError> {
-    let dictionary = &contents.dictionary;
+    let dictionary = &contents.read.dictionary;
     let tasks = pipeline.tasks.iter().map(|task| &task.dimensions);
     let types = pipeline.dataset_types.iter().map(|node| &node.dataset_type.dimensions);
     let rows = (skeleton.quanta.iter().map(|quanta| (&quanta.rows, &quanta.alive)))
@@ -216,15 +214,15 @@ struct RunNumbers {
 /// Names of all RUN collections that datasets are in, sorted, and their numbers.
 fn runs(
     contents: &Contents,
-    collections: &InputCollections,
+    collections: &SearchedCollections,
     skeleton: &Skeleton,
     used: &[Vec<bool>],
     output_run: &str,
 ) -> (Vec<String>, RunNumbers) {
     let catalog = &collections.catalog;
     let mut present = vec![false; catalog.collections.len()];
-    let outputs = contents.outputs.iter().map(|(ix, existing)| (ix, &existing.search));
-    for (ix, search) in contents.inputs.iter().chain(outputs) {
+    let outputs = contents.outputs.iter().map(|(&ix, existing)| (ix, &existing.search));
+    for (ix, search) in contents.inputs().chain(outputs) {
         let nodes = &skeleton.datasets[ix.index()];
         for (node, &row) in nodes.found.iter().enumerate() {
             if row != NONE && used[ix.index()][node] {

@@ -4,11 +4,11 @@ use qbb_dimensions::expression::RowSource;
 use qbb_dimensions::sphere::{RangeSet, Region};
 use qbb_dimensions::{DimensionGroup, ElementIx, Timespan};
 use qbb_pipeline::{Connection, PipelineGraph, Task, TaskIx};
+use qbb_query::QueryError;
+use qbb_query::engine::{Relation, pixelization};
 
 use crate::contents::Contents;
 use crate::error::BuildError;
-use crate::generation::pixelization;
-use crate::relation::Relation;
 use crate::skeleton::{DatasetNodes, Edges, Skeleton};
 
 /// Bounds of the quanta of a task: their own, and those of the datasets of the connections that
@@ -68,7 +68,7 @@ impl<'a> QuantumBounds<'a> {
             });
         }
         let missing = |rows: &Relation, row| {
-            let data_id = rows.describe(&self.contents.dictionary, row);
+            let data_id = rows.describe(&self.contents.read.dictionary, row);
             BuildError::NoTimespan { task: self.task.label.clone(), data_id }
         };
         let mut all = match own {
@@ -89,7 +89,7 @@ impl<'a> QuantumBounds<'a> {
 
     fn timespan_of(&self, group: &DimensionGroup, rows: &Relation, row: usize) -> Option<Timespan> {
         let element = group.temporal().first().copied()?;
-        let dictionary = &self.contents.dictionary;
+        let dictionary = &self.contents.read.dictionary;
         let record = rows.rows(dictionary).record_row(element, row as u32)?;
         dictionary.records(element)?.timespan(record)
     }
@@ -105,12 +105,13 @@ impl<'a> QuantumBounds<'a> {
         if !has_region && self.spatial.is_empty() {
             return Ok(None);
         }
-        let element = self.contents.dictionary.universe().element(skypix);
+        let element = self.contents.read.dictionary.universe().element(skypix);
         let Some(pixelization) = pixelization(element)? else { return Ok(None) };
         let mut pixels = RangeSet::new();
         let mut add = |region: Region| {
             if let Some(source) = pixelization.refusal(&region) {
-                return Err(BuildError::SkyPix { dimension: element.name.clone(), source });
+                let dimension = element.name.clone();
+                return Err(QueryError::SkyPix { dimension, source });
             }
             pixels = pixels.union(&pixelization.envelope(&region, None));
             Ok(())
@@ -133,7 +134,7 @@ impl<'a> QuantumBounds<'a> {
         rows: &Relation,
         row: usize,
     ) -> Result<Region, BuildError> {
-        let dictionary = &self.contents.dictionary;
+        let dictionary = &self.contents.read.dictionary;
         let universe = dictionary.universe();
         let data_id = || rows.describe(dictionary, row);
         let mut regions = Vec::new();
@@ -142,7 +143,7 @@ impl<'a> QuantumBounds<'a> {
             let region = match (pixelization(element)?, rows.rows(dictionary)) {
                 (Some(pixels), view) => {
                     let pixel = view.key(ix, row as u32).unwrap_or_default() as u64;
-                    let outline = pixels.pixel(pixel).map_err(|source| BuildError::SkyPix {
+                    let outline = pixels.pixel(pixel).map_err(|source| QueryError::SkyPix {
                         dimension: element.name.clone(),
                         source,
                     })?;
@@ -150,17 +151,19 @@ impl<'a> QuantumBounds<'a> {
                 }
                 (None, view) => match view.record_row(ix, row as u32) {
                     Some(record) => {
-                        self.contents.regions.get(dictionary, ix, record, data_id)?.cloned()
+                        self.contents.read.regions.get(dictionary, ix, record, data_id)?.cloned()
                     }
                     None => None,
                 },
             };
             let missing =
-                || BuildError::NoRegion { element: element.name.clone(), data_id: data_id() };
+                || QueryError::NoRegion { element: element.name.clone(), data_id: data_id() };
             regions.push(region.ok_or_else(missing)?);
         }
         match regions.len() {
-            0 => Err(BuildError::NoRegion { element: group.to_string(), data_id: data_id() }),
+            0 => {
+                Err(QueryError::NoRegion { element: group.to_string(), data_id: data_id() }.into())
+            }
             1 => Ok(regions.swap_remove(0)),
             _ => Ok(Region::intersection(regions)),
         }

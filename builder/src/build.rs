@@ -3,22 +3,21 @@
 use qbb_dimensions::{DataValue, ElementIx};
 use qbb_graph::GraphHeader;
 use qbb_pipeline::{PipelineGraph, TaskIx};
+use qbb_query::engine::{self, NeededRecords, SearchedCollections, group_rows, join};
 use qbb_registry::{RegistryReader, Snapshot};
 
 use crate::anchoring::remove_unanchored;
 use crate::assembly::assemble;
-use crate::collections::InputCollections;
+use crate::collections::structure;
 use crate::contents::{Contents, Sources};
-use crate::dimension_records::NeededRecords;
+use crate::dimension_records;
 use crate::error::BuildError;
 use crate::existing::OutputSources;
 use crate::explanation::{Explain, Explanation, Inspection};
-use crate::generation::component_rows;
 use crate::hooks::{self, HookCalls, TaskHooks};
 use crate::outputs::OutputCollections;
 use crate::plan::Plan;
 use crate::prerequisites::look_up;
-use crate::query::join;
 use crate::records::{attach, memberships};
 use crate::request::{Build, BuildRequest, Progress, TaskOutcome};
 use crate::resolve::{adjust, check_init_inputs, find_inputs};
@@ -59,7 +58,7 @@ pub fn build_with_hooks(
         return Err(BuildError::RetainedWithoutSkipping);
     }
     let output_sources = OutputSources::new(snapshot, &catalog, &outputs)?;
-    let collections = InputCollections::new(catalog, &outputs.inputs)?;
+    let collections = SearchedCollections::new(catalog, &outputs.inputs)?;
     let registered = snapshot.dataset_types()?;
     let definitions: Vec<_> = registered.iter().map(|t| t.dataset_type.clone()).collect();
     let pipeline = request.pipeline.resolve(&universe, &definitions)?;
@@ -73,12 +72,14 @@ pub fn build_with_hooks(
     let mut plan = Plan::new(&pipeline, request, &defaults)?;
     let summaries = snapshot.summaries(&collections.catalog, &collections.flat)?;
     let sources = Sources {
-        collections: &collections,
-        registered: &registered,
-        summaries: &summaries,
+        inputs: engine::Sources {
+            collections: &collections,
+            registered: &registered,
+            summaries: &summaries,
+        },
         outputs: &output_sources,
     };
-    check_constraints(&pipeline, &plan, &sources)?;
+    check_constraints(&plan, &sources)?;
     let mut contents = Contents::read(snapshot, &pipeline, &plan, &sources, progress)?;
 
     let (mut skeleton, mut needed) = data_ids(&pipeline, &mut contents, &plan, progress)?;
@@ -102,7 +103,12 @@ pub fn build_with_hooks(
     look_up(&pipeline, &contents, &mut skeleton, &name)?;
     let mut sent =
         hooks::look_up(&mut calls, &pipeline, &mut contents, &collections, &needed, &mut skeleton)?;
-    needed.add_prerequisites(&pipeline, &contents.dictionary, &skeleton);
+    dimension_records::add_prerequisites(
+        &mut needed,
+        &pipeline,
+        &contents.read.dictionary,
+        &skeleton,
+    );
     sent.complete(&mut calls, &pipeline, &contents, &needed)?;
     let mut outcomes =
         adjust_all(&pipeline, &contents, &sources, &outputs, &mut calls, &mut skeleton, progress)?;
@@ -129,7 +135,7 @@ pub fn build_with_hooks(
     progress(Progress::Assembling);
     let header = header(request, &collections, outputs);
     let mut assembled = assemble(&pipeline, &contents, &collections, &skeleton, header)?;
-    let mut symbols = std::mem::take(&mut contents.dictionary.symbols);
+    let mut symbols = std::mem::take(&mut contents.read.dictionary.symbols);
     attach(
         snapshot,
         &contents,
@@ -141,8 +147,9 @@ pub fn build_with_hooks(
     )?;
     let memberships = memberships(&contents, &collections, &assembled);
     let mut graph = assembled.graph;
-    graph.dimension_records = needed.tables(&pipeline, &contents.dictionary);
-    graph.collections = collections.structure(memberships)?;
+    graph.dimension_records =
+        dimension_records::tables(&needed, &pipeline, &contents.read.dictionary);
+    graph.collections = structure(&collections, memberships)?;
     graph.symbols = symbols;
     Ok(Build { graph, tasks: outcomes, statements: snapshot.statements(), warnings, explanation })
 }
@@ -150,7 +157,7 @@ pub fn build_with_hooks(
 /// Governor dimensions for which the datasets in the input collections have one value.
 fn default_governors(
     snapshot: &mut dyn Snapshot,
-    collections: &InputCollections,
+    collections: &SearchedCollections,
 ) -> Result<Vec<(ElementIx, DataValue)>, BuildError> {
     let values = snapshot.governor_values(&collections.catalog, &collections.flat)?;
     let single = values.into_iter().filter_map(|(governor, mut values)| match values.len() {
@@ -169,15 +176,15 @@ fn data_ids(
 ) -> Result<(Skeleton, NeededRecords), BuildError> {
     let mut rows = Vec::with_capacity(plan.components.len());
     for component in &plan.components {
-        let query = join(contents, component)?;
+        let query = join(&contents.read, &component.query)?;
         rows.push(match query.is_empty() {
             true => None,
-            false => Some(component_rows(contents, &query, &component.tree)?),
+            false => Some(group_rows(&mut contents.read, &query, &component.tree)?),
         });
     }
     // Generating data IDs adds values to dimensions.
-    contents.index_again();
-    let dictionary = &contents.dictionary;
+    contents.read.index_again();
+    let dictionary = &contents.read.dictionary;
     let mut skeleton = Skeleton::new(dictionary, pipeline);
     let mut needed = NeededRecords::new(dictionary);
     for (component, rows) in plan.components.iter().zip(rows) {
@@ -188,7 +195,7 @@ fn data_ids(
             continue;
         };
         let quanta = skeleton.add_component(pipeline, dictionary, component, &rows)?;
-        needed.add_component(pipeline, dictionary, component, &rows);
+        dimension_records::add_component(&mut needed, pipeline, dictionary, component, &rows);
         progress(Progress::DataIds { tasks, quanta });
     }
     Ok((skeleton, needed))
@@ -204,7 +211,7 @@ fn adjust_all(
     skeleton: &mut Skeleton,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Vec<TaskOutcome>, BuildError> {
-    let collections = sources.collections;
+    let collections = sources.inputs.collections;
     let mut outcomes = Vec::with_capacity(pipeline.tasks.len());
     for at in 0..pipeline.tasks.len() {
         let ix = TaskIx(at as u32);
@@ -231,14 +238,9 @@ fn adjust_all(
     Ok(outcomes)
 }
 
-fn check_constraints(
-    pipeline: &PipelineGraph,
-    plan: &Plan,
-    sources: &Sources<'_>,
-) -> Result<(), BuildError> {
-    for &ix in plan.components.iter().flat_map(|component| &component.constraints) {
-        let name = &pipeline.dataset_type(ix).dataset_type.name;
-        if sources.registered(name).is_none() {
+fn check_constraints(plan: &Plan, sources: &Sources<'_>) -> Result<(), BuildError> {
+    for name in plan.components.iter().flat_map(|component| &component.query.constraint_names) {
+        if sources.inputs.registered(name).is_none() {
             return Err(BuildError::ConstraintNotRegistered { dataset_type: name.clone() });
         }
     }
@@ -275,7 +277,7 @@ fn nothing_left(
 
 fn header(
     request: &BuildRequest,
-    collections: &InputCollections,
+    collections: &SearchedCollections,
     outputs: OutputCollections,
 ) -> GraphHeader {
     // The facts that the middleware's command records.

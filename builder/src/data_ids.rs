@@ -4,13 +4,10 @@ use std::cmp::Ordering;
 
 use qbb_dimensions::{Column, DataIdTable, DimensionGroup, ElementIx, KeyType};
 use qbb_graph::DataIdGroupIx;
+use qbb_query::engine::{Dictionary, KeyIndex, Layout, Relation};
 use rayon::prelude::*;
 
-use crate::dictionary::Dictionary;
 use crate::error::BuildError;
-use crate::key_index::KeyIndex;
-use crate::layout::Layout;
-use crate::relation::Relation;
 
 /// Data IDs of one group, sorted by value.
 #[derive(Debug)]

@@ -2,10 +2,9 @@
 
 use qbb_dimensions::UniverseError;
 use qbb_dimensions::expression::ExpressionError;
-use qbb_dimensions::sphere::{RegionError, SkyPixelizationError};
+use qbb_query::QueryError;
 use qbb_registry::RegistryError;
 
-use crate::data_id_table::DataIdTableError;
 use crate::explanation::Explanation;
 use crate::outputs::OutputError;
 
@@ -13,51 +12,24 @@ use crate::outputs::OutputError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// The data IDs of a query could not be found.
+    #[error(transparent)]
+    Query(QueryError),
     /// The repository could not be read.
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The `where` expression is wrong.
     #[error(transparent)]
     Expression(#[from] ExpressionError),
-    /// A table of data IDs cannot be used.
-    #[error(transparent)]
-    DataIdTable(#[from] DataIdTableError),
     /// A dimension is unknown.
     #[error(transparent)]
     Universe(#[from] UniverseError),
     /// The pipeline does not fit the repository.
     #[error(transparent)]
     Pipeline(#[from] qbb_pipeline::ResolveError),
-    /// A stored region cannot be decoded.
-    #[error("region of {element} {data_id}: {source}")]
-    Region {
-        /// The dimension element.
-        element: String,
-        /// The record.
-        data_id: String,
-        /// What is wrong.
-        source: RegionError,
-    },
-    /// A skypix dimension cannot be computed.
-    #[error("skypix dimension `{dimension}`: {source}")]
-    SkyPix {
-        /// The dimension.
-        dimension: String,
-        /// What is wrong.
-        source: SkyPixelizationError,
-    },
     /// The output collections do not fit what is asked for or what exists.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// A condition joins the validity ranges of datasets that have none.
-    #[error(
-        "`{dataset_type}.timespan` cannot be joined by OVERLAPS: no CALIBRATION collection is \
-         searched for `{dataset_type}`"
-    )]
-    NoValidity {
-        /// The dataset type.
-        dataset_type: String,
-    },
     /// A value of the pipeline's data ID does not fit its dimension.
     #[error("data ID of the pipeline: `{value}` is no value of {dimension}")]
     PipelineDataId {
@@ -116,60 +88,6 @@ pub enum BuildError {
         /// The dataset type.
         dataset_type: String,
     },
-    /// Families of regions or timespans are apart, and there is no telling how to join them.
-    #[error(
-        "no automatic {kind} join: {apart} have to be joined, and it is ambiguous how; say so in the \
-         data query, for example `{example}`"
-    )]
-    AmbiguousJoin {
-        /// Spatial or temporal.
-        kind: &'static str,
-        /// The families that nothing connects, by their finest elements.
-        apart: String,
-        /// A condition that joins two of them.
-        example: String,
-    },
-    /// A condition joins what its family joins already.
-    #[error("{a} and {b} are of one family: data IDs with both of them need no join; leave it out")]
-    JoinWithinFamily {
-        /// One side.
-        a: String,
-        /// The other.
-        b: String,
-    },
-    /// A spatial join that no table supports.
-    #[error(
-        "a spatial join of `{a}` and `{b}` is not possible in a query: regions of records can be \
-         joined with each other and with the pixels of `{common}`"
-    )]
-    UnsupportedJoin {
-        /// One side.
-        a: String,
-        /// The other.
-        b: String,
-        /// The common skypix dimension.
-        common: String,
-    },
-    /// A skypix dimension of a query that nothing gives values.
-    #[error(
-        "no values for `{dimension}`, whose pixels are in no table: the query needs a dataset type \
-         with that dimension among its constraints{hint}"
-    )]
-    NoPixels {
-        /// The dimension.
-        dimension: String,
-        /// What else would give values.
-        hint: String,
-    },
-    /// Groups of dimensions that can neither be queried nor generated.
-    #[error(
-        "no way to find data IDs of {groups}: they have skypix dimensions and no region to take \
-         pixels from; add a connection whose dimensions have one region"
-    )]
-    NoDataIds {
-        /// The groups.
-        groups: String,
-    },
     /// Time is needed of a record that has no timespan.
     #[error("task `{task}` looks prerequisites up by time, but {data_id} has no timespan")]
     NoTimespan {
@@ -177,46 +95,6 @@ pub enum BuildError {
         task: String,
         /// The data ID.
         data_id: String,
-    },
-    /// Pixels are needed of a record that has no region.
-    #[error("{element} {data_id} has no region to take pixels from")]
-    NoRegion {
-        /// The dimension element.
-        element: String,
-        /// The record.
-        data_id: String,
-    },
-    /// A join has more rows than it may.
-    #[error(
-        "the join of {join} has more than {limit} rows ({rows} were counted); restrict {free} in the \
-         data query, add a dataset type to the dataset query constraint, or raise the limit of rows"
-    )]
-    TooManyRows {
-        /// What is joined.
-        join: String,
-        /// Rows that were counted before giving up.
-        rows: usize,
-        /// The most rows that are allowed.
-        limit: usize,
-        /// Dimensions whose values multiply each other.
-        free: String,
-    },
-    /// Several validity ranges match one data ID.
-    #[error(
-        "ambiguous calibration: {count} validity ranges of `{dataset_type}` in `{collection}` match \
-         {data_id}: {datasets}"
-    )]
-    AmbiguousCalibration {
-        /// The dataset type.
-        dataset_type: String,
-        /// The CALIBRATION collection.
-        collection: String,
-        /// The data ID, and the task whose quantum has it.
-        data_id: String,
-        /// Number of matches.
-        count: usize,
-        /// UUIDs of the datasets, and their validity ranges.
-        datasets: String,
     },
     /// A prerequisite that no rule of the middleware's covers.
     #[error(
@@ -345,4 +223,16 @@ pub enum BuildError {
 
 fn of_quantum(data_id: Option<&str>) -> String {
     data_id.map_or_else(String::new, |data_id| format!(" for quantum {data_id}"))
+}
+
+/// What is wrong with the expression or the repository is no matter of queries alone.
+impl From<QueryError> for BuildError {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Expression(error) => Self::Expression(error),
+            QueryError::Registry(error) => Self::Registry(error),
+            QueryError::Universe(error) => Self::Universe(error),
+            error => Self::Query(error),
+        }
+    }
 }

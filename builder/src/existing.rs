@@ -1,17 +1,15 @@
 //! Outputs that exist already: those of finished quanta, and those in the way of new ones.
 
 use qbb_pipeline::{DatasetTypeIx, PACKAGES, PipelineGraph};
+use qbb_query::QueryError;
+use qbb_query::engine::{DatasetSearch, Dictionary, Restrictions, SearchedCollections};
 use qbb_registry::{
     CollectionCatalog, CollectionIx, CollectionKind, RegistryError, Snapshot, is_glob,
 };
 use rustc_hash::FxHashMap;
 
-use crate::collections::InputCollections;
 use crate::contents::Sources;
-use crate::datasets::DatasetSearch;
-use crate::dictionary::Dictionary;
 use crate::error::BuildError;
-use crate::narrowing::Restrictions;
 use crate::outputs::OutputCollections;
 use crate::request::Progress;
 
@@ -47,9 +45,9 @@ impl OutputSources {
                 catalog.require(expression)?;
             }
         }
-        match InputCollections::new(catalog.clone(), &outputs.skip_existing_in) {
+        match SearchedCollections::new(catalog.clone(), &outputs.skip_existing_in) {
             Ok(found) => flat = found.flat,
-            Err(BuildError::Registry(RegistryError::UnknownCollection { name, .. })) => {
+            Err(QueryError::Registry(RegistryError::UnknownCollection { name, .. })) => {
                 warning = Some(match outputs.skip_existing_in.as_slice() {
                     [_] => format!("nothing is skipped, since there is no collection `{name}`"),
                     all => format!(
@@ -59,7 +57,7 @@ impl OutputSources {
                     ),
                 });
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         // What is certified is no output of a run.
         flat.retain(|&ix| catalog.get(ix).kind != CollectionKind::Calibration);
@@ -120,14 +118,14 @@ pub(crate) fn read(
     dictionary: &mut Dictionary,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<FxHashMap<DatasetTypeIx, ExistingOutputs>, BuildError> {
-    let catalog = &sources.collections.catalog;
+    let catalog = &sources.inputs.collections.catalog;
     let mut found = FxHashMap::default();
     for (at, node) in pipeline.dataset_types.iter().enumerate() {
         let (name, group) = (&node.dataset_type.name, &node.dataset_type.dimensions);
         if node.producer.is_none() && name != PACKAGES {
             continue;
         }
-        let Some(registered) = sources.registered(name) else { continue };
+        let Some(registered) = sources.inputs.registered(name) else { continue };
         let (collections, ranks) = sources.outputs.holding(name);
         if collections.is_empty() {
             continue;

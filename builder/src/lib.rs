@@ -20,48 +20,28 @@ mod build_tests;
 mod collections;
 mod components;
 mod contents;
-mod data_id_table;
 mod data_ids;
-mod dataset_conditions;
-mod datasets;
-mod dictionary;
 mod dimension_records;
 mod error;
 mod existing;
 mod explanation;
-mod families;
-mod generation;
 mod hooks;
 mod identifiers;
-mod join;
-mod key_index;
-mod layout;
-mod narrowing;
 mod outputs;
 mod plan;
 mod prerequisites;
-mod query;
 mod records;
-mod regions;
-mod relation;
 mod request;
 mod resolve;
 mod retained;
-mod row_limit;
 mod skeleton;
 #[cfg(test)]
 mod skip_tests;
 mod skipping;
-mod spatial;
-mod spatial_plan;
-mod table_text;
 #[cfg(test)]
 mod testing;
-mod tree;
-mod validity;
 
 pub use build::{build, build_with_hooks};
-pub use data_id_table::{DataIdTable, DataIdTableError, TableProblem};
 pub use error::BuildError;
 pub use explanation::{
     ConstraintEffect, DataIdExplanation, DroppedQuanta, Explain, Explanation, PartExplanation,
@@ -73,7 +53,8 @@ pub use hooks::{
     TaskHooks, TogetherAdjusted,
 };
 pub use outputs::OutputError;
-pub use request::{
-    Build, BuildRequest, DEFAULT_MAX_ROWS, DatasetConstraint, Progress, TaskOutcome,
+pub use qbb_query::QueryError;
+pub use qbb_query::engine::{
+    DEFAULT_MAX_ROWS, DataIdTable, DataIdTableError, TableProblem, TextColumn,
 };
-pub use table_text::TextColumn;
+pub use request::{Build, BuildRequest, DatasetConstraint, Progress, TaskOutcome};

@@ -1,9 +1,9 @@
 //! Where outputs go: the name of the output run, and what the output collections that exist
 //! already mean for the inputs.
 
+use qbb_query::engine::SearchedCollections;
 use qbb_registry::{CollectionCatalog, CollectionIx, CollectionKind};
 
-use crate::collections::InputCollections;
 use crate::error::BuildError;
 use crate::request::BuildRequest;
 
@@ -216,7 +216,7 @@ fn check_inputs(
     if request.inputs.iter().all(|input| input.trim().is_empty()) {
         return Ok(());
     }
-    let inputs = InputCollections::new(catalog.clone(), &request.inputs)?.names();
+    let inputs = SearchedCollections::new(catalog.clone(), &request.inputs)?.names();
     if inputs.is_empty() || children.windows(inputs.len()).any(|window| window == inputs) {
         return Ok(());
     }

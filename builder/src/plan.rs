@@ -2,54 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use qbb_dimensions::expression::{
-    Column, Comparison, Condition, Conjunct, Context, Restriction, Span, Value, ValueType, bind,
-    parse,
-};
-use qbb_dimensions::{DataValue, DimensionGroup, ElementIx, KeyType, Storage};
+use qbb_dimensions::expression::{Conjunct, parse};
+use qbb_dimensions::{DataValue, DatasetType, DimensionGroup, ElementIx, KeyType};
 use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
-use qbb_registry::{CellRange, CellSet};
+use qbb_query::QueryError;
+use qbb_query::engine::{
+    DimensionTree, PlannedTable, QueryPlan, Question, ReadingPlan, Restrictions, RowLimit,
+    SearchIx, elements_with_tables, equality, restrictions, value_text,
+};
 
 use crate::components::{Component, split};
-use crate::data_id_table::PlannedTable;
+use crate::contents::search_ix;
 use crate::error::BuildError;
-use crate::narrowing::Restrictions;
 use crate::request::BuildRequest;
-use crate::row_limit::RowLimit;
-use crate::spatial_plan::{
-    PixelCondition, check_pixels, queryable, take_pixel_conditions, take_spatial_joins,
-};
-use crate::tree::DimensionTree;
 
 /// A component with what its common data ID query needs.
 #[derive(Debug)]
 pub(crate) struct ComponentPlan {
     pub(crate) component: Component,
-    /// Dimensions of the query: those of tasks and dataset types as far as they can be queried,
-    /// and those that conditions name.
-    pub(crate) dimensions: DimensionGroup,
     /// Where the data IDs of all groups come from.
     pub(crate) tree: DimensionTree,
-    /// Dataset types that must exist.
-    pub(crate) constraints: Vec<DatasetTypeIx>,
-    /// Their names.
-    pub(crate) constraint_names: Vec<String>,
-    /// Dimensions of tables that bring joins of their own along.
-    pub(crate) operands: Vec<DimensionGroup>,
-    /// Conditions joined by AND, without those that only join by region.
-    pub(crate) conditions: Vec<Conjunct>,
-    /// Regions that conditions give as literals, as far as they restrict pixels.
-    pub(crate) pixels: Vec<PixelCondition>,
-    /// Elements that are joined by region, as conditions say or automatically.
-    pub(crate) spatial: Vec<(ElementIx, ElementIx)>,
-}
-
-impl ComponentPlan {
-    /// Name of one of the dataset types that must exist.
-    pub(crate) fn dataset_type_name(&self, dataset_type: DatasetTypeIx) -> String {
-        let at = self.constraints.iter().position(|&ix| ix == dataset_type);
-        at.map_or_else(String::new, |at| self.constraint_names[at].clone())
-    }
+    /// The query.
+    pub(crate) query: QueryPlan,
 }
 
 /// What is read, and with which restrictions.
@@ -82,64 +56,36 @@ impl Plan {
         let universe = &pipeline.universe;
         let expression = parse(&request.data_query)?;
         let fixed = pipeline_data_id(pipeline)?;
-        let constrained: Vec<ElementIx> = (fixed.iter())
-            .flat_map(|conjunct| conjunct.governors.iter().copied())
-            .chain(defaults.iter().map(|(governor, _)| *governor))
-            .collect();
         let mut components = Vec::new();
         let table_groups: Vec<DimensionGroup> = (request.data_id_tables.iter())
             .map(|table| table.group(universe))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, _>>()
+            .map_err(QueryError::from)?;
         let mut tables: Option<Vec<PlannedTable>> = None;
         for component in split(pipeline) {
             let constraints = component.constraints(pipeline, &request.constraint);
-            let definition = |&ix: &DatasetTypeIx| &pipeline.dataset_type(ix).dataset_type;
-            let mut operands: Vec<DimensionGroup> =
-                constraints.iter().map(|ix| definition(ix).dimensions.clone()).collect();
-            // A table brings pixels into the query as a constraint does.
-            let with_pixels = table_groups.iter().filter(|group| group.skypix().next().is_some());
-            let bringing: Vec<DimensionGroup> =
-                operands.iter().chain(with_pixels).cloned().collect();
-            let queryable = queryable(&component.dimensions(pipeline), &bringing);
-            let groups = component.target_groups(pipeline);
-            let tree = DimensionTree::new(universe, &groups, &queryable)?;
-            let constraint_names: Vec<String> =
-                constraints.iter().map(|ix| definition(ix).name.clone()).collect();
-            let context = Context {
-                dimensions: &queryable,
-                datasets: &constraint_names,
+            let constraints: Vec<(SearchIx, &DatasetType)> = (constraints.iter())
+                .map(|&ix| (search_ix(ix), &pipeline.dataset_type(ix).dataset_type))
+                .collect();
+            let question = Question {
+                dimensions: &component.dimensions(pipeline),
+                constraints: &constraints,
+                expression: &expression,
                 bindings: &request.bindings,
-                constrained: &constrained,
+                fixed: &fixed,
+                defaults,
+                tables: &table_groups,
             };
-            let mut conditions = fixed.clone();
-            conditions.extend(bind(&expression, &context)?);
-            let named = conditions.iter().flat_map(|conjunct| conjunct.dimensions(universe));
-            let mut dimensions = queryable.union(&DimensionGroup::of_elements(universe, named));
+            let groups = component.target_groups(pipeline);
+            let tree = DimensionTree::new(universe, &groups, &question.queryable())?;
+            let query = QueryPlan::new(&question)?;
             if tables.is_none() {
-                let values = single_values(&conditions);
                 let planned = request.data_id_tables.iter();
-                let planned = planned.map(|table| PlannedTable::new(universe, table, &values));
-                tables = Some(planned.collect::<Result<_, _>>()?);
+                let planned =
+                    planned.map(|table| PlannedTable::new(universe, table, &query.single_values));
+                tables = Some(planned.collect::<Result<_, _>>().map_err(QueryError::from)?);
             }
-            for group in &table_groups {
-                dimensions = dimensions.union(group);
-            }
-            operands.extend(table_groups.iter().cloned());
-            add_defaults(&dimensions, defaults, &mut conditions);
-            let pixels = take_pixel_conditions(&dimensions, &mut conditions)?;
-            let spatial = take_spatial_joins(&dimensions, &operands, &mut conditions)?;
-            check_pixels(&dimensions, &operands, &spatial)?;
-            components.push(ComponentPlan {
-                component,
-                dimensions,
-                tree,
-                constraint_names,
-                constraints,
-                operands,
-                conditions,
-                pixels,
-                spatial,
-            });
+            components.push(ComponentPlan { component, tree, query });
         }
         let elements = elements(pipeline, &components);
         let overlaps = overlap_elements(pipeline, &components);
@@ -153,7 +99,10 @@ impl Plan {
                 dataset.names().iter().copied().filter(|&ix| !task.contains(ix))
             })
             .collect();
-        let restrictions = restrictions(&components, &unrestricted);
+        // The `where` expression does not apply to prerequisites, so dimensions that one has beyond
+        // its task's are read without restriction. All components have the same conditions.
+        let conditions = components.first().map_or(&[][..], |plan| &plan.query.conditions);
+        let restrictions = restrictions(conditions, &unrestricted);
         let row_limit = request.max_rows.map_or_else(RowLimit::default, RowLimit);
         Ok(Self {
             components,
@@ -168,6 +117,23 @@ impl Plan {
         })
     }
 
+    /// What is to be read.
+    pub(crate) fn reading<'a>(&'a self, pipeline: &'a PipelineGraph) -> ReadingPlan<'a> {
+        ReadingPlan {
+            queries: self.components.iter().map(|component| &component.query).collect(),
+            searches: (self.overall_inputs.iter())
+                .map(|&ix| (search_ix(ix), &pipeline.dataset_type(ix).dataset_type))
+                .collect(),
+            elements: &self.elements,
+            overlaps: &self.overlaps,
+            restrictions: &self.restrictions,
+            unrestricted: &self.unrestricted,
+            row_limit: self.row_limit,
+            tables: &self.tables,
+            narrows: self.narrows,
+        }
+    }
+
     /// The same plan without restrictions, to find out what they leave out.
     pub(crate) fn forget_restrictions(&mut self) {
         self.restrictions = Restrictions::default();
@@ -179,39 +145,6 @@ fn is_used(pipeline: &PipelineGraph, dataset_type: DatasetTypeIx) -> bool {
     (pipeline.tasks.iter())
         .flat_map(|task| task.quantum_inputs().chain(&task.init_inputs))
         .any(|connection| connection.dataset_type == dataset_type)
-}
-
-/// Governor dimensions of a query that no condition mentions have the value that all datasets in the
-/// input collections have, if there is only one.
-fn add_defaults(
-    dimensions: &DimensionGroup,
-    defaults: &[(ElementIx, DataValue)],
-    conditions: &mut Vec<Conjunct>,
-) {
-    for (governor, value) in defaults {
-        let mentioned = conditions.iter().any(|conjunct| conjunct.governors.contains(governor));
-        if mentioned || !dimensions.contains(*governor) {
-            continue;
-        }
-        let name = &dimensions.universe().element(*governor).name;
-        let text = format!("{name} = {} (the only one in the inputs)", value_text(value));
-        conditions.push(equality(*governor, value, text));
-    }
-}
-
-/// The condition that a dimension has a value.
-pub(crate) fn equality(dimension: ElementIx, value: &DataValue, text: String) -> Conjunct {
-    let (column_type, literal) = match value {
-        DataValue::Int(number) => (ValueType::Int, Value::Int(*number)),
-        DataValue::Text(text) => (ValueType::Text, Value::Text(text.clone())),
-    };
-    let column = Value::Column(Column::Key(dimension), column_type);
-    Conjunct {
-        condition: Condition::Compare(column, Comparison::Equal, literal),
-        text,
-        span: Span::default(),
-        governors: vec![dimension],
-    }
 }
 
 /// The pipeline's own data ID as conditions.
@@ -256,30 +189,21 @@ fn elements(pipeline: &PipelineGraph, components: &[ComponentPlan]) -> Vec<Eleme
     let universe = &pipeline.universe;
     let mut elements = BTreeSet::new();
     for plan in components {
-        elements.extend(plan.dimensions.elements().iter().copied());
+        elements.extend(plan.query.dimensions.elements().iter().copied());
     }
     for (task, dataset) in prerequisite_groups(pipeline) {
         elements.extend(task.union(dataset).elements().iter().copied());
     }
-    let views: Vec<ElementIx> = (elements.iter())
-        .filter_map(|&ix| match universe.element(ix).storage {
-            Storage::ViewOf(target) => Some(target),
-            _ => None,
-        })
-        .collect();
-    for target in views {
-        elements.extend(DimensionGroup::of_elements(universe, [target]).names().iter().copied());
-    }
-    elements.into_iter().filter(|&ix| universe.element(ix).has_table()).collect()
+    elements_with_tables(universe, elements)
 }
 
 fn overlap_elements(pipeline: &PipelineGraph, components: &[ComponentPlan]) -> Vec<ElementIx> {
     let universe = &pipeline.universe;
     let mut elements = BTreeSet::new();
-    for &(a, b) in components.iter().flat_map(|plan| &plan.spatial) {
+    for &(a, b) in components.iter().flat_map(|plan| &plan.query.spatial) {
         elements.extend([a, b]);
     }
-    let constrained = components.iter().flat_map(|plan| &plan.pixels);
+    let constrained = components.iter().flat_map(|plan| &plan.query.pixels);
     elements.extend(constrained.map(|condition| condition.element));
     for (task, dataset) in prerequisite_groups(pipeline) {
         let all = task.union(dataset);
@@ -289,49 +213,4 @@ fn overlap_elements(pipeline: &PipelineGraph, components: &[ComponentPlan]) -> V
         }
     }
     elements.into_iter().filter(|&ix| universe.element(ix).has_table()).collect()
-}
-
-/// What the conditions leave possible for single dimensions.
-///
-/// The `where` expression does not apply to prerequisites, so dimensions that one has beyond its
-/// task's are read without restriction.
-fn restrictions(components: &[ComponentPlan], unrestricted: &BTreeSet<ElementIx>) -> Restrictions {
-    // All components have the same conditions.
-    let conditions = components.first().map_or(&[][..], |plan| &plan.conditions);
-    let mut restrictions = Restrictions::default();
-    for (dimension, restriction) in conditions.iter().filter_map(|c| c.condition.restriction()) {
-        if !restrictions.has(dimension) && !unrestricted.contains(&dimension) {
-            restrictions.set(dimension, cell_set(restriction));
-        }
-    }
-    restrictions
-}
-
-/// Dimensions that conditions leave a single value.
-fn single_values(conditions: &[Conjunct]) -> Vec<(ElementIx, DataValue)> {
-    (conditions.iter().filter_map(|conjunct| conjunct.condition.restriction()))
-        .filter_map(|(dimension, restriction)| match restriction {
-            Restriction::Values(mut values) if values.len() == 1 => {
-                Some((dimension, values.pop()?))
-            }
-            _ => None,
-        })
-        .collect()
-}
-
-fn cell_set(restriction: Restriction) -> CellSet {
-    match restriction {
-        Restriction::Values(values) => CellSet::Values(values),
-        Restriction::Intervals(intervals) => CellSet::Ranges(
-            intervals.into_iter().map(|i| CellRange { first: i.first, last: i.last }).collect(),
-        ),
-    }
-}
-
-/// Text of what a restriction allows, for messages.
-pub(crate) fn value_text(value: &DataValue) -> String {
-    match value {
-        DataValue::Int(number) => number.to_string(),
-        DataValue::Text(text) => format!("'{text}'"),
-    }
 }

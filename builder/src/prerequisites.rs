@@ -7,21 +7,16 @@
 
 use qbb_dimensions::{DimensionElement, DimensionGroup, ElementIx, Timespan};
 use qbb_pipeline::{Connection, PipelineGraph, Task, TaskIx};
+use qbb_query::engine::{
+    DatasetSearch, Dictionary, Found, JoinTree, KeyGroups, KeyIndex, Layout, Relation,
+    missing_spatial_join, spatial_relations, timespans,
+};
 use rayon::prelude::*;
 
 use crate::bounds::QuantumBounds;
 use crate::contents::Contents;
-use crate::datasets::{DatasetSearch, Found};
-use crate::dictionary::Dictionary;
 use crate::error::BuildError;
-use crate::join::JoinTree;
-use crate::key_index::{KeyGroups, KeyIndex};
-use crate::layout::Layout;
-use crate::relation::Relation;
 use crate::skeleton::{Edges, Skeleton};
-use crate::spatial::spatial_relations;
-use crate::spatial_plan::missing_spatial_join;
-use crate::validity::timespans;
 
 /// Looks up the prerequisites of all tasks and adds them to the graph.
 pub(crate) fn look_up(
@@ -39,7 +34,7 @@ pub(crate) fn look_up(
             if connection.lookup_function {
                 continue;
             }
-            let Some(search) = contents.inputs.get(&connection.dataset_type) else { continue };
+            let Some(search) = contents.input(connection.dataset_type) else { continue };
             let dataset = &pipeline.dataset_type(connection.dataset_type).dataset_type;
             let lookup = Lookup { pipeline, contents, skeleton, at, task, connection, search };
             let matches = lookup.find(&dataset.dimensions)?;
@@ -50,10 +45,10 @@ pub(crate) fn look_up(
                     Found::Nothing => {}
                     Found::Row(row) => pairs.push((quantum, row)),
                     Found::Ambiguous(candidates) => {
-                        let data_id = rows.describe(&contents.dictionary, quantum as usize);
+                        let data_id = rows.describe(&contents.read.dictionary, quantum as usize);
                         let quantum = format!("{data_id} of task `{}`", task.label);
                         let of = (dataset.name.as_str(), quantum);
-                        return Err(search.ambiguous(of, &candidates, collection_name));
+                        return Err(search.ambiguous(of, &candidates, collection_name).into());
                     }
                 }
             }
@@ -83,7 +78,7 @@ struct Lookup<'a> {
 
 impl Lookup<'_> {
     fn dictionary(&self) -> &Dictionary {
-        &self.contents.dictionary
+        &self.contents.read.dictionary
     }
 
     fn quanta(&self) -> &Relation {
@@ -178,7 +173,7 @@ impl Lookup<'_> {
         if !self.search.is_calibration {
             return None;
         }
-        Some(timespans(self.contents, element, rows))
+        Some(timespans(&self.contents.read, element, rows))
     }
 
     /// The quanta determine the datasets' data IDs.
@@ -218,7 +213,7 @@ impl Lookup<'_> {
         relations.extend(all.elements().iter().filter_map(|&ix| dictionary.relationship(ix)));
         let operands = [self.task.dimensions.clone(), dataset.clone()];
         if let Some(join) = missing_spatial_join(&all, &operands, &[])? {
-            relations.extend(spatial_relations(self.contents, join, &all, &relations)?);
+            relations.extend(spatial_relations(&self.contents.read, join, &all, &relations)?);
         }
         let rows = JoinTree::new(dictionary, relations)?.project(dictionary, &all)?;
         let layout = Layout::new(dictionary, &quanta.group);

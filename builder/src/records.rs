@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use qbb_dimensions::Symbols;
 use qbb_graph::{Datastore, InputRecords};
 use qbb_pipeline::DatasetTypeIx;
+use qbb_query::engine::{DatasetSearch, SearchedCollections};
 use qbb_registry::{CollectionIx, CollectionKind, DatastoreRecordRows, Snapshot};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::assembly::Assembled;
-use crate::collections::InputCollections;
 use crate::contents::{Contents, Sources};
-use crate::datasets::DatasetSearch;
 use crate::error::BuildError;
 use crate::request::Progress;
 
@@ -39,7 +38,7 @@ pub(crate) fn attach(
     for ix in types {
         let Some(search) = contents.search(ix) else { continue };
         let name = &assembled.graph.pipeline.dataset_type(ix).dataset_type.name;
-        let Some(registered) = sources.registered(name) else { continue };
+        let Some(registered) = sources.inputs.registered(name) else { continue };
         let mut wanted: Vec<[u8; 16]> = Vec::new();
         let mut runs: FxHashSet<CollectionIx> = FxHashSet::default();
         for &(dataset, _, row) in assembled.found.iter().filter(|found| found.1 == ix) {
@@ -60,8 +59,8 @@ pub(crate) fn attach(
         }
         let mut runs: Vec<CollectionIx> = runs.into_iter().collect();
         runs.sort_unstable();
-        let catalog = &sources.collections.catalog;
-        let filter = contents.restrictions.filter(search.relation.group.required());
+        let catalog = &sources.inputs.collections.catalog;
+        let filter = contents.read.restrictions.filter(search.relation.group.required());
         let table = snapshot.datastore_records(registered, catalog, &runs, &filter, symbols)?;
         progress(Progress::Read { what: name, rows: table.id.len() });
         tables.push(table);
@@ -133,12 +132,12 @@ impl Columns<'_> {
 /// CALIBRATION collection.
 pub(crate) fn memberships(
     contents: &Contents,
-    collections: &InputCollections,
+    collections: &SearchedCollections,
     assembled: &Assembled,
 ) -> Vec<(u32, u32, i64, i64)> {
     (assembled.found.iter())
         .filter_map(|&(dataset, ix, row)| {
-            let search = contents.inputs.get(&ix)?;
+            let search = contents.input(ix)?;
             let rank = search.rank[row as usize];
             match collections.kind(rank) {
                 CollectionKind::Tagged => Some((dataset, rank, 0, 0)),

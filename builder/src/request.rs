@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use qbb_dimensions::expression::Bindings;
 use qbb_graph::QuantumGraph;
 use qbb_pipeline::PipelineDefinition;
+use qbb_query::engine::DataIdTable;
 
-use crate::data_id_table::DataIdTable;
 use crate::explanation::{Explain, Explanation};
 
 /// Which overall inputs must exist for a data ID to be part of the initial query.
@@ -39,10 +39,6 @@ impl DatasetConstraint {
         }
     }
 }
-
-/// The most rows that a join may have unless a build says otherwise: memory for them stays below
-/// two gigabytes. Quanta that come of them need some 500 bytes each besides.
-pub const DEFAULT_MAX_ROWS: usize = 20_000_000;
 
 /// Everything that a build depends on besides the repository.
 #[derive(Debug, Clone, Default)]
@@ -86,7 +82,7 @@ pub struct BuildRequest {
     pub data_id_tables: Vec<DataIdTable>,
     /// What is to be explained besides an empty graph.
     pub explain: Explain,
-    /// The most rows that any one join may have; [`DEFAULT_MAX_ROWS`] if not given.
+    /// The most rows that any one join may have; [`DEFAULT_MAX_ROWS`](crate::DEFAULT_MAX_ROWS) if not given.
     pub max_rows: Option<usize>,
     /// Absolute URIs of the roots of datastores by name, each ending in `/`.
     pub datastore_roots: BTreeMap<String, String>,

@@ -1,11 +1,9 @@
 //! Which quanta and datasets stay: existing inputs, missing ones, and each connection's limits.
 
 use qbb_pipeline::{ConnectionKind, PipelineGraph, Task, TaskIx};
+use qbb_query::engine::{Found, NONE, SearchedCollections};
 
-use crate::collections::InputCollections;
 use crate::contents::{Contents, Sources};
-use crate::datasets::Found;
-use crate::dictionary::NONE;
 use crate::error::BuildError;
 use crate::request::TaskOutcome;
 use crate::skeleton::{Skeleton, TaskQuanta};
@@ -21,8 +19,8 @@ pub(crate) fn find_inputs(
     skeleton: &mut Skeleton,
     collection_name: &dyn Fn(u32) -> String,
 ) -> Result<(), BuildError> {
-    let dictionary = &contents.dictionary;
-    for (&ix, search) in &contents.inputs {
+    let dictionary = &contents.read.dictionary;
+    for (ix, search) in contents.inputs() {
         let node = pipeline.dataset_type(ix);
         let nodes = &mut skeleton.datasets[ix.index()];
         if node.is_prerequisite || nodes.rows.len == 0 {
@@ -45,7 +43,7 @@ pub(crate) fn find_inputs(
                 Found::Nothing => nodes.alive[at] = false,
                 Found::Ambiguous(rows) => {
                     let of = (node.dataset_type.name.as_str(), nodes.rows.describe(dictionary, at));
-                    return Err(search.ambiguous(of, &rows, collection_name));
+                    return Err(search.ambiguous(of, &rows, collection_name).into());
                 }
             }
         }
@@ -119,9 +117,9 @@ pub(crate) fn adjust(
     for (connection, (count, first)) in inputs.iter().zip(missing) {
         if count > 0 {
             let name = &pipeline.dataset_type(connection.dataset_type).dataset_type.name;
-            let [(tagged, _), (calibrations, _)] = sources.holding(name);
+            let [(tagged, _), (calibrations, _)] = sources.inputs.holding(name);
             let holding: Vec<&str> = (tagged.iter().chain(&calibrations))
-                .map(|&ix| sources.collections.catalog.get(ix).name.as_str())
+                .map(|&ix| sources.inputs.collections.catalog.get(ix).name.as_str())
                 .collect();
             return Err(BuildError::PrerequisiteMissing {
                 task: task.label.clone(),
@@ -129,9 +127,9 @@ pub(crate) fn adjust(
                 dataset_type: name.clone(),
                 minimum: connection.minimum,
                 quanta: count,
-                data_id: quanta.rows.describe(&contents.dictionary, first),
+                data_id: quanta.rows.describe(&contents.read.dictionary, first),
                 collections: if holding.is_empty() {
-                    format!("{} (none of them holds any)", sources.collections.describe())
+                    format!("{} (none of them holds any)", sources.inputs.collections.describe())
                 } else {
                     holding.join(", ")
                 },
@@ -166,7 +164,7 @@ fn scalar(
     let rows = &datasets[connection.dataset_type.index()].rows;
     let nodes: Vec<u32> = nodes.collect();
     let mut texts: Vec<String> = (nodes.iter().take(EXAMPLES))
-        .map(|&node| rows.describe(&contents.dictionary, node as usize))
+        .map(|&node| rows.describe(&contents.read.dictionary, node as usize))
         .collect();
     if nodes.len() > EXAMPLES {
         texts.push("…".to_owned());
@@ -175,7 +173,7 @@ fn scalar(
         task: task.label.clone(),
         connection: connection.name.clone(),
         dataset_type: pipeline.dataset_type(connection.dataset_type).dataset_type.name.clone(),
-        data_id: quanta.rows.describe(&contents.dictionary, quantum),
+        data_id: quanta.rows.describe(&contents.read.dictionary, quantum),
         count: nodes.len(),
         datasets: texts.join(", "),
     }
@@ -185,7 +183,7 @@ fn scalar(
 pub(crate) fn check_init_inputs(
     pipeline: &PipelineGraph,
     contents: &Contents,
-    collections: &InputCollections,
+    collections: &SearchedCollections,
     skeleton: &mut Skeleton,
     ix: TaskIx,
 ) -> Result<(), BuildError> {
@@ -199,7 +197,7 @@ pub(crate) fn check_init_inputs(
                     && finished_init_output(contents, connection) != NONE
             }
             None => {
-                let found = contents.inputs.get(&connection.dataset_type).map(|s| s.find(0, None));
+                let found = contents.input(connection.dataset_type).map(|s| s.find(0, None));
                 matches!(found, Some(Found::Row(_)))
             }
         };
@@ -219,7 +217,7 @@ pub(crate) fn found_without_dimensions(
     contents: &Contents,
     dataset_type: qbb_pipeline::DatasetTypeIx,
 ) -> u32 {
-    match contents.inputs.get(&dataset_type).map(|search| search.find(0, None)) {
+    match contents.input(dataset_type).map(|search| search.find(0, None)) {
         Some(Found::Row(row)) => row,
         _ => NONE,
     }

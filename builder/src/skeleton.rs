@@ -2,59 +2,11 @@
 
 use qbb_dimensions::DimensionGroup;
 use qbb_pipeline::{DatasetTypeIx, PipelineGraph, TaskIx};
+use qbb_query::engine::{Dictionary, GroupRows, KeyIndex, Layout, NONE, Relation};
 use rustc_hash::FxHashMap;
 
 use crate::components::Component;
-use crate::dictionary::{Dictionary, NONE};
 use crate::error::BuildError;
-use crate::join::JoinTree;
-use crate::key_index::KeyIndex;
-use crate::layout::Layout;
-use crate::relation::Relation;
-
-/// Data IDs of one component, by group.
-#[derive(Debug, Default)]
-pub(crate) struct ComponentRows {
-    rows: FxHashMap<DimensionGroup, Relation>,
-}
-
-impl ComponentRows {
-    /// Projects the join to all groups that a component needs, each from the smallest group that
-    /// is there already and contains it.
-    pub(crate) fn new(
-        dictionary: &Dictionary,
-        tree: &JoinTree,
-        groups: &[DimensionGroup],
-    ) -> Result<Self, BuildError> {
-        let mut rows: FxHashMap<DimensionGroup, Relation> = FxHashMap::default();
-        for group in groups {
-            let parent = rows
-                .values()
-                .filter(|relation| group.is_subset(&relation.group))
-                .min_by_key(|relation| relation.len);
-            let relation = match parent {
-                Some(parent) => parent.project(dictionary, group),
-                None => tree.project(dictionary, group)?,
-            };
-            rows.insert(group.clone(), relation);
-        }
-        Ok(Self { rows })
-    }
-
-    pub(crate) fn get(&self, group: &DimensionGroup) -> Option<&Relation> {
-        self.rows.get(group)
-    }
-
-    /// Adds data IDs of a group to those that are there.
-    pub(crate) fn add(&mut self, dictionary: &Dictionary, relation: Relation) {
-        let group = relation.group.clone();
-        let relation = match self.rows.remove(&group) {
-            Some(there) => there.merged(dictionary, &relation),
-            None => relation,
-        };
-        self.rows.insert(group, relation);
-    }
-}
 
 /// For each quantum of a task, numbers of datasets of one connection.
 #[derive(Debug, Clone, Default)]
@@ -200,7 +152,7 @@ impl Skeleton {
         pipeline: &PipelineGraph,
         dictionary: &Dictionary,
         component: &Component,
-        rows: &ComponentRows,
+        rows: &GroupRows,
     ) -> Result<usize, BuildError> {
         let mut nodes: FxHashMap<DatasetTypeIx, Vec<u32>> = FxHashMap::default();
         for &ix in &component.dataset_types {
@@ -258,7 +210,7 @@ impl Skeleton {
 /// Row numbers of data IDs, for each group of a component.
 struct Indexes<'a> {
     dictionary: &'a Dictionary,
-    rows: &'a ComponentRows,
+    rows: &'a GroupRows,
     known: FxHashMap<DimensionGroup, (Layout, KeyIndex)>,
 }
 

@@ -5,9 +5,9 @@
 //! not made again.
 
 use qbb_pipeline::{Connection, PipelineGraph, Task, TaskIx};
+use qbb_query::engine::NONE;
 
 use crate::contents::Contents;
-use crate::dictionary::NONE;
 use crate::error::BuildError;
 use crate::retained::Retained;
 use crate::skeleton::Skeleton;
@@ -48,7 +48,7 @@ fn finished(contents: &Contents, skeleton: &Skeleton, task: &Task, at: usize) ->
     let Some((connection, edges)) = metadata else { return done };
     let Some(existing) = contents.outputs.get(&connection.dataset_type) else { return done };
     let nodes = &skeleton.datasets[connection.dataset_type.index()];
-    let keys = nodes.rows.keys(&contents.dictionary, existing.search.layout());
+    let keys = nodes.rows.keys(&contents.read.dictionary, existing.search.layout());
     for (quantum, done) in done.iter_mut().enumerate() {
         let key = edges.of(quantum).first().map(|&node| keys[node as usize]);
         *done = key.is_some_and(|key| existing.of_finished(key).is_some());
@@ -71,7 +71,7 @@ fn keep_existing(
     let edges = &skeleton.quanta[at].outputs[position];
     let existing = contents.outputs.get(&connection.dataset_type);
     let keys = existing
-        .map(|existing| nodes.rows.keys(&contents.dictionary, existing.search.layout()))
+        .map(|existing| nodes.rows.keys(&contents.read.dictionary, existing.search.layout()))
         .unwrap_or_default();
     for (quantum, _) in done.iter().enumerate().filter(|(_, done)| **done) {
         for &node in edges.of(quantum) {
@@ -98,7 +98,7 @@ pub(crate) fn claim_outputs(
         for (connection, edges) in task.quantum_outputs().zip(&quanta.outputs) {
             let Some(existing) = contents.outputs.get(&connection.dataset_type) else { continue };
             let nodes = &mut datasets[connection.dataset_type.index()];
-            let keys = nodes.rows.keys(&contents.dictionary, existing.search.layout());
+            let keys = nodes.rows.keys(&contents.read.dictionary, existing.search.layout());
             let mut there: Vec<(u32, u32)> = Vec::new();
             for quantum in (0..quanta.rows.len).filter(|&quantum| quanta.alive[quantum]) {
                 for &node in edges.of(quantum) {
@@ -117,7 +117,7 @@ pub(crate) fn claim_outputs(
                         .clone(),
                     run: output_run.to_owned(),
                     count: there.len(),
-                    data_id: nodes.rows.describe(&contents.dictionary, first as usize),
+                    data_id: nodes.rows.describe(&contents.read.dictionary, first as usize),
                 });
             }
             for (node, row) in there {

@@ -1,17 +1,14 @@
 //! The constraints of an initial query, to be applied in any combination.
 
 use qbb_dimensions::expression::Conjunct;
+use qbb_query::engine::{
+    Dictionary, Endpoint, JoinTree, Relation, StepSource, condition_groups, independent_steps,
+    satisfying, spatial_steps, temporal_steps,
+};
 
 use crate::contents::{Contents, Sources};
-use crate::dataset_conditions::condition_groups;
-use crate::dictionary::Dictionary;
 use crate::error::BuildError;
-use crate::families::Endpoint;
-use crate::join::JoinTree;
 use crate::plan::ComponentPlan;
-use crate::query::{StepSource, independent_steps, satisfying, spatial_steps};
-use crate::relation::Relation;
-use crate::validity::temporal_steps;
 
 /// How many collections a message lists.
 const EXAMPLES: usize = 6;
@@ -46,12 +43,13 @@ impl<'a> Constraints<'a> {
         sources: &Sources<'_>,
         within: Vec<Relation>,
     ) -> Result<Self, BuildError> {
-        let dictionary = &contents.dictionary;
+        let dictionary = &contents.read.dictionary;
         let name = |ix| dictionary.universe().element(ix).name.as_str();
+        let query = &plan.query;
         let mut base = within;
         let mut without_records = Vec::new();
         let mut list = Vec::new();
-        for step in independent_steps(contents, plan)? {
+        for step in independent_steps(&contents.read, query)? {
             match step.source {
                 StepSource::Dimension(ix) | StepSource::Relationship(ix) => {
                     if step.relation.len == 0 {
@@ -60,15 +58,15 @@ impl<'a> Constraints<'a> {
                     base.push(step.relation);
                 }
                 StepSource::Datasets(ix) => {
-                    let dataset_type = plan.dataset_type_name(ix);
-                    let count = contents.inputs.get(&ix).map_or(0, |search| search.len());
+                    let dataset_type = query.dataset_type_name(ix);
+                    let count = contents.read.datasets.get(&ix).map_or(0, |search| search.len());
                     let text = match holding(sources, &dataset_type) {
                         Some(holding) => {
                             format!("`{dataset_type}` exists ({count} datasets in {holding})")
                         }
                         None => format!(
                             "`{dataset_type}` exists (no input collection holds any: {})",
-                            sources.collections.describe()
+                            sources.inputs.collections.describe()
                         ),
                     };
                     list.push(Constraint::Relation { relation: step.relation, text });
@@ -76,37 +74,37 @@ impl<'a> Constraints<'a> {
                 // All conditions are applied to joins, so that they are treated alike.
                 StepSource::Condition => {}
                 StepSource::Table(at) => {
-                    let text = format!("the data ID table {}", contents.tables[at].0);
+                    let text = format!("the data ID table {}", contents.read.tables[at].0);
                     list.push(Constraint::Relation { relation: step.relation, text });
                 }
                 StepSource::Overlap(..) | StepSource::Validity(_) => {}
             }
         }
-        for step in temporal_steps(contents, plan, &base)? {
+        for step in temporal_steps(&contents.read, query, &base)? {
             let StepSource::Validity(endpoints) = &step.source else { continue };
             let names: Vec<String> = (endpoints.iter())
                 .map(|endpoint| match endpoint {
                     Endpoint::Element(ix) => format!("timespans of `{}`", name(*ix)),
                     Endpoint::Validity(ix) => {
-                        format!("validity ranges of `{}`", plan.dataset_type_name(*ix))
+                        format!("validity ranges of `{}`", query.dataset_type_name(*ix))
                     }
                 })
                 .collect();
             let text = format!("{} overlap", names.join(" and "));
             list.push(Constraint::Relation { relation: step.relation, text });
         }
-        for step in spatial_steps(contents, plan, &base)? {
+        for step in spatial_steps(&contents.read, query, &base)? {
             let StepSource::Overlap(a, b) = step.source else { continue };
             let text = format!("regions of `{}` and `{}` overlap", name(a), name(b));
             list.push(Constraint::Relation { relation: step.relation, text });
         }
-        let groups = condition_groups(plan);
+        let groups = condition_groups(query);
         list.extend((0..groups.len()).map(Constraint::Conditions));
         Ok(Self { contents, plan, base, list, groups, without_records })
     }
 
     pub(super) fn dictionary(&self) -> &Dictionary {
-        &self.contents.dictionary
+        &self.contents.read.dictionary
     }
 
     /// How a constraint is called.
@@ -146,7 +144,8 @@ impl<'a> Constraints<'a> {
                 if tree.is_empty() {
                     break;
                 }
-                let satisfied = satisfying(self.contents, self.plan, &tree, &self.groups[group])?;
+                let satisfied =
+                    satisfying(&self.contents.read, &self.plan.query, &tree, &self.groups[group])?;
                 let mut relations = tree.into_relations();
                 relations.push(satisfied);
                 tree = JoinTree::new(dictionary, relations)?;
@@ -167,9 +166,9 @@ impl<'a> Constraints<'a> {
 
 /// Names of the searched collections that may hold a dataset type.
 fn holding(sources: &Sources<'_>, dataset_type: &str) -> Option<String> {
-    let [(tagged, _), (calibrations, _)] = sources.holding(dataset_type);
+    let [(tagged, _), (calibrations, _)] = sources.inputs.holding(dataset_type);
     let names: Vec<&str> = (tagged.iter().chain(&calibrations))
-        .map(|&ix| sources.collections.catalog.get(ix).name.as_str())
+        .map(|&ix| sources.inputs.collections.catalog.get(ix).name.as_str())
         .collect();
     match names.as_slice() {
         [] => None,

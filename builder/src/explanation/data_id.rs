@@ -3,6 +3,7 @@
 use qbb_dimensions::expression::{Conjunct, RowSource};
 use qbb_dimensions::{DataValue, ElementIx, KeyType, Universe};
 use qbb_pipeline::{PipelineGraph, Task, TaskIx};
+use qbb_query::engine::{Relation, equality, keep_satisfying, value_text};
 
 use super::constraints::Constraints;
 use super::fate::{Fate, fates, reason};
@@ -10,9 +11,7 @@ use super::report::DataIdExplanation;
 use super::smallest::smallest;
 use crate::contents::{Contents, Sources};
 use crate::error::BuildError;
-use crate::plan::{ComponentPlan, equality, value_text};
-use crate::query::keep_satisfying;
-use crate::relation::Relation;
+use crate::plan::ComponentPlan;
 use crate::skeleton::Skeleton;
 
 /// How far upstream the reasons for a missing quantum are followed.
@@ -66,7 +65,7 @@ impl AskedDataId {
 
     /// The quanta of a task that agree with the data ID.
     fn quanta(&self, contents: &Contents, skeleton: &Skeleton, ix: TaskIx) -> Vec<usize> {
-        let dictionary = &contents.dictionary;
+        let dictionary = &contents.read.dictionary;
         let rows = &skeleton.quanta[ix.index()].rows;
         let view = rows.rows(dictionary);
         let wanted: Vec<(ElementIx, Option<i64>)> = (self.0.iter())
@@ -95,14 +94,14 @@ pub(super) fn explain_absence(
     sources: &Sources<'_>,
     asked: &AskedDataId,
 ) -> Result<Option<Vec<String>>, BuildError> {
-    let dictionary = &contents.dictionary;
+    let dictionary = &contents.read.dictionary;
     let universe = dictionary.universe();
     let mut within = Vec::new();
     for condition in asked.conditions(universe) {
         let Some(dimension) = condition.dimensions(universe).into_iter().next_back() else {
             continue;
         };
-        if !plan.dimensions.contains(dimension) || !dictionary.has(dimension) {
+        if !plan.query.dimensions.contains(dimension) || !dictionary.has(dimension) {
             continue;
         }
         let mut relation = Relation::all(dictionary, dimension);
@@ -158,7 +157,7 @@ fn follow(
     let task = pipeline.task(ix);
     let quanta = &skeleton.quanta[ix.index()];
     let fate = fates(pipeline, skeleton, ix).get(quantum).copied().unwrap_or(Fate::Kept);
-    let data_id = quanta.rows.describe(&contents.dictionary, quantum);
+    let data_id = quanta.rows.describe(&contents.read.dictionary, quantum);
     because.push(format!(
         "quanta of `{}` such as {data_id} {}",
         task.label,
@@ -172,7 +171,7 @@ fn follow(
         return;
     };
     let node = pipeline.dataset_type(connection.dataset_type);
-    let dataset = nodes.rows.describe(&contents.dictionary, missing as usize);
+    let dataset = nodes.rows.describe(&contents.read.dictionary, missing as usize);
     because.push(format!("`{}` {dataset} is not there", node.dataset_type.name));
     let Some(producer) = node.producer else { return };
     let outputs = &skeleton.quanta[producer.index()].outputs;

@@ -3,16 +3,13 @@
 use qbb_dimensions::expression::Column;
 use qbb_dimensions::{DataValue, DimensionGroup, KeyType};
 use qbb_pipeline::PipelineGraph;
+use qbb_query::engine::{JoinTree, Layout, Relation, value_text};
 use rustc_hash::FxHashSet;
 
 use super::constraints::Constraints;
 use super::report::{ConstraintEffect, PartExplanation};
 use super::smallest::smallest;
 use crate::error::BuildError;
-use crate::join::JoinTree;
-use crate::layout::Layout;
-use crate::plan::value_text;
-use crate::relation::Relation;
 
 /// Joins of more rows than this are not tried in all pairs.
 const SMALL: usize = 1_000_000;
@@ -74,7 +71,7 @@ impl State {
         if !tree.is_empty() {
             for &task in &constraints.plan.component.tasks {
                 let task = pipeline.task(task);
-                let group = task.dimensions.intersection(&constraints.plan.dimensions);
+                let group = task.dimensions.intersection(&constraints.plan.query.dimensions);
                 let rows = tree.project(constraints.dictionary(), &group)?;
                 quanta.push((task.label.clone(), rows));
             }

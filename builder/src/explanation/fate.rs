@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use qbb_pipeline::{Connection, PipelineGraph, TaskIx};
+use qbb_query::engine::NONE;
 
 use super::report::{DroppedQuanta, TaskExplanation};
 use crate::contents::Contents;
-use crate::dictionary::NONE;
 use crate::request::TaskOutcome;
 use crate::skeleton::Skeleton;
 
@@ -82,7 +82,7 @@ pub(super) fn explain_tasks(
                         _ => reason(pipeline, ix, fate),
                     },
                     quanta,
-                    example: rows.describe(&contents.dictionary, example),
+                    example: rows.describe(&contents.read.dictionary, example),
                 })
                 .collect(),
         }

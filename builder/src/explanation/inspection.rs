@@ -1,6 +1,7 @@
 //! Explaining a build at the points where everything that is needed is known.
 
 use qbb_pipeline::PipelineGraph;
+use qbb_query::QueryError;
 use qbb_registry::Snapshot;
 
 use super::constraints::Constraints;
@@ -64,14 +65,16 @@ impl Inspection<'_> {
                     .and_then(|constraints| explain_component(self.pipeline, &constraints));
                 explanation.parts.push(match part {
                     // The build itself got by with fewer rows.
-                    Err(error @ BuildError::TooManyRows { .. }) => PartExplanation {
-                        tasks: (component.component.tasks.iter())
-                            .map(|&task| self.pipeline.task(task).label.clone())
-                            .collect(),
-                        smallest: none_possible.then(Vec::new),
-                        remark: Some(format!("too large to be taken apart: {error}")),
-                        ..PartExplanation::default()
-                    },
+                    Err(BuildError::Query(error @ QueryError::TooManyRows { .. })) => {
+                        PartExplanation {
+                            tasks: (component.component.tasks.iter())
+                                .map(|&task| self.pipeline.task(task).label.clone())
+                                .collect(),
+                            smallest: none_possible.then(Vec::new),
+                            remark: Some(format!("too large to be taken apart: {error}")),
+                            ..PartExplanation::default()
+                        }
+                    }
                     part => part?,
                 });
             }

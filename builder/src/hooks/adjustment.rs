@@ -1,12 +1,12 @@
 //! Quanta and datasets that tasks' own methods take away, move or add.
 
 use qbb_pipeline::{Connection, PipelineGraph, TaskIx};
+use qbb_query::engine::SearchedCollections;
 use rustc_hash::FxHashMap;
 
 use super::batch::Batches;
 use super::interface::{AdjustedLists, Adjustments, DroppedQuantum, TaskHooks};
 use super::need::{describer, failure};
-use crate::collections::InputCollections;
 use crate::contents::Contents;
 use crate::error::BuildError;
 use crate::request::TaskOutcome;
@@ -23,7 +23,7 @@ pub(crate) fn adjust_all(
     hooks: &mut dyn TaskHooks,
     pipeline: &PipelineGraph,
     contents: &Contents,
-    collections: &InputCollections,
+    collections: &SearchedCollections,
     skeleton: &mut Skeleton,
     ix: TaskIx,
 ) -> Result<usize, BuildError> {
@@ -36,7 +36,7 @@ pub(crate) fn adjust_all(
     let batch = batches.quanta_with_candidates(skeleton, &chosen);
     let answer = hooks.adjust_all_quanta(&batch).map_err(|error| {
         let rows = &skeleton.quanta[ix.index()].rows;
-        let describe = describer(&contents.dictionary, rows, &chosen);
+        let describe = describer(&contents.read.dictionary, rows, &chosen);
         failure(error, &task.label, "adjust_all_quanta", Some(&describe))
     })?;
     let (mut inputs, mut outputs) = (Changes::default(), Changes::default());
@@ -67,7 +67,7 @@ pub(crate) fn adjust(
     hooks: &mut dyn TaskHooks,
     pipeline: &PipelineGraph,
     contents: &Contents,
-    collections: &InputCollections,
+    collections: &SearchedCollections,
     skeleton: &mut Skeleton,
     ix: TaskIx,
 ) -> Result<TaskOutcome, BuildError> {
@@ -81,7 +81,7 @@ pub(crate) fn adjust(
         let batch = batches.quanta(skeleton, chosen);
         let answer = hooks.adjust_quanta(&batch).map_err(|error| {
             let rows = &skeleton.quanta[ix.index()].rows;
-            let describe = describer(&contents.dictionary, rows, chosen);
+            let describe = describer(&contents.read.dictionary, rows, chosen);
             failure(error, &task.label, "adjustQuantum", Some(&describe))
         })?;
         let Adjustments { dropped: these, changed } = answer;

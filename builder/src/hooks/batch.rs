@@ -2,13 +2,11 @@
 
 use qbb_dimensions::{DataValue, DimensionGroup, Symbols};
 use qbb_pipeline::{Connection, DatasetTypeIx, PipelineGraph, Task, TaskIx};
+use qbb_query::engine::{Dictionary, NONE, Relation, SearchedCollections};
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
-use crate::collections::InputCollections;
 use crate::contents::Contents;
-use crate::dictionary::{Dictionary, NONE};
-use crate::relation::Relation;
 use crate::skeleton::{Edges, Skeleton};
 
 /// Data IDs of one group.
@@ -97,7 +95,7 @@ pub struct QuantumBatch<'a> {
 pub(super) struct Batches<'a> {
     pub(super) pipeline: &'a PipelineGraph,
     pub(super) contents: &'a Contents,
-    pub(super) collections: &'a InputCollections,
+    pub(super) collections: &'a SearchedCollections,
     pub(super) task: &'a Task,
     pub(super) ix: TaskIx,
     /// Datasets that were part of a batch, by type.
@@ -108,7 +106,7 @@ impl<'a> Batches<'a> {
     pub(super) fn new(
         pipeline: &'a PipelineGraph,
         contents: &'a Contents,
-        collections: &'a InputCollections,
+        collections: &'a SearchedCollections,
         ix: TaskIx,
     ) -> Self {
         let (task, sent) = (pipeline.task(ix), FxHashMap::default());
@@ -132,7 +130,7 @@ impl<'a> Batches<'a> {
         }
         QuantumBatch {
             task: &task.label,
-            quanta: DataIdBatch::new(&self.contents.dictionary, &quanta.rows, chosen),
+            quanta: DataIdBatch::new(&self.contents.read.dictionary, &quanta.rows, chosen),
             datasets,
             inputs: inputs.into_iter().map(|(_, lists)| lists).collect(),
             outputs: outputs.into_iter().map(|(_, lists)| lists).collect(),
@@ -206,7 +204,7 @@ impl<'a> Batches<'a> {
         Some(DatasetBatch {
             dataset_type: self.type_name(ix),
             existing: existing.collect(),
-            data_ids: DataIdBatch::new(&self.contents.dictionary, &nodes.rows, &number),
+            data_ids: DataIdBatch::new(&self.contents.read.dictionary, &nodes.rows, &number),
             number,
         })
     }

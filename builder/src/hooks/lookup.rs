@@ -2,6 +2,7 @@
 
 use qbb_dimensions::{DataValue, KeyType};
 use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
+use qbb_query::engine::{NeededRecords, Relation, SearchedCollections};
 use qbb_registry::CollectionIx;
 use rustc_hash::FxHashMap;
 
@@ -9,11 +10,8 @@ use super::batch::DataIdBatch;
 use super::interface::{FoundDataset, RecordRows};
 use super::need::{HookCalls, describer, failure};
 use super::records::{SentRecords, extend};
-use crate::collections::InputCollections;
-use crate::contents::Contents;
-use crate::dimension_records::NeededRecords;
+use crate::contents::{Contents, search_ix};
 use crate::error::BuildError;
-use crate::relation::Relation;
 use crate::skeleton::{Edges, Skeleton};
 
 /// Quanta for each call.
@@ -24,7 +22,7 @@ pub(crate) fn look_up(
     calls: &mut HookCalls<'_>,
     pipeline: &PipelineGraph,
     contents: &mut Contents,
-    collections: &InputCollections,
+    collections: &SearchedCollections,
     needed: &NeededRecords,
     skeleton: &mut Skeleton,
 ) -> Result<SentRecords, BuildError> {
@@ -40,16 +38,16 @@ pub(crate) fn look_up(
                 (0..quanta.rows.len as u32).filter(|&q| quanta.alive[q as usize]).collect();
             let mut found = Gathered::default();
             for chosen in chosen.chunks(BATCH) {
-                let batch = DataIdBatch::new(&contents.dictionary, &quanta.rows, chosen);
+                let batch = DataIdBatch::new(&contents.read.dictionary, &quanta.rows, chosen);
                 let answer =
                     hooks.look_up(&task.label, &connection.name, &batch).map_err(|error| {
-                        let describe = describer(&contents.dictionary, &quanta.rows, chosen);
+                        let describe = describer(&contents.read.dictionary, &quanta.rows, chosen);
                         failure(error, &task.label, &hook, Some(&describe))
                     })?;
                 found.add(chosen, answer)?;
             }
             let rows = found.rows(pipeline, contents, collections, connection.dataset_type)?;
-            let Some(search) = contents.inputs.get(&connection.dataset_type) else { continue };
+            let Some(search) = contents.input(connection.dataset_type) else { continue };
             let nodes = &mut skeleton.datasets[connection.dataset_type.index()];
             let mut pairs: Vec<(u32, u32)> = (found.pairs.iter())
                 .map(|&(quantum, dataset)| {
@@ -110,10 +108,10 @@ impl Gathered {
         &mut self,
         pipeline: &PipelineGraph,
         contents: &mut Contents,
-        collections: &InputCollections,
+        collections: &SearchedCollections,
         ix: DatasetTypeIx,
     ) -> Result<Vec<u32>, BuildError> {
-        let Some(search) = contents.inputs.get(&ix) else { return Ok(Vec::new()) };
+        let Some(search) = contents.input(ix) else { return Ok(Vec::new()) };
         let mut rows = vec![u32::MAX; self.datasets.len()];
         for (row, id) in search.id.iter().enumerate() {
             // The first place in search order counts.
@@ -128,7 +126,7 @@ impl Gathered {
             return Ok(rows);
         }
         let group = &pipeline.dataset_type(ix).dataset_type.dimensions;
-        let dictionary = &mut contents.dictionary;
+        let dictionary = &mut contents.read.dictionary;
         extend(dictionary, &self.records)?;
         let mut keys: Vec<Vec<i64>> = vec![Vec::new(); group.required().len()];
         let mut runs: Vec<CollectionIx> = Vec::new();
@@ -158,7 +156,9 @@ impl Gathered {
             let dataset = &self.datasets[unknown[lost as usize]];
             return Err(unusable(dataset, "dimension records of its data ID are missing"));
         }
-        let Some(search) = contents.inputs.get_mut(&ix) else { return Ok(Vec::new()) };
+        let Some(search) = contents.read.datasets.get_mut(&search_ix(ix)) else {
+            return Ok(Vec::new());
+        };
         let first = search.len() as u32;
         let ids = unknown.iter().map(|&at| *self.datasets[at].id.as_bytes());
         search.append(&relation, ids, runs);

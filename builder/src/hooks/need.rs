@@ -1,10 +1,10 @@
 //! Which tasks have methods that must be called.
 
 use qbb_pipeline::{Hooks, PipelineDefinition, PipelineGraph, Task};
+use qbb_query::engine::Relation;
 
 use super::interface::{HookError, HookSession, TaskHooks};
 use crate::error::BuildError;
-use crate::relation::Relation;
 
 /// Calls for each look-up function, for many quanta at once.
 const LOOKUPS: &str = "look-up function";
@@ -151,7 +151,7 @@ pub(super) fn failure(
 
 /// Describes quanta by their position among chosen ones.
 pub(super) fn describer<'a>(
-    dictionary: &'a crate::dictionary::Dictionary,
+    dictionary: &'a qbb_query::engine::Dictionary,
     rows: &'a Relation,
     chosen: &'a [u32],
 ) -> impl Fn(u32) -> Option<String> + 'a {

@@ -2,12 +2,12 @@
 
 use qbb_dimensions::RecordTable;
 use qbb_pipeline::PipelineGraph;
+use qbb_query::engine::{Dictionary, NeededRecords};
 
 use super::interface::{HookError, RecordRows, TaskHooks};
 use super::need::{HookCalls, HookNeed, failure, needs};
 use crate::contents::Contents;
-use crate::dictionary::Dictionary;
-use crate::dimension_records::NeededRecords;
+use crate::dimension_records::tables;
 use crate::error::BuildError;
 
 /// Records that the other side has.
@@ -25,10 +25,10 @@ impl SentRecords {
         contents: &Contents,
         needed: &NeededRecords,
     ) -> Result<(), HookError> {
-        let dictionary = &contents.dictionary;
+        let dictionary = &contents.read.dictionary;
         let mut tables = match &self.sent {
-            None => needed.tables(pipeline, dictionary),
-            Some(sent) => needed.without(sent).tables(pipeline, dictionary),
+            None => tables(needed, pipeline, dictionary),
+            Some(sent) => tables(&needed.without(sent), pipeline, dictionary),
         };
         tables.retain(|table| !table.is_empty());
         if !tables.is_empty() {

@@ -227,15 +227,31 @@ failures!(
 impl From<qbb_builder::BuildError> for Failure {
     fn from(error: qbb_builder::BuildError) -> Self {
         let place = match &error {
-            qbb_builder::BuildError::Expression(slip) => Some(Place {
-                // The end of the text is a place too.
-                text: format!("{} ", slip.text),
-                span: (slip.span.begin, (slip.span.end - slip.span.begin).max(1)),
-                label: slip.kind.to_string(),
-            }),
+            qbb_builder::BuildError::Expression(slip) => Some(Place::of_slip(slip)),
             _ => None,
         };
         Self { place, ..Self::from_error(error) }
+    }
+}
+
+impl From<qbb_query::QueryError> for Failure {
+    fn from(error: qbb_query::QueryError) -> Self {
+        let place = match &error {
+            qbb_query::QueryError::Expression(slip) => Some(Place::of_slip(slip)),
+            _ => None,
+        };
+        Self { place, ..Self::from_error(error) }
+    }
+}
+
+impl Place {
+    fn of_slip(slip: &qbb_dimensions::expression::ExpressionError) -> Self {
+        Self {
+            // The end of the text is a place too.
+            text: format!("{} ", slip.text),
+            span: (slip.span.begin, (slip.span.end - slip.span.begin).max(1)),
+            label: slip.kind.to_string(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Dictionary, NONE};
 impl Dictionary {
     /// Adds those of an element's records that are not known, after those of all dimensions that it
     /// depends on. Codes stay as they are; keys must be [renewed](Self::renew_keys) afterwards.
-    pub(crate) fn extend_records(&mut self, table: &RecordTable) {
+    pub fn extend_records(&mut self, table: &RecordTable) {
         let universe = self.universe.clone();
         let element = universe.element(table.element);
         let ix = element.ix.index();
@@ -43,7 +43,7 @@ impl Dictionary {
     }
 
     /// Makes the keys of combinations anew: they depend on how many values there are.
-    pub(crate) fn renew_keys(&mut self) {
+    pub fn renew_keys(&mut self) {
         let universe = self.universe.clone();
         for element in universe.elements() {
             if self.combinations[element.ix.index()].is_none() {

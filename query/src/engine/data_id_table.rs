@@ -2,9 +2,9 @@
 
 use qbb_dimensions::{DataValue, DimensionGroup, ElementIx, KeyType, Symbols, Universe};
 
-use crate::dictionary::Dictionary;
-use crate::relation::Relation;
-use crate::table_text::TextColumn;
+use crate::engine::dictionary::Dictionary;
+use crate::engine::relation::Relation;
+use crate::engine::table_text::TextColumn;
 
 /// Why a table of data IDs cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,8 @@ pub enum TableProblem {
 pub struct DataIdTable {
     /// Name for messages, such as that of the file.
     pub name: String,
-    pub(crate) columns: Vec<(String, TextColumn)>,
+    /// Names of dimensions, and their values.
+    pub columns: Vec<(String, TextColumn)>,
 }
 
 impl DataIdTable {
@@ -91,7 +92,7 @@ impl DataIdTable {
     }
 
     /// Dimensions of its data IDs.
-    pub(crate) fn group(
+    pub fn group(
         &self,
         universe: &std::sync::Arc<Universe>,
     ) -> Result<DimensionGroup, DataIdTableError> {
@@ -132,9 +133,11 @@ enum Values {
 
 /// A table that fits the universe.
 #[derive(Debug, Clone)]
-pub(crate) struct PlannedTable {
-    pub(crate) table: DataIdTable,
-    pub(crate) group: DimensionGroup,
+pub struct PlannedTable {
+    /// The table.
+    pub table: DataIdTable,
+    /// Its dimensions.
+    pub group: DimensionGroup,
     /// By required dimension.
     values: Vec<Values>,
 }
@@ -142,7 +145,7 @@ pub(crate) struct PlannedTable {
 impl PlannedTable {
     /// Checks a table; `fixed` are dimensions that conditions leave one value, which stand for
     /// columns that are missing.
-    pub(crate) fn new(
+    pub fn new(
         universe: &std::sync::Arc<Universe>,
         table: &DataIdTable,
         fixed: &[(ElementIx, DataValue)],
@@ -169,7 +172,7 @@ impl PlannedTable {
     }
 
     /// Values of a dimension that has no records of its own.
-    pub(crate) fn ints(&self, dimension: ElementIx) -> Option<&[i64]> {
+    pub fn ints(&self, dimension: ElementIx) -> Option<&[i64]> {
         let at = self.group.required().iter().position(|&ix| ix == dimension)?;
         match &self.values[at] {
             Values::Ints(values) => Some(values),
@@ -178,7 +181,7 @@ impl PlannedTable {
     }
 
     /// The rows with values that exist.
-    pub(crate) fn relation(&self, dictionary: &Dictionary) -> Relation {
+    pub fn relation(&self, dictionary: &Dictionary) -> Relation {
         let symbols = &dictionary.symbols;
         let keys: Vec<Vec<i64>> = (self.values.iter())
             .map(|values| match values {

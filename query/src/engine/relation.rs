@@ -4,28 +4,32 @@ use qbb_dimensions::expression::RowSource;
 use qbb_dimensions::{DimensionGroup, ElementIx, RecordTable, Symbols, Universe};
 use rayon::prelude::*;
 
-use crate::dictionary::{Dictionary, RowCoder};
-use crate::error::BuildError;
-use crate::key_index::{KeyGroups, KeyIndex, is_dense};
-use crate::layout::Layout;
-use crate::row_limit::JoinSides;
+use crate::engine::dictionary::{Dictionary, RowCoder};
+use crate::engine::key_index::{KeyGroups, KeyIndex, is_dense};
+use crate::engine::layout::Layout;
+use crate::engine::row_limit::JoinSides;
+use crate::error::QueryError;
 
 /// Rows that are worth a task of their own.
-pub(crate) const PARALLEL_ROWS: usize = 1 << 15;
+pub const PARALLEL_ROWS: usize = 1 << 15;
 
 /// Rows of data IDs of one group. Codes of the group's generators are stored; all other dimensions
 /// follow from them, and agree wherever they follow from several.
 #[derive(Debug, Clone)]
-pub(crate) struct Relation {
-    pub(crate) group: DimensionGroup,
-    pub(crate) generators: Vec<ElementIx>,
+pub struct Relation {
+    /// The dimensions.
+    pub group: DimensionGroup,
+    /// Dimensions from which all others follow.
+    pub generators: Vec<ElementIx>,
     /// One column for each generator.
-    pub(crate) columns: Vec<Vec<u32>>,
-    pub(crate) len: usize,
+    pub columns: Vec<Vec<u32>>,
+    /// Number of rows.
+    pub len: usize,
 }
 
 impl Relation {
-    pub(crate) fn new(
+    /// Rows of codes; one column for each generator of the group.
+    pub fn new(
         dictionary: &Dictionary,
         group: DimensionGroup,
         columns: Vec<Vec<u32>>,
@@ -38,7 +42,7 @@ impl Relation {
     }
 
     /// All known values of a dimension.
-    pub(crate) fn all(dictionary: &Dictionary, dimension: ElementIx) -> Self {
+    pub fn all(dictionary: &Dictionary, dimension: ElementIx) -> Self {
         let len = dictionary.len(dimension);
         let columns = vec![(0..len as u32).collect()];
         Self::new(dictionary, dictionary.closure(dimension).clone(), columns, len)
@@ -47,7 +51,7 @@ impl Relation {
     /// Rows of required cells, as databases give them; rows with values that were left out are
     /// left out, and so are rows in which implied dimensions contradict each other. Also returns
     /// the number of the original row of each row.
-    pub(crate) fn of_cells(
+    pub fn of_cells(
         dictionary: &Dictionary,
         group: &DimensionGroup,
         keys: &[Vec<i64>],
@@ -78,7 +82,7 @@ impl Relation {
 
     /// For dimensions that follow from several generators, whether they agree in each row; `None`
     /// if all rows do.
-    pub(crate) fn consistent_rows(&self, dictionary: &Dictionary) -> Option<Vec<bool>> {
+    pub fn consistent_rows(&self, dictionary: &Dictionary) -> Option<Vec<bool>> {
         let mut keep: Option<Vec<bool>> = None;
         for &name in self.group.names() {
             let maps: Vec<(usize, &[u32])> = (self.generators.iter().enumerate())
@@ -97,7 +101,8 @@ impl Relation {
         keep
     }
 
-    pub(crate) fn retain(&mut self, keep: &[bool]) {
+    /// Keeps some rows.
+    pub fn retain(&mut self, keep: &[bool]) {
         self.columns.par_iter_mut().for_each(|column| {
             let mut rows = keep.iter();
             column.retain(|_| rows.next().copied().unwrap_or(false));
@@ -106,7 +111,7 @@ impl Relation {
     }
 
     /// Where the code of a dimension of the group comes from.
-    pub(crate) fn code_column<'a>(
+    pub fn code_column<'a>(
         &'a self,
         dictionary: &'a Dictionary,
         dimension: ElementIx,
@@ -121,7 +126,7 @@ impl Relation {
     }
 
     /// Cells of a dimension of the group, one for each row.
-    pub(crate) fn cells(&self, dictionary: &Dictionary, dimension: ElementIx) -> Vec<i64> {
+    pub fn cells(&self, dictionary: &Dictionary, dimension: ElementIx) -> Vec<i64> {
         let source = (self.generators.iter().enumerate())
             .find(|&(_, &generator)| dictionary.closure(generator).contains(dimension));
         match source {
@@ -134,7 +139,7 @@ impl Relation {
     }
 
     /// Keys of the rows for dimensions that the group contains.
-    pub(crate) fn keys(&self, dictionary: &Dictionary, layout: &Layout) -> Vec<u64> {
+    pub fn keys(&self, dictionary: &Dictionary, layout: &Layout) -> Vec<u64> {
         let mut keys = vec![0u64; self.len];
         for (generator, bits, beginning) in layout.parts() {
             let Some(column) = self.code_column(dictionary, generator) else { continue };
@@ -153,7 +158,7 @@ impl Relation {
     }
 
     /// The distinct data IDs of a smaller group, in order of their keys.
-    pub(crate) fn project(&self, dictionary: &Dictionary, group: &DimensionGroup) -> Self {
+    pub fn project(&self, dictionary: &Dictionary, group: &DimensionGroup) -> Self {
         let layout = Layout::new(dictionary, group);
         let mut keys = self.keys(dictionary, &layout);
         if is_dense(layout.total_bits(), keys.len()) {
@@ -171,7 +176,7 @@ impl Relation {
     }
 
     /// Which rows agree with all relations that share dimensions with this one.
-    pub(crate) fn agrees(&self, dictionary: &Dictionary, others: &[Self]) -> Vec<bool> {
+    pub fn agrees(&self, dictionary: &Dictionary, others: &[Self]) -> Vec<bool> {
         let mut keep = vec![true; self.len];
         for other in others {
             let shared = self.group.intersection(&other.group);
@@ -188,7 +193,7 @@ impl Relation {
     }
 
     /// The rows of both, each data ID once.
-    pub(crate) fn merged(mut self, dictionary: &Dictionary, other: &Self) -> Self {
+    pub fn merged(mut self, dictionary: &Dictionary, other: &Self) -> Self {
         for (column, more) in self.columns.iter_mut().zip(&other.columns) {
             column.extend_from_slice(more);
         }
@@ -197,7 +202,7 @@ impl Relation {
     }
 
     /// Keeps the rows whose shared dimensions occur in `other`.
-    pub(crate) fn semijoin(&mut self, dictionary: &Dictionary, other: &Self) {
+    pub fn semijoin(&mut self, dictionary: &Dictionary, other: &Self) {
         let layout = Layout::new(dictionary, &self.group.intersection(&other.group));
         let present = KeyIndex::new(&other.keys(dictionary, &layout), layout.total_bits());
         let keys = self.keys(dictionary, &layout);
@@ -210,7 +215,7 @@ impl Relation {
     }
 
     /// All pairs of rows that agree on the shared dimensions.
-    pub(crate) fn join(&self, dictionary: &Dictionary, other: &Self) -> Result<Self, BuildError> {
+    pub fn join(&self, dictionary: &Dictionary, other: &Self) -> Result<Self, QueryError> {
         let shared = self.group.intersection(&other.group);
         let layout = Layout::new(dictionary, &shared);
         let (probe, build) = if self.len >= other.len { (self, other) } else { (other, self) };
@@ -241,11 +246,7 @@ impl Relation {
     }
 
     /// The rows of two relations together, given the row of each.
-    pub(crate) fn of_pairs(
-        dictionary: &Dictionary,
-        relations: [&Self; 2],
-        rows: [&[u32]; 2],
-    ) -> Self {
+    pub fn of_pairs(dictionary: &Dictionary, relations: [&Self; 2], rows: [&[u32]; 2]) -> Self {
         let group = relations[0].group.union(&relations[1].group);
         let generators = dictionary.generators(&group);
         let columns = (generators.par_iter())
@@ -264,12 +265,12 @@ impl Relation {
     }
 
     /// The rows as conditions look at them.
-    pub(crate) fn rows<'a>(&'a self, dictionary: &'a Dictionary) -> RelationRows<'a> {
+    pub fn rows<'a>(&'a self, dictionary: &'a Dictionary) -> RelationRows<'a> {
         RelationRows { relation: self, dictionary }
     }
 
     /// Text of a row's data ID for messages.
-    pub(crate) fn describe(&self, dictionary: &Dictionary, row: usize) -> String {
+    pub fn describe(&self, dictionary: &Dictionary, row: usize) -> String {
         let universe = dictionary.universe();
         let parts: Vec<String> = (self.group.required().iter())
             .map(|&ix| {
@@ -295,13 +296,14 @@ fn split_mut<'a>(mut values: &'a mut [u32], lengths: &[usize]) -> Vec<&'a mut [u
 
 /// Codes of a dimension in the rows of a relation.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct CodeColumn<'a> {
+pub struct CodeColumn<'a> {
     codes: &'a [u32],
     map: Option<&'a [u32]>,
 }
 
 impl CodeColumn<'_> {
-    pub(crate) fn get(&self, row: usize) -> u32 {
+    /// The code of a row.
+    pub fn get(&self, row: usize) -> u32 {
         let code = self.codes[row];
         self.map.map_or(code, |map| map[code as usize])
     }
@@ -309,14 +311,14 @@ impl CodeColumn<'_> {
 
 /// A relation's rows for the evaluation of conditions.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RelationRows<'a> {
+pub struct RelationRows<'a> {
     relation: &'a Relation,
     dictionary: &'a Dictionary,
 }
 
 impl RelationRows<'_> {
     /// Row of the record of an element that belongs to a row.
-    pub(crate) fn record_row(&self, element: ElementIx, row: u32) -> Option<u32> {
+    pub fn record_row(&self, element: ElementIx, row: u32) -> Option<u32> {
         let code = |dimension| {
             let column = self.relation.code_column(self.dictionary, dimension)?;
             Some(column.get(row as usize))

@@ -11,19 +11,19 @@ use qbb_dimensions::{DataValue, DimensionGroup, ElementIx, RecordTable, Symbols,
 use qbb_registry::{CellRange, CellSet, Filter, Snapshot};
 use rustc_hash::FxHashMap;
 
-use crate::error::BuildError;
-use crate::plan::Plan;
+use crate::engine::plan::ReadingPlan;
+use crate::error::QueryError;
 
 /// Restrictions with more values, or ranges, than this become one range.
 const MAX_VALUES: usize = 1000;
 
 /// Values that dimensions may have; each dimension at most once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Restrictions(Vec<(ElementIx, CellSet)>);
+pub struct Restrictions(Vec<(ElementIx, CellSet)>);
 
 impl Restrictions {
     /// The restrictions that apply to rows with these dimensions.
-    pub(crate) fn filter(&self, dimensions: &[ElementIx]) -> Filter {
+    pub fn filter(&self, dimensions: &[ElementIx]) -> Filter {
         let restrictions = (self.0.iter())
             .filter(|(dimension, _)| dimensions.contains(dimension))
             .cloned()
@@ -31,12 +31,13 @@ impl Restrictions {
         Filter { restrictions }
     }
 
-    pub(crate) fn has(&self, dimension: ElementIx) -> bool {
+    /// Whether a dimension is restricted.
+    pub fn has(&self, dimension: ElementIx) -> bool {
         self.0.iter().any(|(other, _)| *other == dimension)
     }
 
     /// Restricts a dimension, in place of what was known before.
-    pub(crate) fn set(&mut self, dimension: ElementIx, cells: CellSet) {
+    pub fn set(&mut self, dimension: ElementIx, cells: CellSet) {
         self.0.retain(|(other, _)| *other != dimension);
         self.0.push((dimension, cells));
     }
@@ -63,25 +64,25 @@ impl Restrictions {
 }
 
 /// Record tables read in the order in which they restrict each other.
-pub(crate) struct NarrowingReader<'a> {
+pub struct NarrowingReader<'a> {
     universe: &'a Universe,
-    plan: &'a Plan,
-    pub(crate) restrictions: Restrictions,
-    pub(crate) tables: FxHashMap<ElementIx, RecordTable>,
+    plan: &'a ReadingPlan<'a>,
+    pub restrictions: Restrictions,
+    pub tables: FxHashMap<ElementIx, RecordTable>,
 }
 
 impl<'a> NarrowingReader<'a> {
-    pub(crate) fn new(universe: &'a Universe, plan: &'a Plan) -> Self {
+    pub fn new(universe: &'a Universe, plan: &'a ReadingPlan<'a>) -> Self {
         let restrictions = plan.restrictions.clone();
         Self { universe, plan, restrictions, tables: FxHashMap::default() }
     }
 
     /// Reads the records of all elements of the plan.
-    pub(crate) fn read(
+    pub fn read(
         &mut self,
         snapshot: &mut dyn Snapshot,
         symbols: &mut Symbols,
-    ) -> Result<(), BuildError> {
+    ) -> Result<(), QueryError> {
         self.narrow_by_regions(snapshot, symbols)?;
         self.narrow_by_pixels(snapshot, symbols)?;
         // Relationships first, so that a restricted dimension restricts what it is related to; then
@@ -119,7 +120,7 @@ impl<'a> NarrowingReader<'a> {
         let has_others = |group: &DimensionGroup| others.iter().all(|&ix| group.contains(ix));
         !self.universe.element(dimension).is_governor()
             && !self.plan.unrestricted.contains(&dimension)
-            && (self.plan.components.iter().map(|component| &component.dimensions))
+            && (self.plan.queries.iter().map(|query| &query.dimensions))
                 .filter(|group| group.contains(dimension))
                 .all(has_others)
     }
@@ -129,13 +130,13 @@ impl<'a> NarrowingReader<'a> {
         &mut self,
         snapshot: &mut dyn Snapshot,
         symbols: &mut Symbols,
-    ) -> Result<(), BuildError> {
-        // All components have the same conditions.
-        let component = self.plan.components.first().filter(|_| self.plan.narrows);
-        let Some(component) = component else { return Ok(()) };
+    ) -> Result<(), QueryError> {
+        // All queries have the same conditions.
+        let query = self.plan.queries.first().filter(|_| self.plan.narrows);
+        let Some(query) = query else { return Ok(()) };
         let common = self.universe.common_skypix();
         let Some(level) = common.skypix() else { return Ok(()) };
-        let constraints = component.conditions.iter().filter_map(Conjunct::spatial_constraint);
+        let constraints = query.conditions.iter().filter_map(Conjunct::spatial_constraint);
         for (element, region) in constraints {
             if !self.universe.element(element).has_table() {
                 continue;
@@ -164,10 +165,10 @@ impl<'a> NarrowingReader<'a> {
         &mut self,
         snapshot: &mut dyn Snapshot,
         symbols: &mut Symbols,
-    ) -> Result<(), BuildError> {
-        let Some((first, others)) = self.plan.components.split_first() else { return Ok(()) };
+    ) -> Result<(), QueryError> {
+        let Some((first, others)) = self.plan.queries.split_first() else { return Ok(()) };
         for &(a, b) in &first.spatial {
-            if others.iter().all(|component| component.spatial.contains(&(a, b))) {
+            if others.iter().all(|query| query.spatial.contains(&(a, b))) {
                 self.narrow_by_join(snapshot, symbols, a, b)?;
             }
         }
@@ -180,7 +181,7 @@ impl<'a> NarrowingReader<'a> {
         symbols: &mut Symbols,
         a: ElementIx,
         b: ElementIx,
-    ) -> Result<(), BuildError> {
+    ) -> Result<(), QueryError> {
         let narrow = |element: ElementIx| {
             let required = &self.universe.element(element).required;
             required.iter().filter(|&&ix| self.is_narrow(ix)).count()

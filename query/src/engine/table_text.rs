@@ -1,6 +1,6 @@
 //! Tables in text: CSV, and ECSV, whose head of comments says the format of what follows.
 
-use crate::data_id_table::{DataIdTable, DataIdTableError, TableProblem};
+use crate::engine::data_id_table::{DataIdTable, DataIdTableError, TableProblem};
 
 /// A column of texts, one after another in one block.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

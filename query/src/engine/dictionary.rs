@@ -12,14 +12,14 @@ use qbb_dimensions::{
 };
 use rustc_hash::FxHashMap;
 
-use crate::layout::{KeyNumbers, Layout};
-use crate::relation::Relation;
-use crate::row_limit::RowLimit;
+use crate::engine::layout::{KeyNumbers, Layout};
+use crate::engine::relation::Relation;
+use crate::engine::row_limit::RowLimit;
 
 mod extension;
 
 /// No record, or no row.
-pub(crate) const NONE: u32 = u32::MAX;
+pub const NONE: u32 = u32::MAX;
 
 /// Codes of one dimension.
 #[derive(Debug)]
@@ -45,21 +45,23 @@ struct CombinationRecords {
 
 /// All values of all dimensions that a build looks at, with their records.
 #[derive(Debug)]
-pub(crate) struct Dictionary {
+pub struct Dictionary {
     universe: Arc<Universe>,
     /// Text of string values.
-    pub(crate) symbols: Symbols,
+    pub symbols: Symbols,
     dimensions: Vec<Option<DimensionCodes>>,
     combinations: Vec<Option<CombinationRecords>>,
     records: Vec<Option<RecordTable>>,
     closures: Vec<DimensionGroup>,
     /// Numbers that stand for parts of keys too long for 64 bits.
-    pub(crate) numbers: KeyNumbers,
-    pub(crate) row_limit: RowLimit,
+    pub numbers: KeyNumbers,
+    /// The most rows of a join.
+    pub row_limit: RowLimit,
 }
 
 impl Dictionary {
-    pub(crate) fn new(universe: &Arc<Universe>) -> Self {
+    /// A dictionary without values.
+    pub fn new(universe: &Arc<Universe>) -> Self {
         let n = universe.elements().len();
         let closures = (universe.elements().iter())
             .map(|element| DimensionGroup::of_elements(universe, [element.ix]))
@@ -76,17 +78,18 @@ impl Dictionary {
         }
     }
 
-    pub(crate) fn universe(&self) -> &Arc<Universe> {
+    /// The universe that gives the dimensions.
+    pub fn universe(&self) -> &Arc<Universe> {
         &self.universe
     }
 
     /// The group of a dimension, or of an element's required dimensions, with all that follows.
-    pub(crate) fn closure(&self, element: ElementIx) -> &DimensionGroup {
+    pub fn closure(&self, element: ElementIx) -> &DimensionGroup {
         &self.closures[element.index()]
     }
 
     /// The members of a group from which all others follow; their codes identify a data ID.
-    pub(crate) fn generators(&self, group: &DimensionGroup) -> Vec<ElementIx> {
+    pub fn generators(&self, group: &DimensionGroup) -> Vec<ElementIx> {
         let names = group.names();
         (names.iter().copied())
             .filter(|&ix| {
@@ -96,33 +99,33 @@ impl Dictionary {
     }
 
     /// Number of codes of a dimension.
-    pub(crate) fn len(&self, dimension: ElementIx) -> usize {
+    pub fn len(&self, dimension: ElementIx) -> usize {
         self.dimensions[dimension.index()].as_ref().map_or(0, |codes| codes.index.len())
     }
 
     /// Whether values of the dimension were added, even if there were none.
-    pub(crate) fn has(&self, dimension: ElementIx) -> bool {
+    pub fn has(&self, dimension: ElementIx) -> bool {
         self.dimensions[dimension.index()].is_some()
     }
 
     /// Records of an element, if they were read.
-    pub(crate) fn records(&self, element: ElementIx) -> Option<&RecordTable> {
+    pub fn records(&self, element: ElementIx) -> Option<&RecordTable> {
         self.records[element.index()].as_ref()
     }
 
     /// Code of a dimension's required values, if they are known.
-    pub(crate) fn code(&self, dimension: ElementIx, required: &[i64]) -> Option<u32> {
+    pub fn code(&self, dimension: ElementIx, required: &[i64]) -> Option<u32> {
         self.dimensions[dimension.index()].as_ref()?.index.find(required)
     }
 
     /// For each code of `of`, the code of its ancestor `dimension`; `None` if it is itself.
-    pub(crate) fn ancestor(&self, of: ElementIx, dimension: ElementIx) -> Option<&[u32]> {
+    pub fn ancestor(&self, of: ElementIx, dimension: ElementIx) -> Option<&[u32]> {
         let codes = self.dimensions[of.index()].as_ref()?;
         codes.ancestors.iter().find(|(ix, _)| *ix == dimension).map(|(_, map)| map.as_slice())
     }
 
     /// Cell of `dimension` for each code of `of`, which determines it.
-    pub(crate) fn cells(&self, of: ElementIx, dimension: ElementIx) -> &[i64] {
+    pub fn cells(&self, of: ElementIx, dimension: ElementIx) -> &[i64] {
         let codes = self.dimensions[of.index()].as_ref();
         codes.map_or(&[][..], |codes| {
             (codes.index.group().key_position(dimension))
@@ -131,13 +134,13 @@ impl Dictionary {
     }
 
     /// Row of the record of a dimension's code.
-    pub(crate) fn record_of_code(&self, dimension: ElementIx, code: u32) -> Option<u32> {
+    pub fn record_of_code(&self, dimension: ElementIx, code: u32) -> Option<u32> {
         let codes = self.dimensions[dimension.index()].as_ref()?;
         codes.record.get(code as usize).copied().filter(|&record| record != NONE)
     }
 
     /// Row of the record of a combination for codes of its generators.
-    pub(crate) fn record_of_combination(
+    pub fn record_of_combination(
         &self,
         element: ElementIx,
         code: impl Fn(ElementIx) -> Option<u32>,
@@ -147,7 +150,7 @@ impl Dictionary {
     }
 
     /// Data IDs of a combination's records, and the records' rows.
-    pub(crate) fn combination(&self, element: ElementIx) -> Option<(Relation, &[u32])> {
+    pub fn combination(&self, element: ElementIx) -> Option<(Relation, &[u32])> {
         let combination = self.combinations[element.index()].as_ref()?;
         let group = self.closure(element).clone();
         let (columns, record) = (combination.columns.clone(), &combination.record);
@@ -155,7 +158,7 @@ impl Dictionary {
     }
 
     /// Data IDs that the records of a combination relate, if it is part of every query.
-    pub(crate) fn relationship(&self, element: ElementIx) -> Option<Relation> {
+    pub fn relationship(&self, element: ElementIx) -> Option<Relation> {
         let kind = &self.universe.element(element).kind;
         if !matches!(kind, ElementKind::Combination { always_join: true, .. }) {
             return None;
@@ -168,7 +171,7 @@ impl Dictionary {
     }
 
     /// Adds values of a dimension that has no records of its own: pixels, or a view's values.
-    pub(crate) fn add_values(&mut self, dimension: ElementIx, cells: impl Iterator<Item = i64>) {
+    pub fn add_values(&mut self, dimension: ElementIx, cells: impl Iterator<Item = i64>) {
         let codes = self.codes_mut(dimension);
         for cell in cells {
             codes.index.insert(&[cell]);
@@ -176,7 +179,7 @@ impl Dictionary {
     }
 
     /// The code of a value of such a dimension, which is added if it is new.
-    pub(crate) fn add_value(&mut self, dimension: ElementIx, cell: i64) -> u32 {
+    pub fn add_value(&mut self, dimension: ElementIx, cell: i64) -> u32 {
         self.codes_mut(dimension).index.insert(&[cell])
     }
 
@@ -194,7 +197,7 @@ impl Dictionary {
 
     /// Adds an element's records, after those of all dimensions that it depends on. Records that
     /// refer to values left out earlier are left out too.
-    pub(crate) fn add_records(&mut self, table: RecordTable) {
+    pub fn add_records(&mut self, table: RecordTable) {
         let universe = self.universe.clone();
         let element = universe.element(table.element);
         self.add_views(element, &table);
@@ -362,7 +365,7 @@ impl Dictionary {
 }
 
 /// Finds the codes of generators in rows of required cells.
-pub(crate) struct RowCoder {
+pub struct RowCoder {
     /// For each generator, the positions of its required dimensions among the columns.
     parts: Vec<(ElementIx, Vec<usize>)>,
     /// Cells of one part.
@@ -371,11 +374,7 @@ pub(crate) struct RowCoder {
 
 impl RowCoder {
     /// Columns are those of `required`, which must hold everything the generators require.
-    pub(crate) fn new(
-        dictionary: &Dictionary,
-        required: &[ElementIx],
-        generators: &[ElementIx],
-    ) -> Self {
+    pub fn new(dictionary: &Dictionary, required: &[ElementIx], generators: &[ElementIx]) -> Self {
         let universe = dictionary.universe();
         let parts = (generators.iter())
             .map(|&generator| {
@@ -389,7 +388,7 @@ impl RowCoder {
     }
 
     /// Puts the codes of a row into `codes`; false if one is unknown.
-    pub(crate) fn codes(
+    pub fn codes(
         &mut self,
         dictionary: &Dictionary,
         columns: &[Vec<i64>],

@@ -3,27 +3,29 @@
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-use crate::dictionary::NONE;
+use crate::engine::dictionary::NONE;
 
 /// Tables that cover all possible keys are used if they have at most so many places for each key
 /// that occurs; otherwise keys are hashed or sorted.
 const PLACES_PER_KEY: usize = 16;
 
 /// Whether a table of all keys of `bits` bits is small for `n` keys.
-pub(crate) fn is_dense(bits: u32, n: usize) -> bool {
+pub fn is_dense(bits: u32, n: usize) -> bool {
     1usize.checked_shl(bits).is_some_and(|places| places <= n.saturating_mul(PLACES_PER_KEY) + 64)
 }
 
 /// Finds the row of a key; of equal keys, one.
 #[derive(Debug)]
-pub(crate) enum KeyIndex {
+pub enum KeyIndex {
+    /// By key.
     Direct(Vec<u32>),
+    /// By hash of the key.
     Hash(FxHashMap<u64, u32>),
 }
 
 impl KeyIndex {
     /// Indexes keys of at most `bits` bits.
-    pub(crate) fn new(keys: &[u64], bits: u32) -> Self {
+    pub fn new(keys: &[u64], bits: u32) -> Self {
         if is_dense(bits, keys.len()) {
             let mut rows = vec![NONE; 1 << bits];
             for (row, &key) in keys.iter().enumerate() {
@@ -34,7 +36,8 @@ impl KeyIndex {
         Self::Hash(keys.iter().enumerate().map(|(row, &key)| (key, row as u32)).collect())
     }
 
-    pub(crate) fn find(&self, key: u64) -> Option<u32> {
+    /// The row of a key.
+    pub fn find(&self, key: u64) -> Option<u32> {
         match self {
             Self::Direct(rows) => rows.get(key as usize).copied().filter(|&row| row != NONE),
             Self::Hash(rows) => rows.get(&key).copied(),
@@ -44,7 +47,7 @@ impl KeyIndex {
 
 /// Rows grouped by key.
 #[derive(Debug)]
-pub(crate) struct KeyGroups {
+pub struct KeyGroups {
     order: Vec<u32>,
     places: Places,
 }
@@ -59,7 +62,7 @@ enum Places {
 
 impl KeyGroups {
     /// Groups keys of at most `bits` bits.
-    pub(crate) fn new(keys: &[u64], bits: u32) -> Self {
+    pub fn new(keys: &[u64], bits: u32) -> Self {
         if is_dense(bits, keys.len()) {
             return Self::direct(keys, 1 << bits);
         }
@@ -94,7 +97,7 @@ impl KeyGroups {
     }
 
     /// Rows with a key, in their original order.
-    pub(crate) fn rows(&self, key: u64) -> &[u32] {
+    pub fn rows(&self, key: u64) -> &[u32] {
         let range = match &self.places {
             Places::Direct(ends) => match ends.get(key as usize..=key as usize + 1) {
                 Some(&[begin, end]) => Some((begin, end)),

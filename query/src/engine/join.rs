@@ -9,13 +9,13 @@
 
 use qbb_dimensions::DimensionGroup;
 
-use crate::dictionary::Dictionary;
-use crate::error::BuildError;
-use crate::relation::Relation;
+use crate::engine::dictionary::Dictionary;
+use crate::engine::relation::Relation;
+use crate::error::QueryError;
 
 /// A reduced join tree.
 #[derive(Debug)]
-pub(crate) struct JoinTree {
+pub struct JoinTree {
     bags: Vec<Relation>,
     /// For each bag but the root, a neighbour; bags come before their parents.
     parent: Vec<Option<usize>>,
@@ -23,10 +23,7 @@ pub(crate) struct JoinTree {
 
 impl JoinTree {
     /// Arranges and reduces relations.
-    pub(crate) fn new(
-        dictionary: &Dictionary,
-        relations: Vec<Relation>,
-    ) -> Result<Self, BuildError> {
+    pub fn new(dictionary: &Dictionary, relations: Vec<Relation>) -> Result<Self, QueryError> {
         let mut pending = absorb(dictionary, relations);
         let mut bags: Vec<Relation> = Vec::new();
         let mut parent_group: Vec<Option<DimensionGroup>> = Vec::new();
@@ -76,21 +73,21 @@ impl JoinTree {
     }
 
     /// Whether the full join has no rows.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.bags.iter().any(|bag| bag.len == 0)
     }
 
     /// The reduced relations, to be arranged again together with others.
-    pub(crate) fn into_relations(self) -> Vec<Relation> {
+    pub fn into_relations(self) -> Vec<Relation> {
         self.bags
     }
 
     /// Distinct rows of the full join for some of its dimensions.
-    pub(crate) fn project(
+    pub fn project(
         &self,
         dictionary: &Dictionary,
         group: &DimensionGroup,
-    ) -> Result<Relation, BuildError> {
+    ) -> Result<Relation, QueryError> {
         let covering = self.bags.iter().filter(|bag| group.is_subset(&bag.group));
         if let Some(bag) = covering.min_by_key(|bag| bag.len) {
             return Ok(bag.project(dictionary, group));
@@ -216,7 +213,7 @@ mod tests {
 
     fn dictionary() -> Dictionary {
         let universe =
-            Universe::from_json(include_str!("../../dimensions/tests/data/universe8.json"))
+            Universe::from_json(include_str!("../../../dimensions/tests/data/universe8.json"))
                 .unwrap();
         let mut dictionary = Dictionary::new(&universe);
         let mut add = |name: &str, rows: Vec<serde_json::Value>| {

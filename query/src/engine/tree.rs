@@ -7,11 +7,11 @@
 
 use qbb_dimensions::{DimensionGroup, ElementIx, Universe};
 
-use crate::error::BuildError;
+use crate::error::QueryError;
 
 /// How data IDs of a group are made from those of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Method {
+pub enum Method {
     /// The source's data IDs, each with the pixels that the region of `element` touches.
     Pixels { source: DimensionGroup, element: ElementIx, skypix: ElementIx },
     /// A natural join of two groups.
@@ -20,29 +20,29 @@ pub(crate) enum Method {
 
 /// One step after the query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Generator {
-    pub(crate) target: DimensionGroup,
-    pub(crate) method: Method,
+pub struct Generator {
+    pub target: DimensionGroup,
+    pub method: Method,
     /// Groups that get the projections of the target's data IDs, besides what they have.
-    pub(crate) projections: Vec<DimensionGroup>,
+    pub projections: Vec<DimensionGroup>,
 }
 
 /// Sources of the data IDs of all groups of a component.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct DimensionTree {
+pub struct DimensionTree {
     /// Projections of the query, larger ones first.
-    pub(crate) queried: Vec<DimensionGroup>,
+    pub queried: Vec<DimensionGroup>,
     /// Steps that make all other groups, in order.
-    pub(crate) generators: Vec<Generator>,
+    pub generators: Vec<Generator>,
 }
 
 impl DimensionTree {
     /// Finds a way to every group from what can be queried.
-    pub(crate) fn new(
+    pub fn new(
         universe: &Universe,
         groups: &[DimensionGroup],
         queryable: &DimensionGroup,
-    ) -> Result<Self, BuildError> {
+    ) -> Result<Self, QueryError> {
         let (queried, mut pending): (Vec<_>, Vec<_>) =
             groups.iter().cloned().partition(|group| group.is_subset(queryable));
         sort(&mut pending);
@@ -182,7 +182,7 @@ impl Planner<'_> {
     }
 
     /// Adds a join of two groups that are there, of those with the most in common.
-    fn append_join(&mut self) -> Result<(), BuildError> {
+    fn append_join(&mut self) -> Result<(), QueryError> {
         let done = self.done();
         for target in self.pending.clone() {
             let mut best: Option<(DimensionGroup, Method)> = None;
@@ -201,7 +201,7 @@ impl Planner<'_> {
             }
         }
         let groups: Vec<String> = self.pending.iter().map(ToString::to_string).collect();
-        Err(BuildError::NoDataIds { groups: groups.join(", ") })
+        Err(QueryError::NoDataIds { groups: groups.join(", ") })
     }
 }
 
@@ -212,11 +212,11 @@ mod tests {
     use super::*;
 
     fn universe() -> Arc<Universe> {
-        Universe::from_json(include_str!("../../dimensions/tests/data/universe8.json")).unwrap()
+        Universe::from_json(include_str!("../../../dimensions/tests/data/universe8.json")).unwrap()
     }
 
     /// The generators of groups given by their dimensions, as text.
-    fn generators(groups: &[&[&str]], queryable: &[&str]) -> Result<Vec<String>, BuildError> {
+    fn generators(groups: &[&[&str]], queryable: &[&str]) -> Result<Vec<String>, QueryError> {
         let universe = universe();
         let group = |names: &[&str]| universe.conform(names.iter().copied()).unwrap();
         let groups: Vec<DimensionGroup> = groups.iter().map(|names| group(names)).collect();

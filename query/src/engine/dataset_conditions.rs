@@ -7,43 +7,43 @@
 
 use std::cell::Cell as Current;
 
+use crate::engine::plan::SearchIx;
 use qbb_dimensions::expression::{
     Cell, Column, Comparison, Condition, Conjunct, DatasetField, RowSource, Value, ValueType,
 };
 use qbb_dimensions::{DimensionGroup, ElementIx, RecordTable, Symbols, Timespan, Universe};
-use qbb_pipeline::DatasetTypeIx;
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
-use crate::contents::Contents;
-use crate::datasets::DatasetSearch;
-use crate::error::BuildError;
-use crate::families::Endpoint;
-use crate::join::JoinTree;
-use crate::plan::ComponentPlan;
-use crate::relation::{Relation, RelationRows};
-use crate::validity::temporal_joins;
+use crate::engine::contents::Contents;
+use crate::engine::datasets::DatasetSearch;
+use crate::engine::families::Endpoint;
+use crate::engine::join::JoinTree;
+use crate::engine::plan::QueryPlan;
+use crate::engine::relation::{Relation, RelationRows};
+use crate::engine::validity::temporal_joins;
+use crate::error::QueryError;
 
 /// Names and dates that fields of datasets stand for.
 #[derive(Debug, Default)]
-pub(crate) struct DatasetFacts {
+pub struct DatasetFacts {
     /// Names of all collections, by index.
-    pub(crate) collections: Vec<String>,
+    pub collections: Vec<String>,
     /// Names of the searched collections, by search position.
-    pub(crate) searched: Vec<String>,
+    pub searched: Vec<String>,
     /// When datasets were ingested, as far as conditions ask.
-    pub(crate) ingested: FxHashMap<[u8; 16], i64>,
+    pub ingested: FxHashMap<[u8; 16], i64>,
 }
 
 /// Whether conditions look at a field of datasets of a type of a component.
-pub(crate) fn uses_field(plan: &ComponentPlan, ix: DatasetTypeIx, field: DatasetField) -> bool {
+pub fn uses_field(plan: &QueryPlan, ix: SearchIx, field: DatasetField) -> bool {
     let Some(at) = plan.constraints.iter().position(|&other| other == ix) else { return false };
     let wanted = Column::Dataset(at as u16, field);
     plan.conditions.iter().any(|conjunct| conjunct.columns().contains(&wanted))
 }
 
 /// The conditions of a component, those that look at datasets of the same types together.
-pub(crate) fn condition_groups(plan: &ComponentPlan) -> Vec<Vec<&Conjunct>> {
+pub fn condition_groups(plan: &QueryPlan) -> Vec<Vec<&Conjunct>> {
     let mut groups: Vec<(Vec<u16>, Vec<&Conjunct>)> = Vec::new();
     for conjunct in &plan.conditions {
         let mut datasets = conjunct.datasets();
@@ -63,12 +63,12 @@ pub(crate) fn condition_groups(plan: &ComponentPlan) -> Vec<Vec<&Conjunct>> {
 }
 
 /// Data IDs of the join for which there are datasets that satisfy all of a group of conditions.
-pub(crate) fn satisfying_datasets(
+pub fn satisfying_datasets(
     contents: &Contents,
-    plan: &ComponentPlan,
+    plan: &QueryPlan,
     tree: &JoinTree,
     group: &[&Conjunct],
-) -> Result<Relation, BuildError> {
+) -> Result<Relation, QueryError> {
     let dictionary = &contents.dictionary;
     let universe = dictionary.universe();
     let mut datasets: Vec<u16> = group.iter().flat_map(|conjunct| conjunct.datasets()).collect();
@@ -87,7 +87,7 @@ pub(crate) fn satisfying_datasets(
     }
     let mut searches = Vec::with_capacity(datasets.len());
     for at in datasets {
-        let Some(search) = contents.inputs.get(&plan.constraints[usize::from(at)]) else {
+        let Some(search) = contents.datasets.get(&plan.constraints[usize::from(at)]) else {
             continue;
         };
         dimensions = dimensions.union(&search.relation.group);
@@ -121,9 +121,9 @@ pub(crate) fn satisfying_datasets(
 /// added.
 fn validity_conditions(
     contents: &Contents,
-    plan: &ComponentPlan,
+    plan: &QueryPlan,
     datasets: &mut Vec<u16>,
-) -> Result<Vec<Condition>, BuildError> {
+) -> Result<Vec<Condition>, QueryError> {
     datasets.sort_unstable();
     datasets.dedup();
     let mut conditions = Vec::new();

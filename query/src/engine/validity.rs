@@ -3,23 +3,23 @@
 use qbb_dimensions::expression::TemporalOperand;
 use qbb_dimensions::{ElementIx, Timespan};
 
-use crate::contents::Contents;
-use crate::error::BuildError;
-use crate::families::{Endpoint, Families};
-use crate::key_index::KeyGroups;
-use crate::layout::Layout;
-use crate::plan::ComponentPlan;
-use crate::query::{Step, StepSource};
-use crate::relation::Relation;
-use crate::row_limit::JoinSides;
+use crate::engine::contents::Contents;
+use crate::engine::families::{Endpoint, Families};
+use crate::engine::key_index::KeyGroups;
+use crate::engine::layout::Layout;
+use crate::engine::plan::QueryPlan;
+use crate::engine::relation::Relation;
+use crate::engine::row_limit::JoinSides;
+use crate::engine::steps::{Step, StepSource};
+use crate::error::QueryError;
 
 /// The temporal joins of a component's query, each connected set of them as one relation, made of
 /// rows that `others` can use.
-pub(crate) fn temporal_steps(
+pub fn temporal_steps(
     contents: &Contents,
-    plan: &ComponentPlan,
+    plan: &QueryPlan,
     others: &[Relation],
-) -> Result<Vec<Step>, BuildError> {
+) -> Result<Vec<Step>, QueryError> {
     let mut steps = Vec::new();
     let mut pending = temporal_joins(contents, plan)?;
     while let Some((first, _)) = pending.first().copied() {
@@ -55,13 +55,13 @@ pub(crate) fn temporal_steps(
 /// What a query joins by time: validity ranges as conditions say, and what is joined
 /// automatically. Timespans of two elements that a condition compares need no join, since the
 /// condition itself is applied.
-pub(crate) fn temporal_joins(
+pub fn temporal_joins(
     contents: &Contents,
-    plan: &ComponentPlan,
-) -> Result<Vec<(Endpoint, Endpoint)>, BuildError> {
+    plan: &QueryPlan,
+) -> Result<Vec<(Endpoint, Endpoint)>, QueryError> {
     let universe = contents.dictionary.universe();
     let calibrations = (plan.constraints.iter().copied())
-        .filter(|ix| contents.inputs.get(ix).is_some_and(|search| search.is_calibration));
+        .filter(|ix| contents.datasets.get(ix).is_some_and(|search| search.is_calibration));
     let mut families = Families::temporal(&plan.dimensions, calibrations);
     let endpoint = |operand: TemporalOperand| match operand {
         TemporalOperand::Element(ix) => Endpoint::Element(ix),
@@ -71,10 +71,10 @@ pub(crate) fn temporal_joins(
         let (a, b) = (endpoint(a), endpoint(b));
         for endpoint in [a, b] {
             if let Endpoint::Validity(ix) = endpoint
-                && !contents.inputs.get(&ix).is_some_and(|search| search.is_calibration)
+                && !contents.datasets.get(&ix).is_some_and(|search| search.is_calibration)
             {
                 let dataset_type = plan.dataset_type_name(ix);
-                return Err(BuildError::NoValidity { dataset_type });
+                return Err(QueryError::NoValidity { dataset_type });
             }
         }
         families.connect(universe, a, b)?;
@@ -105,7 +105,7 @@ impl TimedRows {
                 let times = timespans(contents, element, &relation);
                 (relation, times)
             }
-            Endpoint::Validity(ix) => match contents.inputs.get(&ix) {
+            Endpoint::Validity(ix) => match contents.datasets.get(&ix) {
                 // Datasets of RUN and TAGGED collections are valid at all times.
                 Some(search) => {
                     let validity = search.validity.iter();
@@ -133,7 +133,7 @@ impl TimedRows {
 
     /// Pairs of rows that agree on the shared dimensions and in which the timespan of `other`
     /// overlaps all those at the given positions.
-    fn join(self, contents: &Contents, other: Self, joins: &[usize]) -> Result<Self, BuildError> {
+    fn join(self, contents: &Contents, other: Self, joins: &[usize]) -> Result<Self, QueryError> {
         let dictionary = &contents.dictionary;
         let layout =
             Layout::new(dictionary, &self.relation.group.intersection(&other.relation.group));
@@ -192,7 +192,7 @@ impl TimedRows {
 }
 
 /// Timespan of the record of an element for each row.
-pub(crate) fn timespans(
+pub fn timespans(
     contents: &Contents,
     element: ElementIx,
     rows: &Relation,

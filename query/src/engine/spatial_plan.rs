@@ -4,23 +4,25 @@ use qbb_dimensions::expression::Conjunct;
 use qbb_dimensions::sphere::RangeSet;
 use qbb_dimensions::{DimensionGroup, ElementIx};
 
-use crate::error::BuildError;
-use crate::families::{Endpoint, Families};
-use crate::generation::envelope;
-use crate::spatial::unsupported_join;
+use crate::engine::families::{Endpoint, Families};
+use crate::engine::generation::envelope;
+use crate::engine::spatial::unsupported_join;
+use crate::error::QueryError;
 
 /// A skypix dimension's values must be among some pixels.
 #[derive(Debug)]
-pub(crate) struct PixelCondition {
-    pub(crate) skypix: ElementIx,
+pub struct PixelCondition {
+    /// The dimension.
+    pub skypix: ElementIx,
     /// The element whose regions touch the pixels; the dimension itself if it stands for itself.
-    pub(crate) element: ElementIx,
-    pub(crate) pixels: RangeSet,
+    pub element: ElementIx,
+    /// The pixels.
+    pub pixels: RangeSet,
 }
 
 /// The dimensions that a query can give: all but skypix dimensions other than the common one, unless
 /// a constraint has them.
-pub(crate) fn queryable(own: &DimensionGroup, constraints: &[DimensionGroup]) -> DimensionGroup {
+pub fn queryable(own: &DimensionGroup, constraints: &[DimensionGroup]) -> DimensionGroup {
     let universe = own.universe();
     let common = universe.common_skypix().ix;
     let kept = (own.names().iter().copied())
@@ -31,10 +33,10 @@ pub(crate) fn queryable(own: &DimensionGroup, constraints: &[DimensionGroup]) ->
 /// Overlaps with given regions, where pixels take part in them: those of a skypix dimension, which
 /// are taken out, and those of an element in a query that has the common skypix dimension, whose
 /// pixels must then be shared by the element and the region.
-pub(crate) fn take_pixel_conditions(
+pub fn take_pixel_conditions(
     dimensions: &DimensionGroup,
     conditions: &mut Vec<Conjunct>,
-) -> Result<Vec<PixelCondition>, BuildError> {
+) -> Result<Vec<PixelCondition>, QueryError> {
     let universe = dimensions.universe();
     let common = universe.common_skypix().ix;
     let mut taken = Vec::new();
@@ -61,11 +63,11 @@ pub(crate) fn take_pixel_conditions(
 
 /// The spatial joins of a query: what conditions join, which are taken out, and what is joined
 /// automatically.
-pub(crate) fn take_spatial_joins(
+pub fn take_spatial_joins(
     dimensions: &DimensionGroup,
     operands: &[DimensionGroup],
     conditions: &mut Vec<Conjunct>,
-) -> Result<Vec<(ElementIx, ElementIx)>, BuildError> {
+) -> Result<Vec<(ElementIx, ElementIx)>, QueryError> {
     let universe = dimensions.universe();
     let mut joins: Vec<(ElementIx, ElementIx)> =
         conditions.iter().filter_map(Conjunct::spatial_join).collect();
@@ -82,11 +84,11 @@ pub(crate) fn take_spatial_joins(
 }
 
 /// The spatial join that a query needs besides those of its operands and those that are given.
-pub(crate) fn missing_spatial_join(
+pub fn missing_spatial_join(
     dimensions: &DimensionGroup,
     operands: &[DimensionGroup],
     given: &[(ElementIx, ElementIx)],
-) -> Result<Option<(ElementIx, ElementIx)>, BuildError> {
+) -> Result<Option<(ElementIx, ElementIx)>, QueryError> {
     let universe = dimensions.universe();
     let mut families = Families::spatial(dimensions);
     for &(a, b) in given {
@@ -100,11 +102,11 @@ pub(crate) fn missing_spatial_join(
 }
 
 /// Pixels are in no table of their own: something else must give their values.
-pub(crate) fn check_pixels(
+pub fn check_pixels(
     dimensions: &DimensionGroup,
     operands: &[DimensionGroup],
     spatial: &[(ElementIx, ElementIx)],
-) -> Result<(), BuildError> {
+) -> Result<(), QueryError> {
     let common = dimensions.universe().common_skypix().ix;
     for pixel in dimensions.skypix() {
         let of_dataset = operands.iter().any(|operand| operand.contains(pixel.ix));
@@ -114,7 +116,7 @@ pub(crate) fn check_pixels(
                 false => "",
             };
             let dimension = pixel.name.clone();
-            return Err(BuildError::NoPixels { dimension, hint: hint.to_owned() });
+            return Err(QueryError::NoPixels { dimension, hint: hint.to_owned() });
         }
     }
     Ok(())

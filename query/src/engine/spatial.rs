@@ -8,23 +8,24 @@ use qbb_registry::OverlapRows;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-use crate::contents::Contents;
-use crate::dictionary::{Dictionary, NONE};
-use crate::error::BuildError;
-use crate::layout::Layout;
-use crate::relation::Relation;
-use crate::row_limit::JoinSides;
-use crate::spatial_plan::PixelCondition;
+use crate::engine::contents::Contents;
+use crate::engine::dictionary::{Dictionary, NONE};
+use crate::engine::layout::Layout;
+use crate::engine::relation::Relation;
+use crate::engine::row_limit::JoinSides;
+use crate::engine::spatial_plan::PixelCondition;
+use crate::error::QueryError;
 
 /// Records in one task of the parallel search.
 const CHUNK: usize = 64;
 
 /// Where the records of a spatial element are on the sky.
 #[derive(Debug)]
-pub(crate) struct Footprints {
-    pub(crate) element: ElementIx,
+pub struct Footprints {
+    /// The spatial element.
+    pub element: ElementIx,
     /// The records, as data IDs of the element's dimensions.
-    pub(crate) relation: Relation,
+    pub relation: Relation,
     /// Row in the record table of each row of the relation.
     record: Vec<u32>,
     /// Common pixels of row `i`: `pixels[ends[i]..ends[i + 1]]`.
@@ -33,11 +34,15 @@ pub(crate) struct Footprints {
 }
 
 impl Footprints {
-    pub(crate) fn new(
+    /// Puts the records of an element together with the pixels that they touch.
+    ///
+    /// # Errors
+    /// If there are no records of the element.
+    pub fn new(
         dictionary: &Dictionary,
         element: ElementIx,
         overlaps: &OverlapRows,
-    ) -> Result<Self, BuildError> {
+    ) -> Result<Self, QueryError> {
         let universe = dictionary.universe();
         let (relation, record) = if universe.element(element).is_dimension() {
             let relation = Relation::all(dictionary, element);
@@ -50,7 +55,7 @@ impl Footprints {
                 Some((relation, record)) => (relation, record.to_vec()),
                 None => {
                     let what = &universe.element(element).name;
-                    return Err(BuildError::Inconsistent(format!("no records of {what}")));
+                    return Err(QueryError::Inconsistent(format!("no records of {what}")));
                 }
             }
         };
@@ -88,7 +93,7 @@ impl Footprints {
     }
 
     /// Rows of the relation and their pixels, each pair once.
-    pub(crate) fn row_pixels(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
+    pub fn row_pixels(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
         (0..self.relation.len)
             .flat_map(|row| self.pixels(row).iter().map(move |&pixel| (row as u32, pixel)))
     }
@@ -98,7 +103,7 @@ impl Footprints {
         &self,
         contents: &'a Contents,
         wanted: &[bool],
-    ) -> Result<Vec<Option<&'a Region>>, BuildError> {
+    ) -> Result<Vec<Option<&'a Region>>, QueryError> {
         let dictionary = &contents.dictionary;
         (0..self.relation.len)
             .into_par_iter()
@@ -133,7 +138,7 @@ fn overlapping(
     a: &Footprints,
     b: &Footprints,
     others: &[Relation],
-) -> Result<Relation, BuildError> {
+) -> Result<Relation, QueryError> {
     let dictionary = &contents.dictionary;
     let wanted = (a.relation.agrees(dictionary, others), b.relation.agrees(dictionary, others));
     let regions = (a.regions(contents, &wanted.0)?, b.regions(contents, &wanted.1)?);
@@ -143,7 +148,7 @@ fn overlapping(
     }
     let rows: Vec<u32> = (0..a.relation.len as u32).filter(|&row| wanted.0[row as usize]).collect();
     let found = AtomicUsize::new(0);
-    let pairs: Result<Vec<Vec<(u32, u32)>>, BuildError> = rows
+    let pairs: Result<Vec<Vec<(u32, u32)>>, QueryError> = rows
         .par_chunks(CHUNK)
         .map_init(
             // For each row of `b`, the row of `a` that saw it last, so that a pair with several
@@ -204,12 +209,12 @@ fn pixel_relation(dictionary: &Dictionary, footprints: &Footprints) -> Relation 
 
 /// A join by region as relations: pairs of data IDs that overlap, and, where the common skypix
 /// dimension is part of the query, the pixels that each of them touches.
-pub(crate) fn spatial_relations(
+pub fn spatial_relations(
     contents: &Contents,
     (a, b): (ElementIx, ElementIx),
     dimensions: &DimensionGroup,
     others: &[Relation],
-) -> Result<Vec<Relation>, BuildError> {
+) -> Result<Vec<Relation>, QueryError> {
     let dictionary = &contents.dictionary;
     let universe = dictionary.universe();
     let common = universe.common_skypix().ix;
@@ -229,7 +234,7 @@ pub(crate) fn spatial_relations(
 
 /// Data IDs of a skypix dimension, or of an element with its common pixels, whose pixels are those
 /// of a condition.
-pub(crate) fn pixels_within(contents: &Contents, condition: &PixelCondition) -> Relation {
+pub fn pixels_within(contents: &Contents, condition: &PixelCondition) -> Relation {
     let dictionary = &contents.dictionary;
     let mut relation = match contents.footprints(condition.element) {
         Some(footprints) => pixel_relation(dictionary, footprints),
@@ -243,8 +248,8 @@ pub(crate) fn pixels_within(contents: &Contents, condition: &PixelCondition) -> 
 }
 
 /// Regions can be joined only with each other and with the common pixels.
-pub(crate) fn unsupported_join(universe: &Universe, a: ElementIx, b: ElementIx) -> BuildError {
-    BuildError::UnsupportedJoin {
+pub fn unsupported_join(universe: &Universe, a: ElementIx, b: ElementIx) -> QueryError {
+    QueryError::UnsupportedJoin {
         a: universe.element(a).name.clone(),
         b: universe.element(b).name.clone(),
         common: universe.common_skypix().name.clone(),

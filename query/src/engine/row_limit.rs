@@ -5,37 +5,37 @@ use std::fmt;
 
 use qbb_dimensions::DimensionGroup;
 
-use crate::error::BuildError;
+use crate::error::QueryError;
+
+/// The most rows that a join may have unless a build says otherwise: memory for them stays below
+/// two gigabytes. Quanta that come of them need some 500 bytes each besides.
+pub const DEFAULT_MAX_ROWS: usize = 20_000_000;
 
 /// The most rows that one join may have.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RowLimit(pub(crate) usize);
+pub struct RowLimit(pub usize);
 
 impl Default for RowLimit {
     fn default() -> Self {
-        Self(crate::request::DEFAULT_MAX_ROWS)
+        Self(DEFAULT_MAX_ROWS)
     }
 }
 
 impl RowLimit {
     /// Refuses a join of so many rows.
-    pub(crate) fn check(
-        self,
-        rows: usize,
-        sides: impl FnOnce() -> JoinSides,
-    ) -> Result<(), BuildError> {
+    pub fn check(self, rows: usize, sides: impl FnOnce() -> JoinSides) -> Result<(), QueryError> {
         if rows <= self.0 {
             return Ok(());
         }
         let sides = sides();
         let free = sides.free.clone();
-        Err(BuildError::TooManyRows { join: sides.to_string(), rows, limit: self.0, free })
+        Err(QueryError::TooManyRows { join: sides.to_string(), rows, limit: self.0, free })
     }
 }
 
 /// What a join puts together, for messages.
 #[derive(Debug)]
-pub(crate) struct JoinSides {
+pub struct JoinSides {
     text: String,
     /// Dimensions that multiply each other.
     free: String,
@@ -43,7 +43,7 @@ pub(crate) struct JoinSides {
 
 impl JoinSides {
     /// A join of two sets of data IDs on the dimensions that they share.
-    pub(crate) fn of(a: &DimensionGroup, b: &DimensionGroup, rows: [usize; 2]) -> Self {
+    pub fn of(a: &DimensionGroup, b: &DimensionGroup, rows: [usize; 2]) -> Self {
         let shared = a.intersection(b);
         let shared = match shared.is_empty() {
             true => "nothing".to_owned(),
@@ -60,7 +60,7 @@ impl JoinSides {
     }
 
     /// A join by regions, timespans or pixels.
-    pub(crate) fn overlap(what: String, a: &DimensionGroup, b: &DimensionGroup) -> Self {
+    pub fn overlap(what: String, a: &DimensionGroup, b: &DimensionGroup) -> Self {
         Self { text: what, free: free(a, b) }
     }
 }

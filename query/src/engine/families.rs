@@ -6,30 +6,30 @@
 //! several of them, through conditions, or, if exactly two families are left apart, through a join
 //! that is added automatically. Anything else is ambiguous.
 
+use crate::engine::plan::SearchIx;
 use qbb_dimensions::{DimensionGroup, ElementIx, Universe};
-use qbb_pipeline::DatasetTypeIx;
 
-use crate::error::BuildError;
+use crate::error::QueryError;
 
 /// Something with a region or a timespan that can be joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Endpoint {
+pub enum Endpoint {
     /// Records of an element.
     Element(ElementIx),
     /// Validity ranges of a calibration dataset type.
-    Validity(DatasetTypeIx),
+    Validity(SearchIx),
 }
 
 /// What families are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Space {
+pub enum Space {
     Spatial,
     Temporal,
 }
 
 /// The families of a query, in connected parts.
 #[derive(Debug)]
-pub(crate) struct Families {
+pub struct Families {
     space: Space,
     /// The finest member of each family.
     endpoints: Vec<Endpoint>,
@@ -39,16 +39,16 @@ pub(crate) struct Families {
 
 impl Families {
     /// Spatial families with elements in a query.
-    pub(crate) fn spatial(dimensions: &DimensionGroup) -> Self {
+    pub fn spatial(dimensions: &DimensionGroup) -> Self {
         let endpoints = dimensions.spatial().into_iter().map(Endpoint::Element);
         Self::new(Space::Spatial, endpoints.collect())
     }
 
     /// Temporal families with elements in a query, and those of calibration dataset types that it
     /// searches.
-    pub(crate) fn temporal(
+    pub fn temporal(
         dimensions: &DimensionGroup,
-        calibrations: impl Iterator<Item = DatasetTypeIx>,
+        calibrations: impl Iterator<Item = SearchIx>,
     ) -> Self {
         let elements = dimensions.temporal().into_iter().map(Endpoint::Element);
         Self::new(Space::Temporal, calibrations.map(Endpoint::Validity).chain(elements).collect())
@@ -60,7 +60,7 @@ impl Families {
     }
 
     /// A table with elements of several families has its own joins between them.
-    pub(crate) fn connect_table(&mut self, dimensions: &DimensionGroup) {
+    pub fn connect_table(&mut self, dimensions: &DimensionGroup) {
         let inside: Vec<usize> = (0..self.endpoints.len())
             .filter(|&at| match self.endpoints[at] {
                 Endpoint::Element(ix) => dimensions.elements().contains(&ix),
@@ -73,12 +73,12 @@ impl Families {
     }
 
     /// A condition joins two families, whichever of their elements it names.
-    pub(crate) fn connect(
+    pub fn connect(
         &mut self,
         universe: &Universe,
         a: Endpoint,
         b: Endpoint,
-    ) -> Result<(), BuildError> {
+    ) -> Result<(), QueryError> {
         let family = |endpoint: Endpoint| match (endpoint, self.space) {
             (Endpoint::Element(ix), Space::Spatial) => universe.element(ix).spatial,
             (Endpoint::Element(ix), Space::Temporal) => universe.element(ix).temporal,
@@ -93,7 +93,7 @@ impl Families {
         let (Some(a_at), Some(b_at)) = (position(a), position(b)) else { return Ok(()) };
         if a_at == b_at {
             let names = [a, b].map(|endpoint| name(universe, endpoint, &|_| String::new()));
-            return Err(BuildError::JoinWithinFamily { a: names[0].clone(), b: names[1].clone() });
+            return Err(QueryError::JoinWithinFamily { a: names[0].clone(), b: names[1].clone() });
         }
         self.merge(a_at, b_at);
         Ok(())
@@ -105,11 +105,11 @@ impl Families {
     }
 
     /// The join that is needed besides those that are there.
-    pub(crate) fn automatic_join(
+    pub fn automatic_join(
         &self,
         universe: &Universe,
-        dataset_type: &dyn Fn(DatasetTypeIx) -> String,
-    ) -> Result<Option<(Endpoint, Endpoint)>, BuildError> {
+        dataset_type: &dyn Fn(SearchIx) -> String,
+    ) -> Result<Option<(Endpoint, Endpoint)>, QueryError> {
         let mut parts: Vec<(usize, Vec<Endpoint>)> = Vec::new();
         for (&endpoint, &part) in self.endpoints.iter().zip(&self.part) {
             match parts.iter_mut().find(|(other, _)| *other == part) {
@@ -136,7 +136,7 @@ impl Families {
                 let example =
                     format!("{}.{column} OVERLAPS {}.{column}", first(&parts[0]), first(&parts[1]));
                 let apart = parts.join(", ");
-                Err(BuildError::AmbiguousJoin { kind, apart, example })
+                Err(QueryError::AmbiguousJoin { kind, apart, example })
             }
         }
     }
@@ -145,7 +145,7 @@ impl Families {
 fn name(
     universe: &Universe,
     endpoint: Endpoint,
-    dataset_type: &dyn Fn(DatasetTypeIx) -> String,
+    dataset_type: &dyn Fn(SearchIx) -> String,
 ) -> String {
     match endpoint {
         Endpoint::Element(ix) => format!("`{}`", universe.element(ix).name),

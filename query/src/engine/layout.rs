@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use qbb_dimensions::{DimensionGroup, ElementIx};
 use rustc_hash::FxHashMap;
 
-use crate::dictionary::Dictionary;
+use crate::engine::dictionary::Dictionary;
 
 /// Bits of the number of a key's beginning.
 const NUMBER_BITS: u32 = u32::BITS;
@@ -16,8 +16,9 @@ const NUMBER_BITS: u32 = u32::BITS;
 /// beginning followed by the remaining codes. Numbers are given by the dictionary, so that keys of
 /// one layout can be compared wherever they come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Layout {
-    pub(crate) generators: Vec<ElementIx>,
+pub struct Layout {
+    /// Dimensions whose codes are packed.
+    pub generators: Vec<ElementIx>,
     /// Bits of each generator's code.
     bits: Vec<u32>,
     /// Generators before which the key so far is replaced by its number, ascending.
@@ -30,7 +31,7 @@ type Beginning = Vec<(ElementIx, u32)>;
 
 impl Layout {
     /// The layout for the dictionary as it is now; values added later may not fit.
-    pub(crate) fn new(dictionary: &Dictionary, group: &DimensionGroup) -> Self {
+    pub fn new(dictionary: &Dictionary, group: &DimensionGroup) -> Self {
         let generators = dictionary.generators(group);
         let bits: Vec<u32> = (generators.iter())
             .map(|&ix| usize::BITS - dictionary.len(ix).saturating_sub(1).leading_zeros())
@@ -48,12 +49,12 @@ impl Layout {
     }
 
     /// Bits of a whole key.
-    pub(crate) fn total_bits(&self) -> u32 {
+    pub fn total_bits(&self) -> u32 {
         self.total_bits
     }
 
     /// Bits of each generator's code, and whether the key before it is replaced by its number.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = (ElementIx, u32, Option<Beginning>)> + '_ {
+    pub fn parts(&self) -> impl Iterator<Item = (ElementIx, u32, Option<Beginning>)> + '_ {
         (0..self.generators.len()).map(|at| {
             let beginning = self.numbered.contains(&at).then(|| self.beginning(at));
             (self.generators[at], self.bits[at], beginning)
@@ -65,7 +66,7 @@ impl Layout {
     }
 
     /// The key of one row, given codes by generator; `None` if one has none.
-    pub(crate) fn key(
+    pub fn key(
         &self,
         dictionary: &Dictionary,
         code: impl Fn(ElementIx) -> Option<u32>,
@@ -81,7 +82,7 @@ impl Layout {
     }
 
     /// Takes keys apart into one column for each generator.
-    pub(crate) fn unpack(&self, dictionary: &Dictionary, keys: &[u64]) -> Vec<Vec<u32>> {
+    pub fn unpack(&self, dictionary: &Dictionary, keys: &[u64]) -> Vec<Vec<u32>> {
         let mut columns: Vec<Vec<u32>> = vec![Vec::new(); self.bits.len()];
         let mut beginnings: Vec<u64>;
         let mut keys = keys;
@@ -110,9 +111,9 @@ impl Layout {
 
 /// Numbers of the beginnings of keys that do not fit 64 bits.
 #[derive(Debug)]
-pub(crate) struct KeyNumbers {
+pub struct KeyNumbers {
     /// Longest key whose beginning is not numbered.
-    pub(crate) key_bits: u32,
+    pub key_bits: u32,
     known: Mutex<FxHashMap<Beginning, Numbers>>,
 }
 
@@ -140,7 +141,7 @@ impl KeyNumbers {
     }
 
     /// Replaces beginnings of keys by their numbers, given now to those that are new.
-    pub(crate) fn number(&self, beginning: &Beginning, keys: &mut [u64]) {
+    pub fn number(&self, beginning: &Beginning, keys: &mut [u64]) {
         self.with(beginning, |numbers| {
             for key in keys {
                 let next = numbers.key.len() as u32;
@@ -168,7 +169,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::relation::Relation;
+    use crate::engine::relation::Relation;
 
     /// Values of each dimension: five times 14 bits do not fit 64.
     const VALUES: u32 = 1 << 14;
@@ -176,7 +177,7 @@ mod tests {
 
     fn dictionary() -> Dictionary {
         let universe =
-            Universe::from_json(include_str!("../../dimensions/tests/data/universe8.json"))
+            Universe::from_json(include_str!("../../../dimensions/tests/data/universe8.json"))
                 .unwrap();
         let mut dictionary = Dictionary::new(&universe);
         let mut add = |name: &str, rows: &mut dyn Iterator<Item = serde_json::Value>| {

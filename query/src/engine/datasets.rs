@@ -3,27 +3,27 @@
 use qbb_dimensions::{DimensionGroup, Timespan};
 use qbb_registry::{CalibrationRows, CollectionIx, DatasetRows};
 
-use crate::dictionary::Dictionary;
-use crate::error::BuildError;
-use crate::key_index::KeyGroups;
-use crate::layout::Layout;
-use crate::relation::Relation;
+use crate::engine::dictionary::Dictionary;
+use crate::engine::key_index::KeyGroups;
+use crate::engine::layout::Layout;
+use crate::engine::relation::Relation;
+use crate::error::QueryError;
 
 /// All datasets of a type in all collections that are searched, in search order for each data ID.
 #[derive(Debug)]
-pub(crate) struct DatasetSearch {
+pub struct DatasetSearch {
     /// Data IDs of the rows; a data ID may occur several times.
-    pub(crate) relation: Relation,
+    pub relation: Relation,
     /// Dataset UUIDs.
-    pub(crate) id: Vec<[u8; 16]>,
+    pub id: Vec<[u8; 16]>,
     /// Position in the search order of the collection that holds the row.
-    pub(crate) rank: Vec<u32>,
+    pub rank: Vec<u32>,
     /// The RUN that owns the dataset.
-    pub(crate) run: Vec<CollectionIx>,
+    pub run: Vec<CollectionIx>,
     /// Validity range of rows of CALIBRATION collections.
-    pub(crate) validity: Vec<Option<Timespan>>,
+    pub validity: Vec<Option<Timespan>>,
     /// Whether a CALIBRATION collection is searched, so that look-ups depend on time.
-    pub(crate) is_calibration: bool,
+    pub is_calibration: bool,
     layout: Layout,
     groups: KeyGroups,
 }
@@ -33,7 +33,7 @@ const EXAMPLES: usize = 4;
 
 /// What a look-up gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found {
+pub enum Found {
     /// Nothing.
     Nothing,
     /// This row.
@@ -44,12 +44,12 @@ pub(crate) enum Found {
 
 impl DatasetSearch {
     /// Rank of datasets that are in none of the collections that were read.
-    pub(crate) const NOWHERE: u32 = u32::MAX;
+    pub const NOWHERE: u32 = u32::MAX;
 
     /// Joins what was read from RUN and TAGGED collections with what was read from CALIBRATION
     /// ones; `tag_ranks` and `calibration_ranks` are the search positions of the collections that
     /// were asked for.
-    pub(crate) fn new(
+    pub fn new(
         dictionary: &Dictionary,
         group: &DimensionGroup,
         tags: (DatasetRows, &[u32]),
@@ -97,7 +97,7 @@ impl DatasetSearch {
     }
 
     /// Makes keys anew, after values were added to dimensions.
-    pub(crate) fn index(&mut self, dictionary: &Dictionary) {
+    pub fn index(&mut self, dictionary: &Dictionary) {
         let layout = Layout::new(dictionary, &self.relation.group);
         if layout != self.layout {
             let keys = self.relation.keys(dictionary, &layout);
@@ -107,13 +107,13 @@ impl DatasetSearch {
     }
 
     /// A search that finds nothing.
-    pub(crate) fn nothing(dictionary: &Dictionary, group: &DimensionGroup) -> Self {
+    pub fn nothing(dictionary: &Dictionary, group: &DimensionGroup) -> Self {
         Self::new(dictionary, group, (DatasetRows::default(), &[]), None)
     }
 
     /// Adds datasets that are in none of the collections that were read; [`find`](Self::find) does
     /// not see them.
-    pub(crate) fn append(
+    pub fn append(
         &mut self,
         relation: &Relation,
         ids: impl Iterator<Item = [u8; 16]>,
@@ -130,23 +130,28 @@ impl DatasetSearch {
     }
 
     /// Number of rows.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.id.len()
     }
 
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.id.is_empty()
+    }
+
     /// How keys of data IDs are made.
-    pub(crate) fn layout(&self) -> &Layout {
+    pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
     /// Rows with a data ID, in search order.
-    pub(crate) fn rows(&self, key: u64) -> &[u32] {
+    pub fn rows(&self, key: u64) -> &[u32] {
         self.groups.rows(key)
     }
 
     /// The first dataset for a data ID. With a time, validity ranges must overlap it; without,
     /// every validity range matches, as in a query without temporal dimensions.
-    pub(crate) fn find(&self, key: u64, time: Option<Timespan>) -> Found {
+    pub fn find(&self, key: u64, time: Option<Timespan>) -> Found {
         let rows = self.groups.rows(key);
         let matches = |&row: &u32| match (self.validity[row as usize], time) {
             (Some(validity), Some(time)) => validity.overlaps(time),
@@ -164,12 +169,12 @@ impl DatasetSearch {
     }
 
     /// The error that several validity ranges match a data ID of a dataset type.
-    pub(crate) fn ambiguous(
+    pub fn ambiguous(
         &self,
         (dataset_type, data_id): (&str, String),
         candidates: &[u32],
         collection_name: &dyn Fn(u32) -> String,
-    ) -> BuildError {
+    ) -> QueryError {
         let first = candidates.first().copied().unwrap_or_default() as usize;
         let datasets: Vec<String> = (candidates.iter().take(EXAMPLES))
             .map(|&row| {
@@ -178,7 +183,7 @@ impl DatasetSearch {
                 format!("{id} valid from {} to {}", validity.begin, validity.end)
             })
             .collect();
-        BuildError::AmbiguousCalibration {
+        QueryError::AmbiguousCalibration {
             dataset_type: dataset_type.to_owned(),
             collection: collection_name(self.rank[first]),
             data_id,
@@ -188,13 +193,13 @@ impl DatasetSearch {
     }
 
     /// The first row for a data ID in the collections whose search positions are accepted.
-    pub(crate) fn first_of_rank(&self, key: u64, accepts: impl Fn(u32) -> bool) -> Option<u32> {
+    pub fn first_of_rank(&self, key: u64, accepts: impl Fn(u32) -> bool) -> Option<u32> {
         let mut rows = self.groups.rows(key).iter().copied();
         rows.find(|&row| accepts(self.rank[row as usize]))
     }
 
     /// The distinct data IDs of all rows.
-    pub(crate) fn data_ids(&self, dictionary: &Dictionary) -> Relation {
+    pub fn data_ids(&self, dictionary: &Dictionary) -> Relation {
         self.relation.project(dictionary, &self.relation.group)
     }
 }

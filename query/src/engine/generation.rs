@@ -4,24 +4,24 @@ use qbb_dimensions::sphere::{RangeSet, Region, SkyPixelization};
 use qbb_dimensions::{DimensionElement, DimensionGroup, ElementIx};
 use rayon::prelude::*;
 
-use crate::contents::Contents;
-use crate::error::BuildError;
-use crate::join::JoinTree;
-use crate::relation::Relation;
-use crate::row_limit::JoinSides;
-use crate::skeleton::ComponentRows;
-use crate::tree::{DimensionTree, Method};
+use crate::engine::contents::Contents;
+use crate::engine::group_rows::GroupRows;
+use crate::engine::join::JoinTree;
+use crate::engine::relation::Relation;
+use crate::engine::row_limit::JoinSides;
+use crate::engine::tree::{DimensionTree, Method};
+use crate::error::QueryError;
 
 /// Data IDs of all groups of a component: projections of the query, and what is generated from
 /// them. Adds the generated pixels to the values of their dimensions.
-pub(crate) fn component_rows(
+pub fn group_rows(
     contents: &mut Contents,
     query: &JoinTree,
     tree: &DimensionTree,
-) -> Result<ComponentRows, BuildError> {
-    let mut rows = ComponentRows::new(&contents.dictionary, query, &tree.queried)?;
+) -> Result<GroupRows, QueryError> {
+    let mut rows = GroupRows::new(&contents.dictionary, query, &tree.queried)?;
     for generator in &tree.generators {
-        let missing = |group: &DimensionGroup| BuildError::NoDataIds { groups: group.to_string() };
+        let missing = |group: &DimensionGroup| QueryError::NoDataIds { groups: group.to_string() };
         let find = |group: &DimensionGroup| rows.get(group).ok_or_else(|| missing(group));
         let relation = match &generator.method {
             Method::Pixels { source, element, skypix } => {
@@ -41,21 +41,19 @@ pub(crate) fn component_rows(
 }
 
 /// The pixelization of a skypix dimension.
-pub(crate) fn pixelization(
-    element: &DimensionElement,
-) -> Result<Option<SkyPixelization>, BuildError> {
+pub fn pixelization(element: &DimensionElement) -> Result<Option<SkyPixelization>, QueryError> {
     let Some(level) = element.skypix() else { return Ok(None) };
     level
         .pixelization()
         .map(Some)
-        .map_err(|source| BuildError::SkyPix { dimension: element.name.clone(), source })
+        .map_err(|source| QueryError::SkyPix { dimension: element.name.clone(), source })
 }
 
 /// The pixels of a skypix dimension that may meet a region.
-pub(crate) fn envelope(skypix: &DimensionElement, region: &Region) -> Result<RangeSet, BuildError> {
+pub fn envelope(skypix: &DimensionElement, region: &Region) -> Result<RangeSet, QueryError> {
     let Some(pixels) = pixelization(skypix)? else { return Ok(RangeSet::new()) };
     match pixels.refusal(region) {
-        Some(source) => Err(BuildError::SkyPix { dimension: skypix.name.clone(), source }),
+        Some(source) => Err(QueryError::SkyPix { dimension: skypix.name.clone(), source }),
         None => Ok(pixels.envelope(region, None)),
     }
 }
@@ -66,11 +64,11 @@ fn add_pixels(
     source: &Relation,
     element: ElementIx,
     skypix: ElementIx,
-) -> Result<Relation, BuildError> {
+) -> Result<Relation, QueryError> {
     let universe = contents.dictionary.universe().clone();
     let (from, to) = (universe.element(element), universe.element(skypix));
     let Some(target) = pixelization(to)? else {
-        return Err(BuildError::NoDataIds { groups: to.name.clone() });
+        return Err(QueryError::NoDataIds { groups: to.name.clone() });
     };
     let pixels = match pixelization(from)? {
         Some(pixels) => pixels_of_pixels(contents, source, element, pixels, target),
@@ -105,7 +103,7 @@ fn pixels_of_regions(
     source: &Relation,
     element: ElementIx,
     skypix: ElementIx,
-) -> Result<Vec<RangeSet>, BuildError> {
+) -> Result<Vec<RangeSet>, QueryError> {
     let dictionary = &contents.dictionary;
     let view = source.rows(dictionary);
     (0..source.len)
@@ -116,7 +114,7 @@ fn pixels_of_regions(
                 Some(record) => contents.regions.get(dictionary, element, record, data_id)?,
                 None => None,
             };
-            let region = region.ok_or_else(|| BuildError::NoRegion {
+            let region = region.ok_or_else(|| QueryError::NoRegion {
                 element: dictionary.universe().element(element).name.clone(),
                 data_id: source.describe(dictionary, row),
             })?;
@@ -132,14 +130,14 @@ fn pixels_of_pixels(
     element: ElementIx,
     from: SkyPixelization,
     target: SkyPixelization,
-) -> Result<Vec<RangeSet>, BuildError> {
+) -> Result<Vec<RangeSet>, QueryError> {
     let dictionary = &contents.dictionary;
     let name = || dictionary.universe().element(element).name.clone();
     let cells = source.cells(dictionary, element);
     (cells.par_iter())
         .map(|&cell| {
             from.pixels_in(cell as u64, &target)
-                .map_err(|source| BuildError::SkyPix { dimension: name(), source })
+                .map_err(|source| QueryError::SkyPix { dimension: name(), source })
         })
         .collect()
 }

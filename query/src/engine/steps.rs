@@ -1,36 +1,38 @@
 //! The common data ID query of a component: which data IDs there can be.
 
+use crate::engine::plan::SearchIx;
 use qbb_dimensions::expression::Conjunct;
 use qbb_dimensions::{DimensionGroup, ElementIx};
-use qbb_pipeline::DatasetTypeIx;
 use rayon::prelude::*;
 
-use crate::contents::Contents;
-use crate::dataset_conditions::{condition_groups, satisfying_datasets};
-use crate::dictionary::Dictionary;
-use crate::error::BuildError;
-use crate::families::Endpoint;
-use crate::join::JoinTree;
-use crate::plan::ComponentPlan;
-use crate::relation::Relation;
-use crate::spatial::{pixels_within, spatial_relations};
-use crate::validity::temporal_steps;
+use crate::engine::contents::Contents;
+use crate::engine::dataset_conditions::{condition_groups, satisfying_datasets};
+use crate::engine::dictionary::Dictionary;
+use crate::engine::families::Endpoint;
+use crate::engine::join::JoinTree;
+use crate::engine::plan::QueryPlan;
+use crate::engine::relation::Relation;
+use crate::engine::spatial::{pixels_within, spatial_relations};
+use crate::engine::validity::temporal_steps;
+use crate::error::QueryError;
 
 /// Fewer rows than this are not worth a task of their own.
 const PARALLEL_ROWS: usize = 1024;
 
 /// A relation that all data IDs must be consistent with, and where it came from.
 #[derive(Debug)]
-pub(crate) struct Step {
-    pub(crate) source: StepSource,
-    pub(crate) relation: Relation,
+pub struct Step {
+    /// Where it came from.
+    pub source: StepSource,
+    /// The data IDs.
+    pub relation: Relation,
 }
 
 /// Where a relation came from.
 #[derive(Debug, Clone)]
-pub(crate) enum StepSource {
+pub enum StepSource {
     /// Datasets that must exist.
-    Datasets(DatasetTypeIx),
+    Datasets(SearchIx),
     /// The values of a dimension.
     Dimension(ElementIx),
     /// Records that relate dimensions.
@@ -46,7 +48,7 @@ pub(crate) enum StepSource {
 }
 
 /// The join of everything that constrains a component's data IDs.
-pub(crate) fn join(contents: &Contents, plan: &ComponentPlan) -> Result<JoinTree, BuildError> {
+pub fn join(contents: &Contents, plan: &QueryPlan) -> Result<JoinTree, QueryError> {
     let dictionary = &contents.dictionary;
     let mut relations: Vec<Relation> = Vec::new();
     for step in independent_steps(contents, plan)? {
@@ -72,15 +74,12 @@ pub(crate) fn join(contents: &Contents, plan: &ComponentPlan) -> Result<JoinTree
 
 /// What each constraint allows by itself: datasets, dimensions and their relationships, and
 /// conditions on one dimension.
-pub(crate) fn independent_steps(
-    contents: &Contents,
-    plan: &ComponentPlan,
-) -> Result<Vec<Step>, BuildError> {
+pub fn independent_steps(contents: &Contents, plan: &QueryPlan) -> Result<Vec<Step>, QueryError> {
     let dictionary = &contents.dictionary;
     let universe = dictionary.universe();
     let mut steps = Vec::new();
     for &constraint in &plan.constraints {
-        let Some(search) = contents.inputs.get(&constraint) else { continue };
+        let Some(search) = contents.datasets.get(&constraint) else { continue };
         let source = StepSource::Datasets(constraint);
         steps.push(Step { source, relation: search.data_ids(dictionary) });
     }
@@ -90,7 +89,7 @@ pub(crate) fn independent_steps(
     for &dimension in &dictionary.generators(&plan.dimensions) {
         if !dictionary.has(dimension) {
             let name = &universe.element(dimension).name;
-            return Err(BuildError::NotSupported(format!(
+            return Err(QueryError::NotSupported(format!(
                 "skypix dimension `{name}` without datasets that constrain it"
             )));
         }
@@ -113,11 +112,11 @@ pub(crate) fn independent_steps(
 }
 
 /// The spatial joins of a component's query, looking only at records that `others` can use.
-pub(crate) fn spatial_steps(
+pub fn spatial_steps(
     contents: &Contents,
-    plan: &ComponentPlan,
+    plan: &QueryPlan,
     others: &[Relation],
-) -> Result<Vec<Step>, BuildError> {
+) -> Result<Vec<Step>, QueryError> {
     let mut steps = Vec::new();
     for condition in &plan.pixels {
         let source = StepSource::Overlap(condition.element, condition.skypix);
@@ -146,12 +145,12 @@ fn unary_dimension(dictionary: &Dictionary, condition: &Conjunct) -> Option<Elem
 
 /// Rows of the join for the dimensions of a condition, or of several that look at datasets of the
 /// same types, as far as they satisfy it.
-pub(crate) fn satisfying(
+pub fn satisfying(
     contents: &Contents,
-    plan: &ComponentPlan,
+    plan: &QueryPlan,
     tree: &JoinTree,
     group: &[&Conjunct],
-) -> Result<Relation, BuildError> {
+) -> Result<Relation, QueryError> {
     let dictionary = &contents.dictionary;
     let [condition] = group else { return satisfying_datasets(contents, plan, tree, group) };
     if !condition.datasets().is_empty() {
@@ -164,11 +163,8 @@ pub(crate) fn satisfying(
     Ok(relation)
 }
 
-pub(crate) fn keep_satisfying(
-    dictionary: &Dictionary,
-    relation: &mut Relation,
-    condition: &Conjunct,
-) {
+/// Keeps the rows that satisfy a condition.
+pub fn keep_satisfying(dictionary: &Dictionary, relation: &mut Relation, condition: &Conjunct) {
     let rows = relation.rows(dictionary);
     let keep: Vec<bool> = (0..relation.len as u32)
         .into_par_iter()
