@@ -17,6 +17,7 @@ mod repository;
 mod schema;
 mod sqlite;
 mod writer;
+mod writing;
 
 pub use collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
 pub use error::{Conflict, ConflictKind, RegistryError};

@@ -35,6 +35,41 @@ impl Dialect<'_> {
         }
     }
 
+    /// Columns of a table that hold what the schema has in one.
+    pub(crate) fn physical_columns(self, name: &str) -> Vec<&str> {
+        if name == "timespan" { self.timespan_columns().to_vec() } else { vec![name] }
+    }
+
+    /// The condition that the timespans of two tables have an instant in common.
+    pub(crate) fn overlap(self, a: &str, b: &str) -> String {
+        match self {
+            Self::Sqlite => format!(
+                "{a}.timespan_begin < {b}.timespan_end AND {a}.timespan_end > {b}.timespan_begin"
+            ),
+            Self::Postgres { .. } => format!("{a}.timespan && {b}.timespan"),
+        }
+    }
+
+    /// The value of a key that the database counts up, in a new row.
+    pub(crate) fn next_key(self, table: &str, column: &str) -> String {
+        match self {
+            // Null where a key is expected takes the next one.
+            Self::Sqlite => "NULL".to_owned(),
+            Self::Postgres { .. } => {
+                let sequence = self.table(&sequence_name(table, column));
+                format!("nextval({}::regclass)", text_literal(&sequence))
+            }
+        }
+    }
+
+    /// A temporary table.
+    pub(crate) fn temporary(self, name: &str) -> String {
+        match self {
+            Self::Sqlite => format!("temp.{}", quoted(name)),
+            Self::Postgres { .. } => format!("pg_temp.{}", quoted(name)),
+        }
+    }
+
     /// Whether rows come in the order of an index for nothing, so that sorting is asked for.
     pub(super) fn sorts_by_index(self) -> bool {
         self == Self::Sqlite
@@ -60,6 +95,11 @@ impl Dialect<'_> {
 /// Quotes an identifier; some dimensions are named like keywords.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The sequence of PostgreSQL that counts a key up.
+pub(crate) fn sequence_name(table: &str, column: &str) -> String {
+    format!("{table}_seq_{column}")
 }
 
 /// Text as a literal of PostgreSQL. Backslashes mean themselves there, as connections make sure.

@@ -20,6 +20,6 @@ pub use datastore::DatastoreTable;
 pub(crate) use datastore::{NO_COMPONENT, UNKNOWN_SIZE};
 pub(crate) use dialect::{Dialect, quoted};
 pub(crate) use query::{Parameter, Query};
-pub(crate) use record_columns::{RecordColumn, Role, record_columns};
+pub(crate) use record_columns::{Role, record_columns};
 pub(crate) use row::{ResultRow, RowSource};
 pub(crate) use snapshot::TableSnapshot;

@@ -13,6 +13,7 @@ const MOST_RANGES: usize = 32;
 /// A value that a statement is bound to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Parameter {
+    Null,
     Int(i64),
     Text(String),
 }
@@ -26,6 +27,12 @@ impl From<i64> for Parameter {
 impl From<String> for Parameter {
     fn from(value: String) -> Self {
         Self::Text(value)
+    }
+}
+
+impl From<Option<String>> for Parameter {
+    fn from(value: Option<String>) -> Self {
+        value.map_or(Self::Null, Self::Text)
     }
 }
 
@@ -55,6 +62,13 @@ impl<'a> Query<'a> {
         }
     }
 
+    /// Begins a statement about a table, which is all the caller's. If it returns rows, their
+    /// columns are to be named.
+    pub(crate) fn statement(dialect: Dialect<'a>, table: &str) -> Self {
+        let table = table.to_owned();
+        Self { dialect, sql: String::new(), parameters: Vec::new(), table, columns: Vec::new() }
+    }
+
     /// Adds text that has no parameters.
     pub(crate) fn push(&mut self, sql: &str) -> &mut Self {
         self.sql.push_str(sql);
@@ -74,6 +88,7 @@ impl<'a> Query<'a> {
                 self.sql.push('?');
                 self.parameters.push(value);
             }
+            (Dialect::Postgres { .. }, Parameter::Null) => self.sql.push_str("NULL"),
             // Writing to a string cannot fail. The quotes keep the sign and the type together.
             (Dialect::Postgres { .. }, Parameter::Int(value)) => {
                 let _ = write!(self.sql, "'{value}'::int8");

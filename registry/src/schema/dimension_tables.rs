@@ -59,7 +59,7 @@ pub(super) fn add_dimension_key(
 }
 
 /// The table of an element's records.
-pub(super) fn element_table(universe: &Universe, element: &DimensionElement) -> Table {
+pub(crate) fn element_table(universe: &Universe, element: &DimensionElement) -> Table {
     let mut table = Table::new(element.name.as_str());
     for &ix in &element.required {
         if ix == element.ix {

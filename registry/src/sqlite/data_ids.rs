@@ -82,17 +82,6 @@ impl<'a> DataIds<'a> {
         Ok(())
     }
 
-    /// Whether two rows are the same data ID.
-    pub(super) fn same(&self, a: usize, b: usize) -> bool {
-        self.columns.iter().all(|column| column[a] == column[b])
-    }
-
-    /// Rows ordered so that equal data IDs are neighbours.
-    pub(super) fn compare(&self, a: usize, b: usize) -> std::cmp::Ordering {
-        let of = |row: usize| self.columns.iter().map(move |column| column[row]);
-        of(a).cmp(of(b))
-    }
-
     /// Appends the values of a row to a JSON array under construction, each before a comma.
     pub(super) fn push_json(&self, json: &mut String, row: usize) {
         for at in 0..self.dimensions.len() {

@@ -7,13 +7,9 @@ mod ddl;
 mod registry;
 mod rows;
 mod transaction;
-mod write_associations;
-mod write_collections;
 mod write_datasets;
 mod write_files;
-mod write_overlaps;
-mod write_records;
-mod write_types;
+mod write_source;
 
 pub use registry::SqliteRegistry;
 

@@ -15,6 +15,7 @@ use crate::reader::{RegistryReader, Snapshot};
 use crate::reading::{DatastoreTable, TableSnapshot};
 use crate::schema::Access;
 use crate::writer::{RegistryWriter, Transaction};
+use crate::writing::TableTransaction;
 
 /// A registry in a SQLite file.
 ///
@@ -134,6 +135,7 @@ impl RegistryWriter for SqliteRegistry {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| database.failure("begin a transaction", error))?;
-        Ok(Box::new(SqliteTransaction::new(transaction, database, universe, datastore)))
+        let source = SqliteTransaction::new(transaction, database, universe, datastore);
+        Ok(Box::new(TableTransaction::new(source, universe, datastore)))
     }
 }

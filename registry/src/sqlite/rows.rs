@@ -30,6 +30,7 @@ pub(super) fn select(table: &str, columns: &[(&str, &str)]) -> Query<'static> {
 impl rusqlite::ToSql for Parameter {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         match self {
+            Self::Null => Ok(ToSqlOutput::Owned(rusqlite::types::Value::Null)),
             Self::Int(value) => value.to_sql(),
             Self::Text(value) => value.to_sql(),
         }

@@ -1,17 +1,17 @@
 //! Inserting datasets into RUN collections.
 
-use qbb_dimensions::{ElementIx, Symbols, TaiNanos};
+use qbb_dimensions::{ElementIx, Symbols};
 use rusqlite::types::ValueRef;
 
 use super::data_ids::{CHUNK, DataIds, borrowed, describe_value, json_list, uuid_name, uuid_text};
 use super::rows::select;
 use super::transaction::SqliteTransaction;
-use crate::collection::CollectionKind;
 use crate::error::{Conflict, ConflictKind, RegistryError};
 use crate::reader::RegisteredDatasetType;
-use crate::reading::{ResultRow as _, quoted};
+use crate::reading::{ResultRow as _, RowSource as _, quoted};
 use crate::schema::{dataset_key_columns, summary_table_name};
 use crate::writer::DatasetBatch;
+use crate::writing::ingest_date;
 
 /// Datasets of one type on their way into one collection.
 pub(super) struct Datasets<'a> {
@@ -23,24 +23,17 @@ pub(super) struct Datasets<'a> {
 }
 
 impl SqliteTransaction<'_> {
+    /// Inserts datasets of the batch's type into its RUN.
     pub(super) fn write_datasets(
-        &mut self,
+        &self,
+        dataset_type: &RegisteredDatasetType,
+        run: i64,
         batch: &DatasetBatch<'_>,
         symbols: &Symbols,
     ) -> Result<u64, RegistryError> {
-        let dataset_type = self.dataset_type(batch.dataset_type)?;
-        let (run, kind) = self.collection(batch.run)?;
-        if kind != CollectionKind::Run {
-            return Err(RegistryError::WrongCollectionKind {
-                name: batch.run.to_owned(),
-                found: kind,
-                action: "inserting datasets",
-                needed: "RUN",
-            });
-        }
         let collection = (batch.run, run);
         let datasets =
-            Datasets::new(self, &dataset_type, collection, batch.keys, batch.id, symbols)?;
+            Datasets::new(self, dataset_type, collection, batch.keys, batch.id, symbols)?;
         datasets.check_files(batch.files)?;
         let (new, known) = datasets.insert()?;
         datasets.insert_summaries(&new)?;
@@ -305,12 +298,4 @@ impl<'a> Datasets<'a> {
             |ix| self.data_ids.find(ix, row),
         )
     }
-}
-
-/// This moment as the middleware records it, in whole microseconds.
-fn ingest_date() -> i64 {
-    const MICROSECOND: i64 = 1_000;
-    let now = jiff::Timestamp::now().as_microsecond().saturating_mul(MICROSECOND);
-    let tai = TaiNanos::from_unix_nanos(now).0;
-    tai - tai.rem_euclid(MICROSECOND)
 }

@@ -4,31 +4,13 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use super::data_ids::{CHUNK, describe_value, json_list, push_json_value, uuid_name, uuid_text};
 use super::rows::select;
-use super::transaction::SqliteTransaction;
 use super::write_datasets::Datasets;
 use crate::error::{Conflict, ConflictKind, RegistryError};
-use crate::reading::{NO_COMPONENT, ResultRow as _, UNKNOWN_SIZE, quoted};
+use crate::reading::{NO_COMPONENT, ResultRow as _, RowSource as _, UNKNOWN_SIZE, quoted};
 use crate::writer::StoredFile;
 
 /// Columns that say something about a file, after those that identify it.
 const FACTS: [&str; 5] = ["path", "formatter", "storage_class", "checksum", "file_size"];
-
-impl SqliteTransaction<'_> {
-    /// Deletes the rows of datasets from the datastore's record table. Their rows of
-    /// `dataset_location` stay, as other files are to be recorded.
-    pub(super) fn delete_files(&mut self, id: &[[u8; 16]]) -> Result<u64, RegistryError> {
-        let fail = |error| self.database.failure("forget stored files", error);
-        let sql =
-            format!("DELETE FROM {} WHERE dataset_id = ?", quoted(&self.datastore.records_table));
-        let mut statement = self.connection().prepare_cached(&sql).map_err(fail)?;
-        let mut buffer = [0; 32];
-        let mut deleted = 0;
-        for id in id {
-            deleted += statement.execute([uuid_text(id, &mut buffer)]).map_err(fail)?;
-        }
-        Ok(deleted as u64)
-    }
-}
 
 impl Datasets<'_> {
     /// Checks that files belong to datasets of the batch.
