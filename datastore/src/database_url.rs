@@ -37,6 +37,27 @@ impl DatabaseUrl {
         (!path.is_empty() && path != ":memory:").then(|| Utf8PathBuf::from(path))
     }
 
+    /// The same place for somebody whose password is known from elsewhere.
+    pub fn without_password(&self) -> Self {
+        let Some((scheme, rest)) = self.0.split_once("://") else { return self.clone() };
+        let (user, place) = match rest.rsplit_once('@') {
+            Some((credentials, place)) => {
+                (format!("{}@", credentials.split(':').next().unwrap_or_default()), place)
+            }
+            None => (String::new(), rest),
+        };
+        let place = match place.split_once('?') {
+            Some((place, options)) => {
+                let kept: Vec<&str> =
+                    options.split('&').filter(|option| !option.starts_with("password=")).collect();
+                let mark = if kept.is_empty() { "" } else { "?" };
+                format!("{place}{mark}{}", kept.join("&"))
+            }
+            None => place.to_owned(),
+        };
+        Self(format!("{scheme}://{user}{place}"))
+    }
+
     /// The URL without user, password and options.
     pub fn redacted(&self) -> String {
         let Some((scheme, rest)) = self.0.split_once("://") else {
@@ -82,6 +103,18 @@ mod tests {
             let url = DatabaseUrl::new(url);
             assert_eq!(url.to_string(), shown);
             assert_eq!(format!("{url:?}"), format!("DatabaseUrl({shown})"));
+        }
+    }
+
+    #[test]
+    fn a_password_can_be_left_out() {
+        for (url, without) in [
+            ("postgresql://u:p@ss/w?x@host:5432/db", "postgresql://u@host:5432/db"),
+            ("postgresql://u@host/db?sslmode=require", "postgresql://u@host/db?sslmode=require"),
+            ("postgresql://host/db?password=p", "postgresql://host/db"),
+            ("postgresql://host/db?user=u&password=p&port=1", "postgresql://host/db?user=u&port=1"),
+        ] {
+            assert_eq!(DatabaseUrl::new(url).without_password().expose(), without);
         }
     }
 

@@ -188,6 +188,16 @@ pub enum RegistryError {
         /// How long was waited.
         waited: Duration,
     },
+    /// Other clients' changes came in between; the transaction is undone.
+    #[error("{database}: cannot {action} because of what others do there: {reason}; try again")]
+    Contended {
+        /// The server and database.
+        database: String,
+        /// What was attempted.
+        action: String,
+        /// What the server said.
+        reason: String,
+    },
     /// The database holds what its schema does not allow.
     #[error("{database}: table `{table}`, row {row} of the query, column `{column}`: {reason}")]
     Corrupt {

@@ -6,6 +6,7 @@ mod collection;
 #[cfg(any(test, feature = "conformance"))]
 #[expect(clippy::unwrap_used, reason = "a failed check panics")]
 pub mod conformance;
+mod create;
 mod error;
 mod filter;
 mod glob;
@@ -20,6 +21,7 @@ mod writer;
 mod writing;
 
 pub use collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
+pub use create::{NewDatabase, create};
 pub use error::{Conflict, ConflictKind, RegistryError};
 pub use filter::{CellRange, CellSet, Filter};
 pub use glob::{NamePattern, is_glob};

@@ -10,10 +10,8 @@ use crate::reading::DatastoreTable;
 use crate::sqlite::SqliteRegistry;
 use crate::writer::RegistryWriter;
 
-/// Kinds of databases that can be read.
-const READABLE: &str = if cfg!(feature = "postgres") { "sqlite, postgresql" } else { "sqlite" };
-/// Kinds of databases that can be written.
-const WRITABLE: &str = "sqlite";
+/// Kinds of databases that can be read and written.
+const SUPPORTED: &str = if cfg!(feature = "postgres") { "sqlite, postgresql" } else { "sqlite" };
 
 /// Opens a repository's registry for reading.
 ///
@@ -26,17 +24,22 @@ pub fn open_reader(config: &RepositoryConfig) -> Result<Box<dyn RegistryReader>,
         let (url, namespace) = (&config.registry.database, config.registry.namespace.as_deref());
         return Ok(Box::new(PostgresRegistry::open_read(url, namespace, datastore(config))?));
     }
-    let path = sqlite(config, "read", READABLE)?;
+    let path = sqlite(config, "read")?;
     Ok(Box::new(SqliteRegistry::open_read(&path, datastore(config))?))
 }
 
 /// Opens a repository's registry for writing.
 ///
 /// # Errors
-/// If the database is of a kind that is not supported, or as
-/// [`SqliteRegistry::open_write`] says.
+/// If the database is of a kind that is not supported, or as [`SqliteRegistry::open_write`] and
+/// `PostgresRegistry::open_write` say.
 pub fn open_writer(config: &RepositoryConfig) -> Result<Box<dyn RegistryWriter>, RegistryError> {
-    let path = sqlite(config, "written", WRITABLE)?;
+    #[cfg(feature = "postgres")]
+    if config.registry.database.dialect() == "postgresql" {
+        let (url, namespace) = (&config.registry.database, config.registry.namespace.as_deref());
+        return Ok(Box::new(PostgresRegistry::open_write(url, namespace, datastore(config))?));
+    }
+    let path = sqlite(config, "written")?;
     Ok(Box::new(SqliteRegistry::open_write(&path, datastore(config))?))
 }
 
@@ -50,7 +53,6 @@ fn datastore(config: &RepositoryConfig) -> DatastoreTable {
 fn sqlite(
     config: &RepositoryConfig,
     access: &'static str,
-    supported: &'static str,
 ) -> Result<camino::Utf8PathBuf, RegistryError> {
     let url = &config.registry.database;
     url.sqlite_path().ok_or_else(|| RegistryError::UnsupportedDatabase {
@@ -61,7 +63,7 @@ fn sqlite(
             dialect => dialect.to_owned(),
         },
         access,
-        supported,
+        supported: SUPPORTED,
     })
 }
 
@@ -97,14 +99,15 @@ mod tests {
     fn other_databases_are_refused_without_showing_passwords() {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(folder.path()).unwrap();
-        let config = with_database(root, "postgresql+psycopg://me:secret@host/db");
+        let config = with_database(root, "oracle://me:secret@host/db");
         let message = open_writer(&config).err().unwrap().to_string();
         assert_eq!(
             message,
-            "postgresql+psycopg://***@host/db: postgresql registries cannot be written in this \
-             version; supported: sqlite"
+            format!(
+                "oracle://***@host/db: oracle registries cannot be written in this version; \
+                 supported: {SUPPORTED}"
+            )
         );
-        let config = with_database(root, "oracle://me:secret@host/db");
         let message = open_reader(&config).err().unwrap().to_string();
         assert!(message.contains("oracle registries cannot be read"), "{message}");
         assert!(!message.contains("secret"), "{message}");

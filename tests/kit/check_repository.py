@@ -8,7 +8,7 @@
   reading          datasets and components of tables can be read
   data IDs         expand to full values and records
   queries          joins of datasets and dimensions count as they should
-  overlap rows     equal the pixel envelopes that sphgeom computes (SQLite)
+  overlap rows     equal the pixel envelopes that sphgeom computes
   spatial queries  equal the overlaps of the regions themselves
   database         integrity, foreign keys, datasets that no tag makes visible
   outputs          with --graph: predicted outputs are registered as predicted
@@ -22,10 +22,8 @@ Exit code 0 if all checks pass and 1 if any fails.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sqlite3
 import uuid
-from pathlib import Path
 
 from lsst.daf.butler import Butler, CollectionType, DatasetRef
 from lsst.pipe.base.quantum_graph import PredictedQuantumGraphComponents
@@ -41,6 +39,7 @@ from check_datasets import (
 from check_findings import Contents, Findings
 from check_sky import check_overlap_rows, check_spatial_queries
 from graph_lines import load_components
+from kit_registry import open_registry
 from kit_support import KitError, check_repository_root, make_parser, script_main
 
 
@@ -142,18 +141,17 @@ def check_inputs(butler: Butler, prediction: Prediction, findings: Findings, sam
     findings.add("reading inputs", reading.checks[0]["problems"], reading.checks[0]["detail"])
 
 
-def check_database(butler: Butler, database: Path, findings: Findings) -> None:
-    """Check a SQLite registry's own integrity and that no dataset is invisible."""
+def check_database(butler: Butler, root: str, findings: Findings) -> None:
+    """Check a SQLite registry's own integrity and that no dataset of any registry is invisible."""
     problems = []
-    with contextlib.closing(
-        sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
-    ) as connection:
-        (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
-        if verdict != "ok":
-            problems.append(f"integrity: {verdict}")
-        problems += [
-            f"foreign key: {row}" for row in connection.execute("PRAGMA foreign_key_check")
-        ]
+    with open_registry(root) as connection:
+        if isinstance(connection, sqlite3.Connection):
+            (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
+            if verdict != "ok":
+                problems.append(f"integrity: {verdict}")
+            problems += [
+                f"foreign key: {row}" for row in connection.execute("PRAGMA foreign_key_check")
+            ]
         (n_rows,) = connection.execute("SELECT COUNT(*) FROM dataset").fetchone()
         sides = ("dataset_location", "file_datastore_records")
         for one, other in (sides, sides[::-1]):
@@ -167,7 +165,7 @@ def check_database(butler: Butler, database: Path, findings: Findings) -> None:
     visible = len(Contents(butler, list(runs)).refs)
     if visible != n_rows:
         problems.append(f"{n_rows} datasets are registered but only {visible} are in runs")
-    findings.add("database", problems, f"{n_rows} datasets, {database.stat().st_size} bytes")
+    findings.add("database", problems, f"{n_rows} datasets")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -177,7 +175,6 @@ def run(args: argparse.Namespace) -> int:
         raise KitError("--inputs and --expect-all need --graph")
     findings = Findings()
     prediction = Prediction(load_components(args.graph)) if args.graph else None
-    database = Path(root, "gen3.sqlite3")
     with Butler.from_config(root) as butler:
         check_chains(butler, findings)
         runs = args.run or ([prediction.header.output_run] if prediction else None)
@@ -195,9 +192,8 @@ def run(args: argparse.Namespace) -> int:
         check_data_ids(contents, findings)
         check_queries(contents, findings)
         check_spatial_queries(butler, findings)
-        if database.exists():
-            check_overlap_rows(butler, database, findings)
-            check_database(butler, database, findings)
+        check_overlap_rows(butler, root, findings)
+        check_database(butler, root, findings)
         if prediction:
             check_outputs(contents, prediction, findings, expect_all=args.expect_all)
             check_output_chain(butler, prediction, findings)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from pathlib import Path
-
 from lsst.daf.butler import Butler, DimensionElement, DimensionRecord
 
 from check_findings import Findings
+from kit_registry import open_registry
 
 PAIRED = (("visit", "patch"), ("visit", "tract"), ("visit_detector_region", "patch"))
 """Elements of two spatial families whose joins are recomputed."""
@@ -29,31 +26,29 @@ def read_records(butler: Butler, element: str) -> list[DimensionRecord]:
     return [record for record in records if record.region is not None]
 
 
-def check_overlap_rows(butler: Butler, database: Path, findings: Findings) -> None:
-    """Check the overlap tables of a SQLite registry against recomputed envelopes.
+def check_overlap_rows(butler: Butler, root: str, findings: Findings) -> None:
+    """Check the overlap tables of a registry against recomputed envelopes.
 
     Parameters
     ----------
     butler : `lsst.daf.butler.Butler`
         The repository.
-    database : `pathlib.Path`
-        Its database file.
+    root : `str`
+        Its folder.
     findings : `Findings`
         Where to report.
     """
     common = butler.dimensions.commonSkyPix
     problems = []
     n_rows = 0
-    with contextlib.closing(
-        sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
-    ) as connection:
+    with open_registry(root) as connection:
         for element in region_elements(butler):
-            keys = list(element.required.names)
+            keys = [f'"{name}"' for name in element.required.names]
             stored = set(
                 connection.execute(
                     f"SELECT {', '.join(keys)}, skypix_index FROM {element.name}_skypix_overlap "
-                    "WHERE skypix_system = ? AND skypix_level = ?",
-                    (common.system.name, common.level),
+                    f"WHERE skypix_system = '{common.system.name}' "
+                    f"AND skypix_level = {common.level}"
                 )
             )
             wanted = {

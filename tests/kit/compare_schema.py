@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Compare the tables of a SQLite registry with those the middleware makes.
+"""Compare the tables of a registry with those the middleware makes.
 
 A repository with the same dimension universe is made by the real
 ``Butler.makeRepo``, the same dataset types are registered in it in the same
 order, and then both databases must have the same tables: columns with their
 types, nullability and defaults, primary keys, uniqueness, foreign keys, checks
-and indexes. Names of constraints and the order of tables and indexes do not
-matter. Attributes and the list of opaque tables are compared too.
+and indexes. The order of tables and indexes does not matter, nor do names of
+constraints in SQLite; in PostgreSQL, where long ones are shortened, they do.
+Sequences, attributes and the list of opaque tables are compared too.
 
 With --dump the middleware's own tables, and the dataset types for which it has
 made some of them, are written as JSON; the registry crate keeps such a file as
@@ -26,6 +27,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from kit_support import check_repository_root, make_parser, script_main
 from lsst.daf.butler import Butler, Config, DatasetType, DimensionConfig
 
@@ -96,9 +98,17 @@ def read_facts(connection: sqlite3.Connection) -> dict[str, Any]:
     }
 
 
-def make_reference(root: str, universe: dict[str, Any], dataset_types: list[DatasetType]) -> None:
+def make_reference(
+    root: str,
+    universe: dict[str, Any],
+    dataset_types: list[DatasetType],
+    database: tuple[str, str] | None = None,
+) -> None:
     """Make a repository by the middleware alone."""
-    config = Butler.makeRepo(root, config=Config(), dimensionConfig=DimensionConfig(universe))
+    config = Config()
+    if database:
+        config["registry", "db"], config["registry", "namespace"] = database
+    config = Butler.makeRepo(root, config=config, dimensionConfig=DimensionConfig(universe))
     with Butler.from_config(config, writeable=True) as butler:
         for dataset_type in dataset_types:
             butler.registry.registerDatasetType(dataset_type)
@@ -152,6 +162,88 @@ def join_lines(match: re.Match[str]) -> str:
     return match[1] + " ".join(match[2].split()) + match[3]
 
 
+POSTGRES_COLUMNS = """
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+           pg_get_expr(d.adbin, d.adrelid)
+    FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+"""
+
+
+def read_postgres_schema(connection: psycopg.Connection[Any], schema: str) -> Schema:
+    """Return the definitions of all tables and sequences of a schema."""
+    relations = connection.execute(
+        "SELECT c.oid, c.relname, c.relkind::text FROM pg_class c "
+        "WHERE c.relnamespace = %s::regnamespace AND c.relkind IN ('r', 'S')",
+        (f'"{schema}"',),
+    ).fetchall()
+    found: Schema = {}
+    for oid, name, kind in relations:
+        if kind == "S":
+            settings = "SELECT data_type, start_value, increment_by, cache_size, cycle"
+            query = f"{settings} FROM pg_sequences WHERE schemaname = %s AND sequencename = %s"
+            found[name] = {"sequence": list(connection.execute(query, (schema, name)).fetchone())}
+            continue
+        constraints = connection.execute(
+            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s",
+            (oid,),
+        )
+        indexes = connection.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = %s AND tablename = %s",
+            (schema, name),
+        )
+        found[name] = {
+            "columns": [list(row) for row in connection.execute(POSTGRES_COLUMNS, (oid,))],
+            "constraints": without_schema(constraints.fetchall(), schema),
+            "indexes": without_schema(indexes.fetchall(), schema),
+        }
+    return found
+
+
+def without_schema(definitions: list[tuple[str, str]], schema: str) -> dict[str, str]:
+    """Return definitions by name, in which tables are not qualified."""
+    place = re.compile(rf'"?{re.escape(schema)}"?\.')
+    return {name: place.sub("", definition) for name, definition in definitions}
+
+
+def read_postgres_facts(connection: psycopg.Connection[Any], schema: str) -> dict[str, Any]:
+    """Return the rows that describe the schema."""
+    connection.execute(f'SET search_path TO "{schema}"')
+    attributes = dict(connection.execute("SELECT name, value FROM butler_attributes").fetchall())
+    universe = attributes.pop("config:dimensions.json")
+    opaque = connection.execute("SELECT table_name FROM opaque_meta ORDER BY table_name")
+    types = connection.execute(
+        "SELECT name, storage_class, dimensions_key, tag_association_table, "
+        "calibration_association_table FROM dataset_type ORDER BY id"
+    )
+    return {
+        "attributes": attributes,
+        "universe": json.loads(universe),
+        "opaque_meta": [row[0] for row in opaque],
+        "dataset_types": [list(row) for row in types],
+    }
+
+
+def run_postgres(root: str, url: str, schema: str) -> int:
+    """Compare registries in PostgreSQL, and print what differs."""
+    other = f"{schema}_reference"
+    with tempfile.TemporaryDirectory() as folder, psycopg.connect(url) as connection:
+        facts = read_postgres_facts(connection, schema)
+        names = [row[0] for row in facts["dataset_types"]]
+        with Butler.from_config(root, writeable=False) as butler:
+            dataset_types = [butler.get_dataset_type(name) for name in names]
+        connection.commit()
+        make_reference(folder, facts["universe"], dataset_types, (url, other))
+        problems = compare(facts, read_postgres_facts(connection, other))
+        expected = read_postgres_schema(connection, other)
+        problems += compare(read_postgres_schema(connection, schema), expected)
+        connection.execute(f'DROP SCHEMA "{other}" CASCADE')
+    for problem in problems:
+        print(problem)
+    print(f"{len(expected)} tables and sequences, {len(problems)} differences")
+    return 1 if problems else 0
+
+
 def open_database(root: str) -> sqlite3.Connection:
     """Open the database of a repository for reading."""
     return sqlite3.connect(f"file:{Path(root, 'gen3.sqlite3')}?mode=ro", uri=True)
@@ -160,6 +252,9 @@ def open_database(root: str) -> sqlite3.Connection:
 def run(args: argparse.Namespace) -> int:
     """Compare, and print what differs."""
     root = check_repository_root(args.repository)
+    registry = Config(str(Path(root, "butler.yaml")))["registry"]
+    if registry["db"].startswith("postgresql"):
+        return run_postgres(root, registry["db"], registry["namespace"])
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         ours = stack.enter_context(contextlib.closing(open_database(root)))
@@ -180,6 +275,6 @@ def run(args: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     parser = make_parser(__doc__)
-    parser.add_argument("repository", help="repository with a SQLite registry")
+    parser.add_argument("repository", help="repository with a registry in SQLite or PostgreSQL")
     parser.add_argument("--dump", metavar="FILE", help="write the middleware's tables as JSON")
     script_main(run, parser)

@@ -1,9 +1,10 @@
 //! Running the command, and the kit's Python scripts.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::OnceLock;
+
+pub use crate::postgres_server::postgres;
 
 /// Collections of the kit's release that hold everything.
 pub const DEFAULTS: &str = "QbbCam/defaults";
@@ -140,15 +141,23 @@ impl Prepared {
     /// Creates the repository and prepares a pipeline of the kit over a release.
     pub fn new(scratch: &Scratch, name: &str, release: &str, pipeline_name: &str) -> Self {
         let personal = scratch.path(&format!("{name}-personal"));
-        let submit = scratch.path(&format!("{name}-submit"));
         qbb(&["create", &personal, "--from", release]);
+        let submit = Self::over(scratch, &personal, release, pipeline_name);
+        Self { personal, submit }
+    }
+
+    /// Prepares a pipeline of the kit over a release, for a personal repository that is there.
+    /// Returns the submit directory.
+    pub fn over(scratch: &Scratch, personal: &str, release: &str, pipeline_name: &str) -> String {
+        let name = Path::new(personal).file_name().unwrap_or_default().display().to_string();
+        let submit = scratch.path(&format!("{}-submit", name.trim_end_matches("-personal")));
         let pipeline = pipeline(pipeline_name);
         let inputs = if pipeline_name == "user" { RELEASED } else { DEFAULTS };
         let mut arguments = vec!["prepare", "-b", release, "-p", &pipeline, "-i", inputs];
         arguments.extend(["-d", WHERE, "-o", "u/me/out", "--output-run", Self::RUN]);
-        arguments.extend(["--personal", &personal, "--submit-dir", &submit]);
+        arguments.extend(["--personal", personal, "--submit-dir", &submit]);
         qbb(&arguments);
-        Self { personal, submit }
+        submit
     }
 
     /// What `qbb status` says.
@@ -161,47 +170,6 @@ impl Prepared {
 pub fn json(arguments: &[&str]) -> serde_json::Value {
     let text = qbb(&[arguments, &["--format", "json"]].concat());
     serde_json::from_str(&text).expect("the command prints JSON")
-}
-
-/// A private PostgreSQL server, for all tests of the process. It ends with the process, however
-/// that ends, because the script that runs it waits for the end of its input.
-pub struct PostgresServer {
-    /// The script, with the pipe that keeps it going.
-    _script: Child,
-    /// URL for the account that owns the database.
-    pub url: String,
-    /// Port on 127.0.0.1.
-    pub port: u64,
-    /// Password of the account `reader`, which may only read.
-    pub reader_password: String,
-    /// Certificate of the authority that has signed the server's, which is for `localhost`.
-    pub authority: String,
-}
-
-/// The server, started if need be.
-pub fn postgres() -> &'static PostgresServer {
-    static SERVER: OnceLock<PostgresServer> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        let mut script = Command::new("python3")
-            .arg(kit().join("postgres_server.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python3 is needed for the tests against the real middleware");
-        let mut line = String::new();
-        let output = script.stdout.as_mut().expect("the output is a pipe");
-        BufReader::new(output).read_line(&mut line).expect("the script says where the server is");
-        let place: serde_json::Value =
-            serde_json::from_str(&line).expect("a PostgreSQL server can be started; see above");
-        let text = |key: &str| place[key].as_str().expect("the script prints it").to_owned();
-        PostgresServer {
-            url: text("url"),
-            port: place["port"].as_u64().expect("the script prints it"),
-            reader_password: text("reader_password"),
-            authority: text("authority"),
-            _script: script,
-        }
-    })
 }
 
 /// A release like [`release`], with its registry in [`postgres`], in the schema `release`.

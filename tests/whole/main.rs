@@ -18,6 +18,9 @@ mod hooks;
 mod interruption;
 mod kit;
 mod postgres;
+#[path = "../kit/postgres_server.rs"]
+mod postgres_server;
+mod postgres_writing;
 mod programs;
 mod provenance;
 mod python;

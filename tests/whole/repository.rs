@@ -30,7 +30,7 @@ fn the_middleware_goes_on_writing() {
 }
 
 /// Puts, certifies, tags and chains beside what was transferred.
-const WRITE: &str = "
+pub const WRITE: &str = "
 import sys
 from lsst.daf.butler import Butler, CollectionType, DatasetType, Timespan
 butler = Butler.from_config(sys.argv[1], writeable=True, run='u/me/more')

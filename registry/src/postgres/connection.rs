@@ -13,7 +13,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::copy_format::{CopyDecoder, CopyError, Field};
-use super::settings::Settings;
+use super::settings::{LOCK_TIMEOUT, Settings};
 use super::tls::connector;
 use crate::error::RegistryError;
 use crate::reading::Query;
@@ -93,6 +93,16 @@ impl Server {
             .map_err(|error| self.failure("begin a transaction", error))
     }
 
+    /// The driver, whose work is done by [`Server::block_on`].
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Waits for something that the driver does. Nothing may wait within it.
+    pub(super) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     /// Ends the transaction. That it fails would change nothing for whoever has read in it.
     pub(super) fn end(&self) {
         let _ = self.runtime.block_on(self.client.batch_execute("ROLLBACK"));
@@ -149,7 +159,8 @@ impl Server {
         }
     }
 
-    fn failure(&self, action: &str, error: tokio_postgres::Error) -> RegistryError {
+    /// An error of the driver, sorted by what the user can do about it.
+    pub(super) fn failure(&self, action: &str, error: tokio_postgres::Error) -> RegistryError {
         failure(&self.place, action, error)
     }
 }
@@ -200,7 +211,7 @@ async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Re
 }
 
 /// What the server or the system said, without what the driver adds.
-fn reason(error: &tokio_postgres::Error) -> String {
+pub(super) fn reason(error: &tokio_postgres::Error) -> String {
     if let Some(said) = error.as_db_error() {
         return said.message().to_owned();
     }
@@ -212,7 +223,35 @@ fn reason(error: &tokio_postgres::Error) -> String {
 
 /// An error of the driver, sorted by what the user can do about it.
 fn failure(place: &str, action: &str, error: tokio_postgres::Error) -> RegistryError {
+    match error.code() {
+        Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => {
+            return RegistryError::Busy { database: place.to_owned(), waited: LOCK_TIMEOUT };
+        }
+        Some(code)
+            if *code == SqlState::T_R_DEADLOCK_DETECTED
+                || (*code == SqlState::T_R_SERIALIZATION_FAILURE
+                    && !reason(&error).contains("recovery")) =>
+        {
+            return RegistryError::Contended {
+                database: place.to_owned(),
+                action: action.to_owned(),
+                reason: reason(&error),
+            };
+        }
+        Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
+            return RegistryError::ReadOnly {
+                database: place.to_owned(),
+                reason: format!("the server takes no changes ({})", reason(&error)),
+            };
+        }
+        _ => {}
+    }
     let advice = match error.code() {
+        Some(_) if reason(&error).contains("pg_hba.conf") => Some(
+            "the server's list of who may connect (pg_hba.conf) has no line for this combination of \
+             host, user, database and encryption: check them and `sslmode` in `registry.db`, or ask \
+             the administrator for a line",
+        ),
         Some(code) => advice(code),
         None if error.source().is_some_and(|source| source.to_string() == "password missing") => {
             Some("put a password into ~/.lsst/db-auth.yaml (mode 600), ~/.pgpass or PGPASSWORD")
@@ -251,7 +290,10 @@ fn advice(code: &SqlState) -> Option<&'static str> {
              PGPASSWORD, and that the server admits you"
         }
         "3D000" => "check the name of the database in `registry.db`",
-        "42501" => "ask for USAGE of the schema and SELECT on all its tables",
+        "42501" => {
+            "ask for USAGE of the schema and SELECT on all its tables; to write, also for INSERT, \
+             UPDATE and DELETE, and for USAGE of its sequences"
+        }
         "53300" => "all connections are taken; try again later",
         "57014" => "the server's time limit (statement_timeout) was hit, or somebody cancelled",
         "25P03" | "25P04" | "57P05" => "the server's time limit for transactions was hit",

@@ -4,7 +4,7 @@
 //! its length (four bytes, −1 for null) and its bytes; −1 fields end the rows. All numbers have
 //! their highest byte first. Pieces of the stream may end anywhere.
 
-const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+pub(super) const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Signature, flags and the length of what extends the header.
 const HEADER: usize = 19;
 /// Flags of this bit and above change the format.

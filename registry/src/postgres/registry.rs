@@ -7,24 +7,33 @@ use qbb_dimensions::{KeyType, Universe};
 
 use super::connection::Server;
 use super::environment::Environment;
+use super::privileges::check_privileges;
 use super::rows::PostgresRows;
 use super::settings::Settings;
+use super::transaction::PostgresTransaction;
 use crate::error::RegistryError;
 use crate::reader::{RegistryReader, Snapshot};
 use crate::reading::{
     DatastoreTable, Dialect, Query, ResultRow as _, RowSource as _, TableSnapshot,
 };
 use crate::schema::{Access, Attributes};
+use crate::writer::{RegistryWriter, Transaction};
+use crate::writing::TableTransaction;
 
-/// A registry in a PostgreSQL database, for reading.
+/// A registry in a PostgreSQL database.
 ///
-/// An account that may only read is enough: everything happens in transactions that are declared
-/// so, and nothing is created, not even temporary tables.
+/// For reading, an account that may only read is enough: everything happens in transactions that are
+/// declared so, and nothing is created, not even temporary tables.
+///
+/// For writing, an account needs SELECT, INSERT, UPDATE and DELETE on the tables and USAGE of the
+/// sequences, and may make temporary tables. Only the first dataset type with some set of dimensions
+/// needs a table of its own, hence CREATE on the schema.
 pub struct PostgresRegistry {
     server: Server,
     schema: String,
     universe: Arc<Universe>,
     datastore: DatastoreTable,
+    access: Access,
 }
 
 impl PostgresRegistry {
@@ -42,6 +51,28 @@ impl PostgresRegistry {
         namespace: Option<&str>,
         datastore: DatastoreTable,
     ) -> Result<Self, RegistryError> {
+        Self::open(url, namespace, datastore, Access::Read)
+    }
+
+    /// Connects to a database for writing, and reading.
+    ///
+    /// # Errors
+    /// As for [`PostgresRegistry::open_read`], and if the account may not write. Registries with an
+    /// older schema can be read, but not written.
+    pub fn open_write(
+        url: &DatabaseUrl,
+        namespace: Option<&str>,
+        datastore: DatastoreTable,
+    ) -> Result<Self, RegistryError> {
+        Self::open(url, namespace, datastore, Access::Write)
+    }
+
+    fn open(
+        url: &DatabaseUrl,
+        namespace: Option<&str>,
+        datastore: DatastoreTable,
+        access: Access,
+    ) -> Result<Self, RegistryError> {
         let settings = Settings::new(url.expose(), &Environment::of_process())?;
         let server = Server::connect(settings)?;
         let schema = match namespace {
@@ -49,9 +80,9 @@ impl PostgresRegistry {
             None => server.default_schema()?,
         };
         let attributes = read_attributes(&server, &schema)?;
-        attributes.check(Access::Read).map_err(|problem| RegistryError::UnknownSchema {
+        attributes.check(access).map_err(|problem| RegistryError::UnknownSchema {
             database: server.place.clone(),
-            access: Access::Read.verb(),
+            access: access.verb(),
             what: problem.what,
             found: problem.found,
             supported: problem.supported,
@@ -63,7 +94,10 @@ impl PostgresRegistry {
         let universe = Universe::from_json(config).map_err(|source| {
             RegistryError::UnknownUniverse { database: server.place.clone(), source }
         })?;
-        Ok(Self { server, schema, universe, datastore })
+        if access == Access::Write {
+            check_privileges(&server, &schema)?;
+        }
+        Ok(Self { server, schema, universe, datastore, access })
     }
 }
 
@@ -92,5 +126,22 @@ impl RegistryReader for PostgresRegistry {
         self.server.begin()?;
         let rows = PostgresRows { server: &self.server, schema: &self.schema };
         Ok(Box::new(TableSnapshot::new(rows, &self.universe, &self.datastore)))
+    }
+}
+
+impl RegistryWriter for PostgresRegistry {
+    fn universe(&self) -> &Arc<Universe> {
+        &self.universe
+    }
+
+    fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, RegistryError> {
+        if self.access != Access::Write {
+            return Err(RegistryError::ReadOnly {
+                database: self.server.place.clone(),
+                reason: "it was opened for reading".to_owned(),
+            });
+        }
+        let source = PostgresTransaction::begin(&self.server, &self.schema)?;
+        Ok(Box::new(TableTransaction::new(source, &self.universe, &self.datastore)))
     }
 }

@@ -33,16 +33,26 @@ impl RowSource for PostgresRows<'_> {
     fn each(
         &self,
         query: &Query<'_>,
-        mut take: impl FnMut(&PostgresRow<'_>) -> Result<(), RegistryError>,
+        take: impl FnMut(&PostgresRow<'_>) -> Result<(), RegistryError>,
     ) -> Result<(), RegistryError> {
-        let mut number = 0;
-        let database = &self.server.place;
-        self.server.copy_out(query, self.schema, |bytes, fields| {
-            take(&PostgresRow { bytes, fields, query, database, number })?;
-            number += 1;
-            Ok(())
-        })
+        copy_rows(self.server, self.schema, query, take)
     }
+}
+
+/// Runs a query in the transaction that has begun, and hands each row to `take`.
+pub(super) fn copy_rows(
+    server: &Server,
+    schema: &str,
+    query: &Query<'_>,
+    mut take: impl FnMut(&PostgresRow<'_>) -> Result<(), RegistryError>,
+) -> Result<(), RegistryError> {
+    let mut number = 0;
+    let database = &server.place;
+    server.copy_out(query, schema, |bytes, fields| {
+        take(&PostgresRow { bytes, fields, query, database, number })?;
+        number += 1;
+        Ok(())
+    })
 }
 
 /// One row; columns are addressed by their position in the query.
@@ -55,12 +65,12 @@ pub(super) struct PostgresRow<'r> {
 }
 
 /// Flags of ranges.
-mod range {
-    pub(super) const EMPTY: u8 = 0x01;
-    pub(super) const LOWER_INCLUDED: u8 = 0x02;
-    pub(super) const UPPER_INCLUDED: u8 = 0x04;
-    pub(super) const LOWER_INFINITE: u8 = 0x08;
-    pub(super) const UPPER_INFINITE: u8 = 0x10;
+pub(super) mod range {
+    pub(in crate::postgres) const EMPTY: u8 = 0x01;
+    pub(in crate::postgres) const LOWER_INCLUDED: u8 = 0x02;
+    pub(in crate::postgres) const UPPER_INCLUDED: u8 = 0x04;
+    pub(in crate::postgres) const LOWER_INFINITE: u8 = 0x08;
+    pub(in crate::postgres) const UPPER_INFINITE: u8 = 0x10;
 }
 
 impl PostgresRow<'_> {

@@ -18,6 +18,9 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
 
+/// How long a writer waits for another one who holds what it needs.
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
+
 const DEFAULT_PORT: u16 = 5432;
 /// Where servers put their sockets: as Debian and as PostgreSQL itself has it.
 const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];

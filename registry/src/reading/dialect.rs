@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use qbb_dimensions::KeyType;
 
+use crate::schema::shortened;
+
 /// The words of a database for what every statement needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect<'a> {
@@ -99,7 +101,7 @@ pub(crate) fn quoted(name: &str) -> String {
 
 /// The sequence of PostgreSQL that counts a key up.
 pub(crate) fn sequence_name(table: &str, column: &str) -> String {
-    format!("{table}_seq_{column}")
+    shortened(format!("{table}_seq_{column}"))
 }
 
 /// Text as a literal of PostgreSQL. Backslashes mean themselves there, as connections make sure.

@@ -3,7 +3,6 @@
 mod connection;
 mod create;
 mod data_ids;
-mod ddl;
 mod registry;
 mod rows;
 mod transaction;

@@ -7,13 +7,12 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Statement, ffi};
 
 use super::data_ids::{borrowed, uuid_text};
-use super::ddl::create_statements;
 use super::rows::SqliteRow;
 use super::transaction::SqliteTransaction;
 use crate::error::RegistryError;
 use crate::reader::RegisteredDatasetType;
 use crate::reading::{Dialect, Query, RowSource, quoted};
-use crate::schema::{ColumnType, Table};
+use crate::schema::{ColumnType, Table, create_statements};
 use crate::writer::DatasetBatch;
 use crate::writing::{BulkColumn, ROW, Staged, Value, Violation, ViolationKind, WriteSource};
 
@@ -107,7 +106,7 @@ impl WriteSource for SqliteTransaction<'_> {
         if self.connection().table_exists(None, table.name.as_str()).map_err(fail)? {
             return Ok(());
         }
-        for statement in create_statements(table) {
+        for statement in create_statements(Dialect::Sqlite, table) {
             self.connection().execute_batch(&statement).map_err(fail)?;
         }
         Ok(())
