@@ -26,7 +26,7 @@ FORBIDDEN = {
     "qbb-pipeline": DATABASE_DRIVERS | {"qbb-registry", "qbb-graph", "qbb-datastore"},
     "qbb-dimensions": DATABASE_DRIVERS | {"memmap2", "tempfile", "fs-err"},
     "qbb-registry": {"qbb-graph", "qbb", "qbb-executor"},
-    "qbb-query": {"qbb-pipeline", "qbb-graph", "qbb-datastore", "qbb", "qbb-executor"},
+    "qbb-query": {"qbb-pipeline", "qbb-graph", "qbb", "qbb-executor"},
     "qbb-builder": {"qbb", "qbb-executor", "qbb-transfer", "qbb-hooks"},
     "qbb-hooks": {"qbb-transfer", "qbb-submit-dirs"},
     "qbb-transfer": {"qbb-executor", "qbb-builder"},

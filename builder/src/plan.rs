@@ -131,6 +131,7 @@ impl Plan {
             row_limit: self.row_limit,
             tables: &self.tables,
             narrows: self.narrows,
+            fields: &[],
         }
     }
 

@@ -150,4 +150,57 @@ pub enum QueryError {
     /// A table of data IDs cannot be used.
     #[error(transparent)]
     DataIdTable(#[from] DataIdTableError),
+    /// A dataset type is not registered.
+    #[error("unknown dataset type `{name}`{}", suggestion(.similar.as_deref()))]
+    UnknownDatasetType {
+        /// The name.
+        name: String,
+        /// The nearest name that there is.
+        similar: Option<String>,
+    },
+    /// A name is no dimension.
+    #[error("unknown dimension `{name}`{}", suggestion(.similar.as_deref()))]
+    UnknownDimension {
+        /// The name.
+        name: String,
+        /// The nearest name that there is.
+        similar: Option<String>,
+    },
+    /// A name is no dimension element.
+    #[error("unknown dimension element `{name}`{}", suggestion(.similar.as_deref()))]
+    UnknownElement {
+        /// The name.
+        name: String,
+        /// The nearest name that there is.
+        similar: Option<String>,
+    },
+    /// Records were asked for that are nowhere.
+    #[error("`{element}` has no records: its pixels and their regions are computed")]
+    NoRecords {
+        /// The dimension element.
+        element: String,
+    },
+    /// Find-first in collections that have no order.
+    #[error(
+        "what `{glob}` matches has no order, so there is no first dataset to be found: name the \
+         collections in the order in which they are to be searched"
+    )]
+    FindFirstInGlob {
+        /// The glob.
+        glob: String,
+    },
+    /// Results are to be sorted by what they do not have.
+    #[error(
+        "results of dimensions {dimensions} cannot be sorted by `{key}`, which they do not have"
+    )]
+    OrderBeyondResults {
+        /// What they were to be sorted by.
+        key: String,
+        /// Dimensions of the results.
+        dimensions: String,
+    },
+}
+
+fn suggestion(similar: Option<&str>) -> String {
+    similar.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }

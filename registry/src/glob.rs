@@ -9,7 +9,7 @@ pub fn is_glob(text: &str) -> bool {
 /// A pattern of `*`, `?`, `[abc]`, `[a-z]` and `[!abc]` that must match the whole of a name.
 /// There are no escapes and slashes are ordinary characters.
 #[derive(Debug, Clone)]
-pub(crate) struct Glob(Vec<Token>);
+pub struct Glob(Vec<Token>);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Token {
@@ -20,7 +20,9 @@ enum Token {
 }
 
 impl Glob {
-    pub(crate) fn new(pattern: &str) -> Self {
+    /// Reads a pattern.
+    #[must_use]
+    pub fn new(pattern: &str) -> Self {
         let chars: Vec<char> = pattern.chars().collect();
         let mut tokens = Vec::new();
         let mut at = 0;
@@ -43,7 +45,9 @@ impl Glob {
         Self(tokens)
     }
 
-    pub(crate) fn matches(&self, name: &str) -> bool {
+    /// Whether the whole of a name fits.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
         let name: Vec<char> = name.chars().collect();
         let (mut token, mut at) = (0, 0);
         // Where to go on if the last `*` has to take one more character.

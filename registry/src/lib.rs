@@ -24,7 +24,7 @@ pub use collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind
 pub use create::{NewDatabase, create};
 pub use error::{Conflict, ConflictKind, RegistryError};
 pub use filter::{CellRange, CellSet, Filter};
-pub use glob::{NamePattern, is_glob};
+pub use glob::{Glob, NamePattern, is_glob};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresRegistry;
 pub use reader::{

@@ -241,7 +241,7 @@ fn column_cell(rows: &dyn RowSource, column: Column, row: u32) -> Cell<'_> {
     }
 }
 
-fn compare(left: Cell<'_>, right: Cell<'_>) -> Option<Ordering> {
+pub(super) fn compare(left: Cell<'_>, right: Cell<'_>) -> Option<Ordering> {
     match (left, right) {
         (Cell::Int(a), Cell::Int(b)) => Some(a.cmp(&b)),
         (Cell::Float(a), Cell::Float(b)) => a.partial_cmp(&b),

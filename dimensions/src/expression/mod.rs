@@ -17,6 +17,7 @@ mod julian;
 mod lexer;
 mod literal;
 mod operator;
+mod order;
 mod parser;
 #[cfg(test)]
 mod parser_tests;
@@ -33,6 +34,7 @@ pub use error::{ExpressionError, ExpressionErrorKind, Span};
 pub use evaluate::{Cell, RowSource};
 pub use glob::Glob;
 pub use operator::{ArithmeticOperator, Comparison, Sign};
+pub use order::OrderKey;
 pub use parser::parse;
 pub use predicate::Predicate;
 pub use pushdown::{Interval, Restriction};

@@ -149,19 +149,18 @@ fn dataset_facts(
 ) -> Result<DatasetFacts, QueryError> {
     let mut facts = DatasetFacts::default();
     let mut conditions = plan.queries.iter().flat_map(|query| &query.conditions);
-    if conditions.all(|conjunct| conjunct.datasets().is_empty()) {
+    if plan.fields.is_empty() && conditions.all(|conjunct| conjunct.datasets().is_empty()) {
         return Ok(facts);
     }
     let catalog = &sources.collections.catalog;
     facts.collections = catalog.iter().map(|(_, collection)| collection.name.clone()).collect();
     facts.searched = sources.collections.names();
-    for query in &plan.queries {
-        for (&ix, name) in query.constraints.iter().zip(&query.constraint_names) {
-            if uses_field(query, ix, DatasetField::IngestDate)
-                && let Some(registered) = sources.registered(name)
-            {
-                facts.ingested.extend(snapshot.ingest_dates(registered)?);
-            }
+    for (ix, dataset_type) in &plan.searches {
+        let in_conditions =
+            plan.queries.iter().any(|query| uses_field(query, *ix, DatasetField::IngestDate));
+        let wanted = in_conditions || plan.fields.contains(&(*ix, DatasetField::IngestDate));
+        if wanted && let Some(registered) = sources.registered(&dataset_type.name) {
+            facts.ingested.extend(snapshot.ingest_dates(registered)?);
         }
     }
     Ok(facts)

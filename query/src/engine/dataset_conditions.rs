@@ -19,6 +19,7 @@ use crate::engine::contents::Contents;
 use crate::engine::datasets::DatasetSearch;
 use crate::engine::families::Endpoint;
 use crate::engine::join::JoinTree;
+use crate::engine::key_index::KeyIndex;
 use crate::engine::plan::QueryPlan;
 use crate::engine::relation::{Relation, RelationRows};
 use crate::engine::validity::temporal_joins;
@@ -62,6 +63,78 @@ pub fn condition_groups(plan: &QueryPlan) -> Vec<Vec<&Conjunct>> {
     groups.into_iter().map(|(_, members)| members).collect()
 }
 
+/// Conditions on datasets together with the rows that they look at.
+struct DatasetJoin<'a> {
+    /// Data IDs of everything that the conditions name.
+    relation: Relation,
+    searches: Vec<(u16, &'a DatasetSearch)>,
+    validity: Vec<Condition>,
+}
+
+impl<'a> DatasetJoin<'a> {
+    fn new(
+        contents: &'a Contents,
+        plan: &QueryPlan,
+        tree: &JoinTree,
+        group: &[&Conjunct],
+        mut datasets: Vec<u16>,
+    ) -> Result<Self, QueryError> {
+        let dictionary = &contents.dictionary;
+        let universe = dictionary.universe();
+        let validity = validity_conditions(contents, plan, &mut datasets)?;
+        let mut dimensions = DimensionGroup::of_elements(
+            universe,
+            group.iter().flat_map(|conjunct| conjunct.dimensions(universe)),
+        );
+        for condition in &validity {
+            condition.visit(&mut |column| {
+                if let Column::Timespan(ix) = column {
+                    let required = universe.element(ix).required.iter().copied();
+                    dimensions = dimensions.union(&DimensionGroup::of_elements(universe, required));
+                }
+            });
+        }
+        let mut searches = Vec::with_capacity(datasets.len());
+        for at in datasets {
+            let Some(search) = contents.datasets.get(&plan.constraints[usize::from(at)]) else {
+                continue;
+            };
+            dimensions = dimensions.union(&search.relation.group);
+            searches.push((at, search));
+        }
+        let relation = tree.project(dictionary, &dimensions)?;
+        Ok(Self { relation, searches, validity })
+    }
+
+    /// Calls `found` for each row of data IDs and choice of its datasets that satisfy the
+    /// conditions; if it returns true, no more choices of the row are looked at.
+    fn each(
+        &self,
+        contents: &Contents,
+        group: &[&Conjunct],
+        found: &dyn Fn(u32, &[Current<u32>]) -> bool,
+    ) {
+        let dictionary = &contents.dictionary;
+        let keys: Vec<Vec<u64>> = (self.searches.iter())
+            .map(|(_, search)| self.relation.keys(dictionary, search.layout()))
+            .collect();
+        let rows = DatasetRows {
+            rows: self.relation.rows(dictionary),
+            facts: &contents.dataset_facts,
+            current: vec![Current::new(0); self.searches.len()],
+            searches: &self.searches,
+        };
+        let conditions: Vec<&Condition> =
+            group.iter().map(|conjunct| &conjunct.condition).chain(&self.validity).collect();
+        for row in 0..self.relation.len as u32 {
+            rows.any(row, 0, &keys, &|row| {
+                conditions.iter().all(|condition| condition.holds(&rows, row) == Some(true))
+                    && found(row, &rows.current)
+            });
+        }
+    }
+}
+
 /// Data IDs of the join for which there are datasets that satisfy all of a group of conditions.
 pub fn satisfying_datasets(
     contents: &Contents,
@@ -69,52 +142,54 @@ pub fn satisfying_datasets(
     tree: &JoinTree,
     group: &[&Conjunct],
 ) -> Result<Relation, QueryError> {
+    let datasets: Vec<u16> = group.iter().flat_map(|conjunct| conjunct.datasets()).collect();
+    let mut join = DatasetJoin::new(contents, plan, tree, group, datasets)?;
+    let keep: Vec<Current<bool>> = vec![Current::new(false); join.relation.len];
+    join.each(contents, group, &|row, _| {
+        keep[row as usize].set(true);
+        true
+    });
+    let keep: Vec<bool> = keep.iter().map(Current::get).collect();
+    join.relation.retain(&keep);
+    Ok(join.relation)
+}
+
+/// Which datasets of a type that the query joins belong to a row of it: those whose data IDs are in
+/// the join, and that satisfy themselves what conditions ask of datasets of their type.
+///
+/// # Errors
+/// If a join has too many rows.
+pub fn satisfying_rows(
+    contents: &Contents,
+    plan: &QueryPlan,
+    tree: &JoinTree,
+    dataset: u16,
+) -> Result<Vec<bool>, QueryError> {
     let dictionary = &contents.dictionary;
-    let universe = dictionary.universe();
-    let mut datasets: Vec<u16> = group.iter().flat_map(|conjunct| conjunct.datasets()).collect();
-    let validity = validity_conditions(contents, plan, &mut datasets)?;
-    let mut dimensions = DimensionGroup::of_elements(
-        universe,
-        group.iter().flat_map(|conjunct| conjunct.dimensions(universe)),
-    );
-    for condition in &validity {
-        condition.visit(&mut |column| {
-            if let Column::Timespan(ix) = column {
-                let required = universe.element(ix).required.iter().copied();
-                dimensions = dimensions.union(&DimensionGroup::of_elements(universe, required));
-            }
-        });
-    }
-    let mut searches = Vec::with_capacity(datasets.len());
-    for at in datasets {
-        let Some(search) = contents.datasets.get(&plan.constraints[usize::from(at)]) else {
-            continue;
-        };
-        dimensions = dimensions.union(&search.relation.group);
-        searches.push((at, search));
-    }
-    let mut relation = tree.project(dictionary, &dimensions)?;
-    let keys: Vec<Vec<u64>> =
-        (searches.iter()).map(|(_, search)| relation.keys(dictionary, search.layout())).collect();
-    let keep: Vec<bool> = {
-        let rows = DatasetRows {
-            rows: relation.rows(dictionary),
-            facts: &contents.dataset_facts,
-            current: vec![Current::new(0); searches.len()],
-            searches,
-        };
-        let conditions: Vec<&Condition> =
-            group.iter().map(|conjunct| &conjunct.condition).chain(&validity).collect();
-        (0..relation.len as u32)
-            .map(|row| {
-                rows.any(row, 0, &keys, &|row| {
-                    conditions.iter().all(|condition| condition.holds(&rows, row) == Some(true))
-                })
-            })
-            .collect()
+    let Some(search) = contents.datasets.get(&plan.constraints[usize::from(dataset)]) else {
+        return Ok(Vec::new());
     };
-    relation.retain(&keep);
-    Ok(relation)
+    let groups = condition_groups(plan);
+    let group = (groups.into_iter())
+        .find(|group| group.iter().any(|conjunct| conjunct.datasets().contains(&dataset)))
+        .unwrap_or_default();
+    let mut datasets: Vec<u16> = group.iter().flat_map(|conjunct| conjunct.datasets()).collect();
+    datasets.push(dataset);
+    if group.is_empty() && validity_conditions(contents, plan, &mut datasets)?.is_empty() {
+        let data_ids = tree.project(dictionary, &search.relation.group)?;
+        let layout = search.layout();
+        let present = KeyIndex::new(&data_ids.keys(dictionary, layout), layout.total_bits());
+        let keys = search.relation.keys(dictionary, layout);
+        return Ok(keys.iter().map(|&key| present.find(key).is_some()).collect());
+    }
+    let join = DatasetJoin::new(contents, plan, tree, &group, datasets)?;
+    let at = join.searches.iter().position(|(other, _)| *other == dataset).unwrap_or_default();
+    let keep: Vec<Current<bool>> = vec![Current::new(false); search.len()];
+    join.each(contents, &group, &|_, current| {
+        keep[current[at].get() as usize].set(true);
+        false
+    });
+    Ok(keep.iter().map(Current::get).collect())
 }
 
 /// Automatic joins of the validity ranges of some datasets; datasets that they are joined with are
@@ -161,7 +236,7 @@ fn validity_conditions(
 struct DatasetRows<'a> {
     rows: RelationRows<'a>,
     facts: &'a DatasetFacts,
-    searches: Vec<(u16, &'a DatasetSearch)>,
+    searches: &'a [(u16, &'a DatasetSearch)],
     /// Row of each search that belongs to the present row.
     current: Vec<Current<u32>>,
 }
@@ -198,18 +273,62 @@ impl RowSource for DatasetRows<'_> {
         let Some(at) = self.searches.iter().position(|(other, _)| *other == dataset) else {
             return Cell::Null;
         };
-        let (search, row) = (self.searches[at].1, self.current[at].get() as usize);
+        let (search, row) = (self.searches[at].1, self.current[at].get());
+        self.facts.field(search, field, row)
+    }
+}
+
+impl DatasetFacts {
+    fn field(&self, search: &DatasetSearch, field: DatasetField, row: u32) -> Cell<'_> {
+        let row = row as usize;
         match field {
             DatasetField::Id => Cell::Uuid(Uuid::from_bytes(search.id[row])),
             DatasetField::IngestDate => {
-                self.facts.ingested.get(&search.id[row]).map_or(Cell::Null, |&n| Cell::Time(n))
+                self.ingested.get(&search.id[row]).map_or(Cell::Null, |&n| Cell::Time(n))
             }
-            DatasetField::Run => name(self.facts.collections.get(search.run[row].index())),
-            DatasetField::Collection => name(self.facts.searched.get(search.rank[row] as usize)),
+            DatasetField::Run => name(self.collections.get(search.run[row].index())),
+            DatasetField::Collection => name(self.searched.get(search.rank[row] as usize)),
             DatasetField::Timespan => {
                 Cell::Timespan(search.validity[row].unwrap_or(Timespan::UNBOUNDED))
             }
         }
+    }
+}
+
+/// Rows of a dataset search for the evaluation of conditions.
+pub struct SearchRows<'a> {
+    rows: RelationRows<'a>,
+    search: &'a DatasetSearch,
+    facts: &'a DatasetFacts,
+}
+
+impl<'a> SearchRows<'a> {
+    /// The rows of a search in what was read.
+    pub fn new(contents: &'a Contents, search: &'a DatasetSearch) -> Self {
+        let rows = search.relation.rows(&contents.dictionary);
+        Self { rows, search, facts: &contents.dataset_facts }
+    }
+}
+
+impl RowSource for SearchRows<'_> {
+    fn universe(&self) -> &Universe {
+        self.rows.universe()
+    }
+
+    fn symbols(&self) -> &Symbols {
+        self.rows.symbols()
+    }
+
+    fn key(&self, dimension: ElementIx, row: u32) -> Option<i64> {
+        self.rows.key(dimension, row)
+    }
+
+    fn record(&self, element: ElementIx, row: u32) -> Option<(&RecordTable, u32)> {
+        self.rows.record(element, row)
+    }
+
+    fn dataset(&self, _: u16, field: DatasetField, row: u32) -> Cell<'_> {
+        self.facts.field(self.search, field, row)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use qbb_dimensions::expression::{
-    Bindings, Column, Comparison, Condition, Conjunct, Context, Expression, Restriction, Span,
-    Value, ValueType, bind,
+    Bindings, Column, Comparison, Condition, Conjunct, Context, DatasetField, Expression,
+    Restriction, Span, Value, ValueType, bind,
 };
 use qbb_dimensions::{DataValue, DatasetType, DimensionGroup, ElementIx, Storage, Universe};
 use qbb_registry::{CellRange, CellSet};
@@ -156,6 +156,8 @@ pub struct ReadingPlan<'a> {
     pub tables: &'a [PlannedTable],
     /// Whether less is read where conditions allow it.
     pub narrows: bool,
+    /// Fields of datasets that are looked at besides those in conditions.
+    pub fields: &'a [(SearchIx, DatasetField)],
 }
 
 /// Elements with tables among these, and those that others of them are views of, in universe order.
