@@ -4,6 +4,7 @@ mod attempts;
 mod counts;
 mod directory;
 mod error;
+mod explainer;
 mod failures;
 mod lanes;
 mod load;

@@ -7,7 +7,8 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
 
-use super::view::{Palette, Pane, View};
+use super::palette::Palette;
+use super::view::{Pane, View};
 use crate::output::{bytes, duration, ended_with};
 
 /// Quanta by state and task.

@@ -1,41 +1,16 @@
 //! What the view shows at a moment, and where its user has gone in it.
 
-use qbb_submit_dirs::{History, Status, TaskCosts, Watch, costs_by_task};
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, LineGauge, Paragraph};
 
+use super::palette::Palette;
 use super::panes;
+use super::snapshot::Snapshot;
 use crate::output::{bytes, pace};
-
-/// Most quanta in a list; more than anybody scrolls through.
-const LISTED: usize = 500;
-
-/// What is known of a run at a moment.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// How far it is.
-    pub status: Status,
-    /// What attempts cost, by task.
-    pub costs: Vec<TaskCosts>,
-    /// Why the journal could not be read the last time.
-    pub trouble: Option<String>,
-}
-
-impl Snapshot {
-    /// Of a directory, as of the last look at it.
-    pub fn of(watch: &Watch) -> Self {
-        Self::new(watch.status(LISTED), watch.graph(), watch.history())
-    }
-
-    /// Of a status and what it was made from.
-    pub fn new(status: Status, graph: &qbb_graph::QuantumGraph, history: &History) -> Self {
-        Self { status, costs: costs_by_task(graph, history.attempts()), trouble: None }
-    }
-}
 
 /// Parts of the screen that keys go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,34 +35,6 @@ impl Pane {
             Self::Slowest => "slowest",
             Self::Memory => "memory",
         }
-    }
-}
-
-/// Colours, unless somebody does not want any.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Palette {
-    coloured: bool,
-}
-
-impl Palette {
-    pub fn good(self) -> Style {
-        self.colour(Color::Green)
-    }
-
-    pub fn bad(self) -> Style {
-        self.colour(Color::Red)
-    }
-
-    pub fn busy(self) -> Style {
-        self.colour(Color::Cyan)
-    }
-
-    pub fn dim(self) -> Style {
-        if self.coloured { Style::new().add_modifier(Modifier::DIM) } else { Style::new() }
-    }
-
-    fn colour(self, colour: Color) -> Style {
-        if self.coloured { Style::new().fg(colour) } else { Style::new() }
     }
 }
 
@@ -311,11 +258,14 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use qbb_submit_dirs::Status;
     use qbb_submit_dirs::synthetic::{Story, viewpoint};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
+    use ratatui::style::Color;
 
     use super::*;
+    use crate::top::snapshot::LISTED;
 
     fn view(over: bool, coloured: bool) -> View {
         let story = Story::told(over);

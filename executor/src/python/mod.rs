@@ -6,11 +6,13 @@ mod forking;
 mod interpreter;
 mod link;
 mod nursery;
+mod outcomes;
 mod package;
 mod pipeline_json;
 mod pool;
 mod process;
 mod protocol;
+mod worker;
 
 pub use interpreter::{Interpreter, InterpreterError};
 pub use package::{PackageError, WorkerPackage};

@@ -3,16 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use camino::Utf8Path;
-use crossbeam::channel::{Receiver, RecvTimeoutError, Select};
+use crossbeam::channel::{Receiver, Select};
 use qbb::QuantumBackedButler;
-use qbb::journal::{Event, JournalWriter, QuantumOutcome, RepeatReason, Timestamp};
+use qbb::journal::{Event, JournalWriter, Timestamp};
 use qbb_graph::{DatasetIx, QuantumGraph, QuantumIx};
 use rustc_hash::FxHashMap;
 
-use super::budget::shares_process;
 use super::error::RunError;
-use super::failure_cause::{cause_of, name_cause};
 use super::function_threads::Lookahead;
 use super::intermediates::{Intermediates, Remover};
 use super::lanes::{Lanes, Message};
@@ -20,60 +17,16 @@ use super::learned::LearnedResources;
 use super::memory_events::KillCounter;
 use super::packing::RunPack;
 use super::places::Places;
-use super::report::{FailedQuantum, FailureKind};
+use super::report::FailedQuantum;
+use super::wishes::Wishes;
 use crate::cancel::{Cancel, Urgency};
-use crate::local::LocalEnd;
 use crate::process_table::{KillReason, ProcessTable};
 use crate::progress::{Progress, ProgressEvent};
 use crate::python::{ExchangeError, PoolEvent, QuantumJob};
-use crate::scheduler::{Dependencies, Effects, QuantumState, Repetition, Scheduler, StopReason};
+use crate::scheduler::{Repetition, Scheduler, StopReason};
 
 /// Most messages that are handled, and recorded, at once.
 const BATCH: usize = 256;
-
-/// The quanta of a graph as the scheduler sees them; each task has a request of its own.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct GraphOrder<'g>(pub &'g QuantumGraph);
-
-impl Dependencies for GraphOrder<'_> {
-    fn n_quanta(&self) -> usize {
-        self.0.quanta.len()
-    }
-
-    fn successors(&self, quantum: QuantumIx) -> impl Iterator<Item = QuantumIx> {
-        self.0.flow().successors(quantum)
-    }
-
-    fn predecessors(&self, quantum: QuantumIx) -> impl Iterator<Item = QuantumIx> {
-        self.0.flow().predecessors(quantum)
-    }
-
-    fn class(&self, quantum: QuantumIx) -> usize {
-        self.0.quanta.task(quantum).index()
-    }
-}
-
-/// What the scheduler wants to be done.
-#[derive(Debug, Default)]
-pub(super) struct Wishes {
-    pub starts: Vec<QuantumJob>,
-    pub repeats: Vec<Repetition>,
-    pub blocked: Vec<(QuantumIx, Vec<QuantumIx>)>,
-}
-
-impl Effects for Wishes {
-    fn start(&mut self, quantum: QuantumIx, attempt: u32, memory: Option<u64>) {
-        self.starts.push(QuantumJob { quantum, attempt, memory });
-    }
-
-    fn repeat(&mut self, repetition: Repetition) {
-        self.repeats.push(repetition);
-    }
-
-    fn blocked(&mut self, cause: QuantumIx, quanta: &[QuantumIx]) {
-        self.blocked.push((cause, quanta.to_vec()));
-    }
-}
 
 /// A quantum that runs, as far as time limits are concerned.
 #[derive(Debug, Clone, Copy)]
@@ -114,12 +67,12 @@ pub(super) struct Dispatcher<'a> {
 
 /// State of one round of the loop.
 #[derive(Default)]
-struct Round {
-    events: Vec<Event>,
+pub(super) struct Round {
+    pub events: Vec<Event>,
     /// Datasets that nobody needs once the events are recorded.
-    unneeded: Vec<DatasetIx>,
+    pub unneeded: Vec<DatasetIx>,
     /// Why the run must end.
-    fatal: Option<RunError>,
+    pub fatal: Option<RunError>,
 }
 
 impl Dispatcher<'_> {
@@ -218,7 +171,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    fn interrupt(&mut self, quantum: QuantumIx) {
+    pub(super) fn interrupt(&mut self, quantum: QuantumIx) {
         self.places.give_back(quantum);
         self.scheduler.on_interrupted(quantum);
     }
@@ -300,94 +253,6 @@ impl Dispatcher<'_> {
         }
     }
 
-    fn handle_end(
-        &mut self,
-        job: QuantumJob,
-        (started, ended): (Timestamp, Timestamp),
-        end: Option<Box<LocalEnd>>,
-        round: &mut Round,
-    ) {
-        let outcome = end.map(|end| {
-            if let Err(error) = self.pack.stage(job, &end.parcel) {
-                round.fatal = Some(error.into());
-            }
-            end.outcome
-        });
-        let QuantumJob { quantum, attempt, memory } = job;
-        let Some(mut outcome) = outcome else {
-            self.interrupt(quantum);
-            return;
-        };
-        self.executed += 1;
-        self.places.give_back(quantum);
-        self.learn_memory(quantum, &outcome);
-        if outcome.end.is_success() {
-            self.scheduler.on_succeeded(&GraphOrder(self.graph), quantum);
-            let unneeded = &mut round.unneeded;
-            self.intermediates.on_succeeded(self.graph, quantum, |dataset| unneeded.push(dataset));
-        } else {
-            let cause = cause_of(&outcome, memory, &mut self.kills);
-            name_cause(&mut outcome, &cause, memory);
-            if cause.kind != RepeatReason::Failure {
-                self.remove_metadata(quantum);
-            }
-            let runner = &self.graph.pipeline.task(self.graph.quanta.task(quantum)).runner;
-            let kind = FailureKind::of(runner, outcome.exit_code);
-            let running_before = self.scheduler.stop_reason();
-            if kind == FailureKind::Invalid {
-                self.scheduler.on_invalid_quantum();
-            }
-            let (order, now) = (GraphOrder(self.graph), self.begin.elapsed());
-            self.scheduler.on_failed(&order, quantum, &cause, now, &mut self.wishes);
-            if self.scheduler.state(quantum) == QuantumState::Failed {
-                self.failures.push(FailedQuantum {
-                    quantum,
-                    exception: outcome.exception.clone(),
-                    exit_code: outcome.exit_code,
-                    kind,
-                });
-            }
-            if running_before.is_none() {
-                self.tell_stop(Urgency::Finish);
-            }
-            // Otherwise every quantum that is left would fail the same way.
-            if is_full(self.butler.root()) {
-                let root = self.butler.root().to_owned();
-                round.fatal = Some(RunError::DiskFull { root });
-            }
-        }
-        let counts = self.scheduler.counts();
-        let told = ProgressEvent::QuantumFinished { quantum, attempt, outcome: &outcome, counts };
-        self.progress.event(&told);
-        round.events.push(Event::QuantumFinished { quantum, attempt, started, ended, outcome });
-    }
-
-    /// Lets later quanta of a task ask for what this one needed.
-    fn learn_memory(&mut self, quantum: QuantumIx, outcome: &QuantumOutcome) {
-        let task = self.graph.pipeline.task(self.graph.quanta.task(quantum));
-        if let Some(usage) = outcome.usage
-            && usage.memory != 0
-            && !shares_process(task)
-            && self.scheduler.on_peak_memory(quantum, usage.memory)
-        {
-            self.learned.learn(&task.label, usage.memory);
-        }
-    }
-
-    /// Removes the metadata of an attempt whose process died after it had written them and before
-    /// its log: they would make the next attempt count as successful.
-    fn remove_metadata(&self, quantum: QuantumIx) {
-        let name = &self.graph.pipeline.task(self.graph.quanta.task(quantum)).metadata_output.name;
-        let found = self.butler.for_quantum(quantum).outputs(name);
-        let removed = found.and_then(|datasets| {
-            datasets.into_iter().try_for_each(|dataset| self.butler.remove_output(dataset))
-        });
-        if let Err(error) = removed {
-            let text = format!("what a failed attempt left cannot be removed: {error}");
-            self.progress.event(&ProgressEvent::Warning { text: &text });
-        }
-    }
-
     fn react_to_cancel(&mut self, seen: &mut Urgency) {
         let urgency = self.cancel.urgency();
         if urgency > *seen {
@@ -408,7 +273,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    fn tell_stop(&self, urgency: Urgency) {
+    pub(super) fn tell_stop(&self, urgency: Urgency) {
         if let Some(reason) = self.scheduler.stop_reason() {
             let running = self.scheduler.counts().running;
             self.progress.event(&ProgressEvent::Stopping { reason, urgency, running });
@@ -432,65 +297,14 @@ impl Dispatcher<'_> {
         });
     }
 
-    /// Waits for what must be there before any quantum runs: a worker, and then the init-outputs if
-    /// they are asked for.
-    pub fn wait_for_python(
-        &mut self,
-        write_init_outputs: bool,
-    ) -> Result<Option<Vec<qbb::journal::DatasetOutput>>, RunError> {
-        let mut asked = false;
-        loop {
-            if self.cancel.urgency() == Urgency::Kill {
-                self.table.kill_all();
-            }
-            let message = match self.messages.recv_timeout(Duration::from_millis(100)) {
-                Ok(message) => message,
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => {
-                    let reason = "their threads ended unexpectedly".to_owned();
-                    return Err(RunError::NoWorker { reason });
-                }
-            };
-            match message {
-                Message::Python(PoolEvent::Ready { imports_seconds }) => {
-                    self.progress.event(&ProgressEvent::WorkerReady { imports_seconds });
-                    if !write_init_outputs {
-                        return Ok(None);
-                    }
-                    if !asked && let Some(pool) = self.lanes.python() {
-                        pool.write_init_outputs();
-                        asked = true;
-                    }
-                }
-                Message::Python(PoolEvent::Warning(text)) => {
-                    self.progress.event(&ProgressEvent::Warning { text: &text });
-                }
-                // Before anything runs, one worker that cannot start is reason enough to stop: it
-                // is nearly always a task that cannot be imported.
-                Message::Python(PoolEvent::Lost(error)) => return Err(worker_error(error)),
-                Message::Python(PoolEvent::Init(result)) => {
-                    return result.map(Some).map_err(worker_error);
-                }
-                _ => {}
-            }
-        }
-    }
-
     /// Tells why the scheduler stopped, if it did not come to its natural end.
     pub fn stop_reason(&self) -> Option<StopReason> {
         self.scheduler.stop_reason()
     }
 }
 
-/// Less room than any dataset needs, in bytes.
-const NO_ROOM: u64 = 64 << 10;
-
-fn is_full(root: &Utf8Path) -> bool {
-    rustix::fs::statvfs(root.as_std_path())
-        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < NO_ROOM)
-}
-
-fn worker_error(error: ExchangeError) -> RunError {
+/// Why no worker can be had.
+pub(super) fn worker_error(error: ExchangeError) -> RunError {
     match error {
         ExchangeError::Fault(fault) => RunError::Worker(fault),
         other => RunError::NoWorker { reason: other.to_string() },

@@ -16,12 +16,16 @@ mod memory_events;
 mod opening;
 mod packing;
 mod places;
+mod python_workers;
+mod quantum_ends;
 mod quantum_threads;
 mod report;
 mod request;
 mod setup;
 mod sizes;
+mod stale_outputs;
 mod summary;
+mod wishes;
 
 pub use budget::{ResourceOptions, TaskResources};
 pub use error::RunError;

@@ -3,41 +3,37 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam::channel::{Sender, unbounded};
+use crossbeam::channel::unbounded;
 use qbb::QuantumBackedButler;
 use qbb::journal::{
-    DatasetOutput, Event, JournalState, JournalWriter, ProcessIdentity, QuantumProgress, RunCounts,
-    RunOutcome, Syncer, Timestamp,
+    DatasetOutput, Event, ProcessIdentity, RunCounts, RunOutcome, Syncer, Timestamp,
 };
-use qbb_graph::{InitQuantum, QuantumGraph, QuantumIx};
-use qbb_pipeline::{Runner, Task};
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use qbb_pipeline::Runner;
 
 use super::budget::Needed;
-use super::dispatcher::{Dispatcher, GraphOrder, Wishes};
+use super::dispatcher::Dispatcher;
 use super::error::RunError;
 use super::function_threads::Lookahead;
 use super::intermediates::{DeletedIntermediates, Intermediates, Remover};
-use super::lanes::{Lanes, Message};
+use super::lanes::Lanes;
 use super::learned::LearnedResources;
 use super::memory_events::KillCounter;
 use super::opening::{OpenJournal, Opened};
 use super::packing::RunPack;
 use super::places::Places;
+use super::python_workers::{Needs, start_python};
 use super::report::RunReport;
 use super::request::{InitOutputs, RunRequest};
+use super::stale_outputs::{
+    clear_interrupted, clear_unknown, interrupted_quanta, remove_outputs, reset_quanta,
+};
+use super::wishes::{GraphOrder, Wishes};
 use crate::cancel::SignalWatch;
 use crate::local::{LocalOptions, LocalRunner, Packing, write_packages};
 use crate::logging::Logged;
 use crate::process_table::ProcessTable;
 use crate::progress::ProgressEvent;
-use crate::python::{
-    Interpreter, PoolEvent, PythonPool, PythonSetup, Recycling, WorkerOptions, WorkerPackage,
-    pipeline_json,
-};
-use crate::scheduler::{Amounts, Limits, QuantumState, Scheduler, StopReason};
-use crate::selection::SelectionPlan;
+use crate::scheduler::{Amounts, Limits, Scheduler, StopReason};
 
 /// Executes the quanta of a graph that have not succeeded before.
 ///
@@ -289,248 +285,6 @@ fn selection(request: &RunRequest<'_>) -> Option<Vec<bool>> {
         }
         selected
     })
-}
-
-/// Takes back the success of quanta that are to be executed again, durably: only then may what they
-/// wrote be deleted.
-fn reset_quanta(
-    plan: &SelectionPlan,
-    journal: &JournalWriter,
-    state: &mut JournalState,
-) -> Result<(), RunError> {
-    if plan.reset.is_empty() {
-        return Ok(());
-    }
-    let next = |&quantum: &QuantumIx| (quantum, state.next_attempt(quantum));
-    let quanta = plan.reset.iter().map(next).collect();
-    let event = Event::QuantaReset { time: Timestamp::now(), quanta };
-    journal.record([&event])?;
-    journal.sync()?;
-    state.observe(&event);
-    Ok(())
-}
-
-/// Removes what quanta wrote, but for their logs: the next attempt takes them over.
-fn remove_outputs(butler: &QuantumBackedButler, quanta: &[QuantumIx]) -> Result<(), RunError> {
-    let graph = butler.graph();
-    for &quantum in quanta {
-        let log = &graph.pipeline.task(graph.quanta.task(quantum)).log_output;
-        let outputs = butler.for_quantum(quantum);
-        let log = match log {
-            Some(connection) => outputs.outputs(&connection.name)?,
-            None => Vec::new(),
-        };
-        for dataset in outputs.predicted_outputs() {
-            if !log.contains(&dataset) {
-                butler.remove_output(dataset)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Quanta of this run that were in flight when an earlier run was killed, or that it was about to
-/// execute again.
-fn interrupted_quanta(scheduler: &Scheduler, state: &JournalState) -> Vec<QuantumIx> {
-    (0..scheduler.n_quanta() as u32)
-        .map(QuantumIx)
-        .filter(|&quantum| {
-            scheduler.state(quantum) != QuantumState::Elsewhere
-                && match state.progress(quantum) {
-                    QuantumProgress::InFlight => true,
-                    QuantumProgress::NotStarted => state.next_attempt(quantum) > 0,
-                    _ => false,
-                }
-        })
-        .collect()
-}
-
-/// Removes the metadata of quanta that were killed after they had written it and before their log:
-/// it would make them count as successful, and they would never get a log.
-fn clear_interrupted(
-    butler: &QuantumBackedButler,
-    interrupted: &[QuantumIx],
-) -> Result<(), RunError> {
-    let graph = butler.graph();
-    for &quantum in interrupted {
-        let metadata = &graph.pipeline.task(graph.quanta.task(quantum)).metadata_output.name;
-        for dataset in butler.for_quantum(quantum).outputs(metadata)? {
-            butler.remove_output(dataset)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes what quanta that are still to be executed may have left before a crash that took the
-/// records of it with it: nothing tells whole files from others.
-fn clear_unknown(
-    butler: &QuantumBackedButler,
-    scheduler: &Scheduler,
-    init_outputs: InitOutputs,
-) -> Result<(), RunError> {
-    let graph = butler.graph();
-    for quantum in graph.quanta.iter() {
-        let ended = butler.with_journal(|journal| journal.finished(quantum).is_some());
-        if !ended && scheduler.state(quantum) != QuantumState::Elsewhere {
-            for (_, dataset) in graph.outputs.edges(quantum) {
-                butler.remove_output(dataset)?;
-            }
-        }
-    }
-    if init_outputs == InitOutputs::Never {
-        return Ok(());
-    }
-    let unknown = graph.init_quanta.iter().flat_map(InitQuantum::output_datasets);
-    for dataset in unknown {
-        if !butler.with_journal(|journal| journal.is_written(dataset)) {
-            butler.remove_output(dataset)?;
-        }
-    }
-    Ok(())
-}
-
-/// What a run needs besides its quanta.
-struct Needs {
-    /// Quanta that Python workers are to run.
-    python_quanta: usize,
-    /// Labels of their tasks.
-    python_tasks: Vec<String>,
-    /// Whether a worker must write init-outputs.
-    python_init: bool,
-    /// The packages dataset, if it is missing and no Python takes part.
-    packages: Option<InitQuantum>,
-}
-
-impl Needs {
-    fn of(
-        graph: &QuantumGraph,
-        scheduler: &Scheduler,
-        butler: &QuantumBackedButler,
-        init: InitOutputs,
-    ) -> Self {
-        let is_python: Vec<bool> = (graph.pipeline.tasks.iter())
-            .map(|task| matches!(task.runner, Runner::PipelineTask(_)))
-            .collect();
-        let mut by_task = vec![0; graph.pipeline.tasks.len()];
-        for quantum in graph.quanta.iter() {
-            let state = scheduler.state(quantum);
-            if matches!(state, QuantumState::Waiting { .. } | QuantumState::Ready) {
-                by_task[graph.quanta.task(quantum).index()] += 1;
-            }
-        }
-        let by_task = by_task.iter().zip(&is_python).zip(&graph.pipeline.tasks);
-        let asked = by_task.filter(|((count, is_python), _)| **count > 0 && **is_python);
-        let (counts, python_tasks): (Vec<usize>, Vec<String>) =
-            asked.map(|((&count, _), task)| (count, task.label.clone())).unzip();
-        let python_quanta = counts.iter().sum();
-        let any_python = is_python.contains(&true);
-        let missing = |quantum: &&InitQuantum| match init {
-            InitOutputs::Never => false,
-            InitOutputs::Only if any_python => true,
-            InitOutputs::Only | InitOutputs::IfMissing => butler.with_journal(|journal| {
-                quantum.output_datasets().any(|dataset| !journal.is_written(dataset))
-            }),
-        };
-        let mut missing = graph.init_quanta.iter().filter(missing);
-        let first = missing.next();
-        Self {
-            python_quanta,
-            python_tasks,
-            python_init: any_python && first.is_some(),
-            packages: first.filter(|init| !any_python && init.task.is_none()).cloned(),
-        }
-    }
-
-    fn workers(&self, jobs: usize) -> usize {
-        jobs.min(self.python_quanta).max(1)
-    }
-}
-
-fn start_python(
-    request: &RunRequest<'_>,
-    butler: &Arc<QuantumBackedButler>,
-    table: &Arc<ProcessTable>,
-    needs: &Needs,
-    packing: &Packing,
-    messages: Sender<Message>,
-) -> Result<PythonPool, RunError> {
-    let options = &request.options;
-    let datastore = &request.repository.datastore;
-    fs_err::create_dir_all(&request.logs).map_err(|source| RunError::Folder {
-        path: request.logs.clone(),
-        purpose: "the folder for logs of Python workers",
-        source,
-    })?;
-    // Others need not be imported; a job that runs one quantum needs one task.
-    let wanted = |task: &Task| needs.python_init || needs.python_tasks.contains(&task.label);
-    let setup = Arc::new(PythonSetup {
-        butler: butler.clone(),
-        host: ProcessIdentity::current().host,
-        interpreter: Interpreter::find(options.python.as_deref())?,
-        package: WorkerPackage::unpack()?,
-        logs: request.logs.clone(),
-        options: WorkerOptions {
-            raise_on_partial_outputs: options.raise_on_partial_outputs,
-            skip_existing: options.skip_existing,
-            clobber: options.clobber,
-            assume_no_existing_outputs: options.assume_no_existing_outputs,
-            cores_per_quantum: options.cores_per_quantum,
-            memory_per_quantum: options.max_memory,
-            // Several quanta at a time share the cores.
-            implicit_threading: options.implicit_threading && request.jobs.get() == 1,
-            debug: options.debug,
-            profile: options.profile.clone(),
-            // There is one terminal.
-            pdb: options.pdb && request.jobs.get() == 1,
-            side_by_side: if request.jobs.get() > 1 {
-                needs.python_tasks.clone()
-            } else {
-                Vec::new()
-            },
-            packed: packing.names(&request.graph.pipeline),
-        },
-        root: datastore.root.as_str().to_owned(),
-        search_paths: options.config_search_path.clone(),
-        config: Value::Object(request.repository.tree().clone()),
-        header: header(request)?,
-        pipeline: raw_json(
-            pipeline_json(&request.graph.pipeline, wanted).to_string().into_bytes(),
-        )?,
-        table: table.clone(),
-        packing: packing.clone(),
-        recycling: Recycling {
-            // What a worker was told to profile is written when it ends.
-            quanta: options.worker_max_quanta.filter(|_| options.profile.is_none()),
-            memory: options.worker_max_memory.filter(|_| options.profile.is_none()),
-        },
-        fork: options.fork,
-    });
-    let count = needs.workers(request.jobs.get());
-    request.progress.event(&ProgressEvent::WorkersStarting { count });
-    let events = move |event: PoolEvent| {
-        // The dispatcher may have left because of an error.
-        let _ = messages.send(Message::Python(event));
-    };
-    PythonPool::start(&setup, count, events)
-        .map_err(|source| RunError::System { what: "threads for Python workers", source })
-}
-
-/// The graph's header. Whoever executes some quanta only reads no others in the middleware, and how
-/// many were read gets into metadata.
-fn header(request: &RunRequest<'_>) -> Result<Box<RawValue>, RunError> {
-    let json = request.graph.header_json();
-    let Some(quanta) = request.quanta else { return raw_json(json) };
-    let mut header: Map<String, Value> = serde_json::from_slice(&json).map_err(untellable)?;
-    header.insert("n_quanta".to_owned(), quanta.len().into());
-    raw_json(serde_json::to_vec(&header).map_err(untellable)?)
-}
-
-fn raw_json(bytes: Vec<u8>) -> Result<Box<RawValue>, RunError> {
-    serde_json::from_slice(&bytes).map_err(untellable)
-}
-
-fn untellable(error: serde_json::Error) -> RunError {
-    RunError::NoWorker { reason: format!("the graph cannot be told to Python: {error}") }
 }
 
 /// Everything that comes before quanta.

@@ -3,6 +3,7 @@
 use qbb::journal::QuantumEnd;
 
 use super::super::model_tests::{Links, NoPast, PastOf, Recorder};
+use super::super::resources::{Amounts, MemoryRequest, Request};
 use super::*;
 
 const NOW: Duration = Duration::ZERO;

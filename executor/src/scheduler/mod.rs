@@ -10,9 +10,11 @@ mod order;
 mod resources;
 mod retries;
 mod state;
+mod surroundings;
 
-pub use machine::{Dependencies, Effects, Limits, Past, Repetition, Scheduler, StopReason};
+pub use machine::Scheduler;
 pub use order::depth_first;
 pub use resources::{Amounts, MemoryRequest, Request, with_margin};
 pub use retries::{FailureCause, RetryOn, RetryPolicy};
 pub use state::{QuantumCounts, QuantumState};
+pub use surroundings::{Dependencies, Effects, Limits, Past, Repetition, StopReason};

@@ -8,9 +8,10 @@ use proptest::prelude::*;
 use qbb::journal::{QuantumProgress, RepeatReason};
 use qbb_graph::QuantumIx;
 
-use super::machine::{Dependencies, Effects, Limits, Past, Repetition, Scheduler};
+use super::machine::Scheduler;
 use super::resources::{Amounts, MemoryRequest, Request};
 use super::retries::{FailureCause, RetryPolicy};
+use super::surroundings::{Dependencies, Effects, Limits, Past, Repetition};
 
 /// Edges of an imagined graph.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use qbb_graph::QuantumIx;
 
-use super::machine::Dependencies;
+use super::surroundings::Dependencies;
 
 const NONE: u32 = u32::MAX;
 
