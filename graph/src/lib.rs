@@ -17,6 +17,7 @@ mod mapped;
 mod middleware_summary;
 mod model;
 mod native;
+mod native_copy;
 mod open;
 mod part;
 mod picture;
@@ -44,6 +45,7 @@ pub use model::{
     RunIx,
 };
 pub use native::{BLOCK, Check, MAGIC, MAJOR, MINOR, open_native, write_native};
+pub use native_copy::{MissingCopy, open_by_copy};
 pub use open::{open, open_with};
 pub use part::{GraphPart, open_quanta};
 pub use picture::{DEFAULT_NODE_LIMIT, NodeKind, Picture, PictureNode};

@@ -10,7 +10,7 @@ use crate::native::{Check, MAGIC, open_native};
 use crate::qg::read_qg;
 
 /// First bytes of a zip archive with something in it.
-const ZIP: &[u8] = b"PK\x03\x04";
+pub(crate) const ZIP: &[u8] = b"PK\x03\x04";
 /// First bytes of the middleware's former graph files.
 const FORMER: &[u8] = b"qgraph4";
 
@@ -22,15 +22,21 @@ pub fn open(path: &Utf8Path) -> Result<QuantumGraph> {
     open_with(path, Check::Full)
 }
 
+/// The first bytes of a file, as many as tell its kind.
+pub(crate) fn beginning(path: &Utf8Path) -> Result<Vec<u8>> {
+    let mut begin = Vec::new();
+    fs_err::File::open(path)
+        .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut begin))
+        .map_err(GraphError::io("read", path))?;
+    Ok(begin)
+}
+
 /// Opens a graph file of either kind; `check` matters to native ones, a `.qg` is always read whole.
 ///
 /// # Errors
 /// As [`open`].
 pub fn open_with(path: &Utf8Path, check: Check) -> Result<QuantumGraph> {
-    let mut begin = Vec::new();
-    fs_err::File::open(path)
-        .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut begin))
-        .map_err(GraphError::io("read", path))?;
+    let begin = beginning(path)?;
     if begin.starts_with(&MAGIC[..4]) {
         return open_native(path, check);
     }

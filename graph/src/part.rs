@@ -1,12 +1,11 @@
 //! Some quanta of a graph file, without reading the rest of it.
 
-use std::io::Read as _;
-
 use camino::Utf8Path;
 
-use crate::error::{GraphError, Result};
+use crate::error::Result;
 use crate::model::{QuantumGraph, QuantumIx};
-use crate::native::{MAGIC, open_native_quanta};
+use crate::native::open_native_quanta;
+use crate::open::{ZIP, beginning};
 use crate::qg::read_qg_quanta;
 use crate::quantum_name::QuantumName;
 
@@ -34,11 +33,7 @@ pub struct GraphPart {
 /// # Errors
 /// If the file is of no known kind, what is read of it is damaged, or there is no such quantum.
 pub fn open_quanta(path: &Utf8Path, names: &[QuantumName]) -> Result<GraphPart> {
-    let mut begin = Vec::new();
-    fs_err::File::open(path)
-        .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut begin))
-        .map_err(GraphError::io("read", path))?;
-    if begin.starts_with(b"PK\x03\x04") {
+    if beginning(path)?.starts_with(ZIP) {
         read_qg_quanta(path, names)
     } else {
         open_native_quanta(path, names)

@@ -5,8 +5,8 @@ mod support;
 
 use camino::Utf8Path;
 use qbb_graph::{
-    GraphError, QgOptions, QuantumGraph, QuantumIx, QuantumName, RecordPaths, open, open_quanta,
-    write_native, write_qg,
+    GraphError, MissingCopy, QgOptions, QuantumGraph, QuantumIx, QuantumName, RecordPaths,
+    difference, open, open_by_copy, open_quanta, write_native, write_qg,
 };
 use support::container::Container;
 use support::synthetic::survey;
@@ -186,4 +186,75 @@ fn a_block_of_another_quantum_is_noticed() {
     members.write(&path, zip::CompressionMethod::Stored);
     let error = open_quanta(&path, &[QuantumName::Id(id)]).unwrap_err().to_string();
     assert!(error.contains("is that of another quantum"), "{error}");
+}
+
+/// Files in a folder; none if it does not exist.
+fn names(folder: &Utf8Path) -> Vec<String> {
+    let mut names: Vec<String> = (folder.read_dir_utf8().into_iter().flatten())
+        .map(|entry| entry.unwrap().file_name().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A journal that was begun with a file is continued with its copy.
+fn assert_same_positions(a: &QuantumGraph, b: &QuantumGraph) {
+    assert!(difference(a, b).unwrap().is_empty());
+    assert_eq!(a.quanta.id, b.quanta.id);
+    assert_eq!(a.datasets.id, b.datasets.id);
+    assert_eq!(a.header, b.header);
+}
+
+#[test]
+fn a_copy_is_the_graph_that_it_was_made_of() {
+    let scratch = Scratch::new();
+    let (path, folder) = (scratch.file("graph.qg"), scratch.file("run"));
+    std::fs::copy(data("release.qg"), &path).unwrap();
+    let whole = open(&path).unwrap();
+    assert_same_positions(&open_by_copy(&path, &folder, MissingCopy::Ignore).unwrap(), &whole);
+    assert!(!folder.exists());
+    assert_same_positions(&open_by_copy(&path, &folder, MissingCopy::Make).unwrap(), &whole);
+    let copies = names(&folder);
+    assert_eq!(copies.len(), 1);
+    let copy = folder.join(&copies[0]);
+
+    // It is what is read: after its run was changed, the change is seen.
+    let mut changed = open(&copy).unwrap();
+    changed.header.user = "someone else".into();
+    write_native(&changed, &copy).unwrap();
+    let read = open_by_copy(&path, &folder, MissingCopy::Ignore).unwrap();
+    assert_eq!(read.header.user, "someone else");
+    for quantum in whole.quanta.iter() {
+        let paths = RecordPaths::AsRecorded;
+        let json = |graph: &QuantumGraph| graph.quantum_json_with_init_records(quantum, paths);
+        assert_eq!(json(&read).unwrap(), json(&whole).unwrap());
+    }
+
+    // One that is damaged is made anew.
+    let bytes = std::fs::read(&copy).unwrap();
+    std::fs::write(&copy, &bytes[..bytes.len() / 2]).unwrap();
+    assert_same_positions(&open_by_copy(&path, &folder, MissingCopy::Make).unwrap(), &whole);
+    assert_same_positions(&open(&copy).unwrap(), &whole);
+}
+
+#[test]
+fn another_file_has_another_copy() {
+    let scratch = Scratch::new();
+    let (path, folder) = (scratch.file("graph.qg"), scratch.file("run"));
+    let mut graph = open(&data("release.qg")).unwrap();
+    for user in ["one", "two"] {
+        graph.header.user = user.into();
+        write_qg(&graph, &path, &QgOptions::default()).unwrap();
+        let read = open_by_copy(&path, &folder, MissingCopy::Make).unwrap();
+        assert_eq!(read.header.user, user);
+    }
+    assert_eq!(names(&folder).len(), 2);
+    // Native files need none.
+    let native = scratch.file("graph.qbb");
+    write_native(&graph, &native).unwrap();
+    assert_eq!(open_by_copy(&native, &folder, MissingCopy::Make).unwrap().header.user, "two");
+    assert_eq!(names(&folder).len(), 2);
+    // Where none can be made, the file is read as it is.
+    let read = open_by_copy(&path, &native, MissingCopy::Make).unwrap();
+    assert_eq!(read.header.user, "two");
 }

@@ -1,6 +1,9 @@
 //! Execution means what it means for the real executor.
 
-use crate::kit::{Prepared, Scratch, json, qbb, qbb_fails, release, root, script};
+use crate::kit::{
+    Prepared, RELEASED, Scratch, WHERE, copy_tree, json, pipeline, qbb, qbb_fails, release, root,
+    script,
+};
 
 /// All cases in `tests/agreement/execution`; the kit compares what both leave behind.
 #[test]
@@ -57,4 +60,53 @@ fn a_submit_directory_runs_selected_quanta() {
     assert_eq!(reports.len() as u64, status["quanta"].as_u64().unwrap());
     assert!(reports.iter().all(|report| report["status"] == "success"), "{summary}");
     qbb(&["transfer", submit, "--inputs"]);
+}
+
+/// Jobs of single quanta of a `.qg` map the copy that the first process has made; positions in the
+/// journal are those of the file itself, and a file that was built again has another copy.
+#[test]
+fn jobs_of_an_exchange_file_share_its_copy() {
+    let scratch = Scratch::new();
+    let (repository, graph) = (scratch.path("repository"), scratch.path("graph.qg"));
+    copy_tree(release(), &repository);
+    let pipeline = pipeline("user");
+    let build = || {
+        let mut arguments = vec!["graph", "build", "-b", &repository, "-p", &pipeline];
+        arguments.extend(["-i", RELEASED, "-d", WHERE, "-o", "u/me/out"]);
+        arguments.extend(["--output-run", "u/me/out/run1", "-q", &graph]);
+        qbb(&arguments);
+    };
+    build();
+    let copies = || {
+        let files = fs_err::read_dir(format!("{graph}.run")).into_iter().flatten();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("graph-") && name.ends_with(".qbb")).count()
+    };
+    let run = |arguments: &[&str]| {
+        json(&[&["run", &graph, "--personal", &repository], arguments].concat())
+    };
+    run(&["--dry-run"]);
+    assert_eq!(copies(), 0);
+    run(&["--init-only"]);
+    assert_eq!(copies(), 1);
+    let some = quanta(&graph, "userMeasure");
+    assert_eq!(run(&["--no-init", "--qgraph-node-id", &some[0]])["executed"], 1);
+    assert_eq!(run(&["--no-init", "--qgraph-node-id", &some[0]])["executed"], 0);
+    assert_eq!(copies(), 1);
+    // The file itself, read whole: what was done is known.
+    for copy in fs_err::read_dir(format!("{graph}.run")).unwrap() {
+        let copy = copy.unwrap().path();
+        if copy.extension().is_some_and(|extension| extension == "qbb") {
+            fs_err::remove_file(copy).unwrap();
+        }
+    }
+    let rest = run(&[]);
+    assert_eq!(rest["done_before"], 1, "{rest}");
+    assert_eq!(rest["outcome"], "complete", "{rest}");
+
+    build();
+    let id = &quanta(&graph, "userMeasure")[0];
+    let arguments = ["run", &graph, "--personal", &repository, "--qgraph-node-id", id];
+    let message = qbb_fails(3, &arguments);
+    assert!(message.contains("belongs to graph"), "{message}");
 }

@@ -11,7 +11,7 @@ use qbb_executor::{
     Cancel, FailureKind, FunctionRegistry, Progress, ProgressEvent, RunReport, RunRequest,
     execution_summary,
 };
-use qbb_graph::QuantumGraph;
+use qbb_graph::{MissingCopy, QuantumGraph};
 use qbb_submit_dirs::SubmitDirectory;
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
 /// Executes a submit directory or a graph file.
 pub fn execute(arguments: &RunArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     let place = Place::of(arguments)?;
-    let mut graph = qbb_graph::open(&place.graph)?;
+    let mut graph = place.open_graph(arguments)?;
     if let Some(release) = &arguments.butler_config {
         set_roots(&mut graph, &RepositoryConfig::open(release)?);
     }
@@ -142,6 +142,18 @@ impl Place {
             journal: folder.join("journal"),
             logs: folder.join("logs"),
         })
+    }
+
+    /// The graph; a `.qg` by its native copy, where there will be jobs of single quanta.
+    fn open_graph(&self, arguments: &RunArguments) -> Result<QuantumGraph, Failure> {
+        let middleware = &arguments.middleware;
+        let has_jobs = middleware.init_only || !middleware.qgraph_node_id.is_empty();
+        let missing = match has_jobs && !arguments.selection.dry_run {
+            true => MissingCopy::Make,
+            false => MissingCopy::Ignore,
+        };
+        let folder = self.journal.parent().unwrap_or(&self.journal);
+        Ok(qbb_graph::open_by_copy(&self.graph, folder, missing)?)
     }
 }
 

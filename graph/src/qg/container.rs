@@ -71,6 +71,35 @@ impl<'a> Container<'a> {
         Ok(container)
     }
 
+    /// Digest of the directory.
+    ///
+    /// # Errors
+    /// If a member has no header.
+    pub(super) fn fingerprint(&mut self) -> Result<[u8; 32]> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"directory of a .qg 1");
+        hasher.update(&(self.bytes.len() as u64).to_le_bytes());
+        for index in 0..self.archive.len() {
+            let member = self.archive.by_index_raw(index).map_err(|error| GraphError::Foreign {
+                path: self.path.into(),
+                reason: format!("member {index} of the archive has no header ({error})"),
+            })?;
+            let name = member.name_raw();
+            let numbers = [
+                name.len() as u64,
+                member.header_start(),
+                member.compressed_size(),
+                member.size(),
+                u64::from(member.crc32()),
+            ];
+            for number in numbers {
+                hasher.update(&number.to_le_bytes());
+            }
+            hasher.update(name);
+        }
+        Ok(*hasher.finalize().as_bytes())
+    }
+
     /// An error in a member.
     pub(super) fn fail(&self, member: &str, reason: impl Into<String>) -> GraphError {
         let place = self.places.iter().find(|place| place.name == member);

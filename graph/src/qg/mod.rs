@@ -23,6 +23,7 @@ pub use provenance::{
     ProvenanceSource, ProvenanceSummary, ProvenanceTask, ProvenanceTexts, ProvenanceWritten,
     SourceError, StatusCounts, write_provenance,
 };
+pub(crate) use read::fingerprint;
 pub use read::read_qg;
 pub use write::{QgOptions, write_qg};
 

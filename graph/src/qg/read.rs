@@ -50,6 +50,16 @@ pub fn read_qg(path: &Utf8Path) -> Result<QuantumGraph> {
     Ok(graph)
 }
 
+/// A digest that differs if anything in the file does: of where its members stand, how long they are
+/// and their checksums. Only the directory of the archive and the compression dictionary are read.
+///
+/// # Errors
+/// If the file is no archive.
+pub(crate) fn fingerprint(path: &Utf8Path) -> Result<[u8; 32]> {
+    let file = MappedFile::open(path)?;
+    Container::open(path, file.as_ref())?.fingerprint()
+}
+
 /// What the header says.
 pub(super) struct ReadHeader {
     /// Origin and destination.
