@@ -32,7 +32,11 @@ pub enum MissingCopy {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_by_copy(path: &Utf8Path, folder: &Utf8Path, missing: MissingCopy) -> Result<QuantumGraph> {
+pub fn open_by_copy(
+    path: &Utf8Path,
+    folder: &Utf8Path,
+    missing: MissingCopy,
+) -> Result<QuantumGraph> {
     if !beginning(path)?.starts_with(ZIP) {
         return open(path);
     }

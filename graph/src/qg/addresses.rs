@@ -16,6 +16,45 @@ pub(super) struct Address {
     pub size: u64,
 }
 
+impl Address {
+    /// There is no block.
+    pub(super) const NOWHERE: Self = Self { offset: 0, size: 0 };
+}
+
+/// An address file under construction. All its numbers must fit its integers.
+pub(super) struct AddressRows {
+    int_size: usize,
+    row: u64,
+    /// What has been written and not taken away.
+    pub bytes: Vec<u8>,
+}
+
+impl AddressRows {
+    /// The header of a file of `rows` rows with `per_row` addresses each.
+    pub(super) fn new(int_size: usize, rows: usize, per_row: usize) -> Self {
+        let mut file = Self { int_size, row: 0, bytes: vec![int_size as u8] };
+        file.number(rows as u64);
+        file.number(per_row as u64);
+        file
+    }
+
+    /// The next row; rows come in the order of their UUIDs.
+    pub(super) fn push(&mut self, id: &[u8; 16], addresses: &[Address]) {
+        self.bytes.extend(id);
+        self.number(self.row);
+        self.row += 1;
+        for address in addresses {
+            self.number(address.offset);
+            self.number(address.size);
+        }
+    }
+
+    fn number(&mut self, number: u64) {
+        let digits = number.to_be_bytes();
+        self.bytes.extend(&digits[digits.len() - self.int_size..]);
+    }
+}
+
 fn number(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |value, &byte| (value << 8) | u64::from(byte))
 }
@@ -91,14 +130,22 @@ mod tests {
     use super::*;
 
     fn file(int_size: usize, rows: &[(u8, u64, u64)]) -> Vec<u8> {
-        let int = |value: u64| value.to_be_bytes()[8 - int_size..].to_vec();
-        let mut bytes = vec![int_size as u8];
-        bytes.extend([int(rows.len() as u64), int(1)].concat());
-        for (position, &(id, offset, size)) in rows.iter().enumerate() {
-            bytes.extend([id; 16]);
-            bytes.extend([int(position as u64), int(offset), int(size)].concat());
+        let mut file = AddressRows::new(int_size, rows.len(), 1);
+        for &(id, offset, size) in rows {
+            file.push(&[id; 16], &[Address { offset, size }]);
         }
-        bytes
+        file.bytes
+    }
+
+    #[test]
+    fn a_file_is_header_and_numbered_rows() {
+        let bytes = file(8, &[(1, 9, 3), (2, 0, 9)]);
+        assert_eq!(bytes[..17], [8, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(bytes[17..33], [1; 16]);
+        assert_eq!(bytes[40], 0, "row index");
+        assert_eq!(bytes[48], 9, "offset");
+        assert_eq!(bytes[57 + 23], 1, "row index of the second");
+        assert_eq!(file(2, &[(7, 258, 3)])[5 + 16..], [0, 0, 1, 2, 0, 3]);
     }
 
     #[test]

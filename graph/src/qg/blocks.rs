@@ -82,11 +82,11 @@ impl QuantumGraph {
 
     /// The `header` member.
     pub fn header_json(&self) -> Vec<u8> {
-        self.header_json_of("predicted")
+        self.header_json_of("predicted", 8)
     }
 
-    /// The `header` member of a graph of another type.
-    pub(super) fn header_json_of(&self, graph_type: &str) -> Vec<u8> {
+    /// The `header` member of a graph of another type, with integers of another size.
+    pub(super) fn header_json_of(&self, graph_type: &str, int_size: usize) -> Vec<u8> {
         let header = &self.header;
         let mut out = b"{\"version\":1,\"graph_type\":".to_vec();
         json::string(&mut out, graph_type);
@@ -106,7 +106,9 @@ impl QuantumGraph {
         out.extend_from_slice(b",\"metadata\":");
         let metadata = header.metadata.trim();
         out.extend_from_slice(if metadata.is_empty() { b"{}" } else { metadata.as_bytes() });
-        out.extend_from_slice(b",\"int_size\":8,\"n_quanta\":");
+        out.extend_from_slice(b",\"int_size\":");
+        json::int(&mut out, int_size as i64);
+        out.extend_from_slice(b",\"n_quanta\":");
         json::int(&mut out, self.quanta.len() as i64);
         out.extend_from_slice(b",\"n_datasets\":");
         json::int(&mut out, self.datasets.len() as i64);
@@ -147,17 +149,7 @@ impl QuantumGraph {
         init: Option<&InitQuantum>,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        let task = self.pipeline.task(self.quanta.task(quantum));
-        out.extend_from_slice(b"{\"quantum_id\":");
-        json::uuid(out, &self.quanta.id[quantum.index()]);
-        out.extend_from_slice(b",\"task_label\":");
-        json::string(out, &task.label);
-        out.extend_from_slice(b",\"data_coordinate\":");
-        self.write_quantum_data_id(quantum, out);
-        out.extend_from_slice(b",\"inputs\":");
-        self.write_edges(&self.inputs, quantum, task.quantum_inputs(), out);
-        out.extend_from_slice(b",\"outputs\":");
-        self.write_edges(&self.outputs, quantum, task.quantum_outputs(), out);
+        self.write_quantum_begin(quantum, out, |out, dataset| self.write_dataset(dataset, out));
         out.extend_from_slice(b",\"datastore_records\":");
         let own = self.inputs.edges(quantum).map(|(_, dataset)| dataset.0);
         let of_init = init.into_iter().flat_map(|init| init.inputs.iter().map(|&(_, d)| d));
@@ -187,21 +179,25 @@ impl QuantumGraph {
         }
     }
 
-    fn write_edges<'a>(
+    /// The object of a quantum up to its outputs, without its end; each dataset is written as asked
+    /// for.
+    pub(super) fn write_quantum_begin(
         &self,
-        adjacency: &Adjacency,
         quantum: QuantumIx,
-        connections: impl Iterator<Item = &'a Connection>,
         out: &mut Vec<u8>,
+        dataset: impl Fn(&mut Vec<u8>, DatasetIx),
     ) {
-        out.push(b'{');
-        let mut first = true;
-        for (number, connection) in connections.enumerate() {
-            json::key(out, &mut first, &connection.name);
-            let datasets = adjacency.of_connection(quantum, number as u16);
-            json::list(out, datasets, |out, dataset| self.write_dataset(dataset, out));
-        }
-        out.push(b'}');
+        let task = self.pipeline.task(self.quanta.task(quantum));
+        out.extend_from_slice(b"{\"quantum_id\":");
+        json::uuid(out, &self.quanta.id[quantum.index()]);
+        out.extend_from_slice(b",\"task_label\":");
+        json::string(out, &task.label);
+        out.extend_from_slice(b",\"data_coordinate\":");
+        self.write_quantum_data_id(quantum, out);
+        out.extend_from_slice(b",\"inputs\":");
+        write_edges(&self.inputs, quantum, task.quantum_inputs(), out, &dataset);
+        out.extend_from_slice(b",\"outputs\":");
+        write_edges(&self.outputs, quantum, task.quantum_outputs(), out, &dataset);
     }
 
     pub(super) fn write_dataset(&self, dataset: DatasetIx, out: &mut Vec<u8>) {
@@ -252,18 +248,47 @@ impl QuantumGraph {
     }
 
     fn write_named(&self, datasets: &[(String, u32)], out: &mut Vec<u8>) {
-        out.push(b'{');
-        let mut first = true;
-        for (position, (name, _)) in datasets.iter().enumerate() {
-            if datasets[..position].iter().any(|(earlier, _)| earlier == name) {
-                continue;
-            }
-            json::key(out, &mut first, name);
+        write_first_named(datasets, out, |out, position| {
+            let name = &datasets[position].0;
             let same = datasets[position..].iter().filter(|(other, _)| other == name);
             json::list(out, same, |out, &(_, dataset)| {
                 self.write_dataset(DatasetIx(dataset), out);
             });
-        }
-        out.push(b'}');
+        });
     }
+}
+
+/// Lists of datasets by connection.
+fn write_edges<'a>(
+    adjacency: &Adjacency,
+    quantum: QuantumIx,
+    connections: impl Iterator<Item = &'a Connection>,
+    out: &mut Vec<u8>,
+    dataset: impl Fn(&mut Vec<u8>, DatasetIx),
+) {
+    out.push(b'{');
+    let mut first = true;
+    for (number, connection) in connections.enumerate() {
+        json::key(out, &mut first, &connection.name);
+        json::list(out, adjacency.of_connection(quantum, number as u16), &dataset);
+    }
+    out.push(b'}');
+}
+
+/// An object with each name of datasets once; the value is made from the position at which it comes
+/// first.
+pub(super) fn write_first_named(
+    datasets: &[(String, u32)],
+    out: &mut Vec<u8>,
+    value: impl Fn(&mut Vec<u8>, usize),
+) {
+    out.push(b'{');
+    let mut first = true;
+    for (position, (name, _)) in datasets.iter().enumerate() {
+        if !datasets[..position].iter().any(|(earlier, _)| earlier == name) {
+            json::key(out, &mut first, name);
+            value(out, position);
+        }
+    }
+    out.push(b'}');
 }

@@ -4,6 +4,7 @@
 mod addresses;
 mod assembly;
 mod blocks;
+mod compression;
 mod container;
 mod datastore_records;
 mod dimension_data;

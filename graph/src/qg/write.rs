@@ -1,17 +1,16 @@
 //! Writing `.qg` files that the middleware reads and runs.
 
 use std::io::{Seek, Write};
-use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8Path;
 use qbb_pipeline::{Runner, TaskIx};
 use rayon::prelude::*;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
-use zstd::bulk::Compressor;
-use zstd::dict::EncoderDictionary;
 
+use super::addresses::{Address, AddressRows};
 use super::blocks::RecordPaths;
+use super::compression::{Blocks, Compression, Worker, Workers};
 use super::json;
 use crate::error::{GraphError, Result};
 use crate::model::{InitQuantum, QuantumGraph, QuantumIx};
@@ -27,7 +26,7 @@ const BATCH: usize = 4096;
 /// Quanta whose blocks one thread makes in one go.
 const CHUNK: usize = 64;
 /// Size of the integers in multi-block and address files.
-pub(super) const INT_SIZE: u64 = 8;
+const INT_SIZE: usize = 8;
 
 /// How a `.qg` is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,37 +57,28 @@ struct Writer<'a> {
     paths: RecordPaths,
 }
 
-/// Where a block stands.
-#[derive(Debug, Clone, Copy)]
-struct Address {
-    id: [u8; 16],
-    offset: u64,
-    size: u64,
-}
-
 impl Writer<'_> {
     fn failed(&self) -> impl FnOnce(std::io::Error) -> GraphError {
         GraphError::io("write", self.path)
     }
 
     /// Trains the dictionary, if there are enough quanta; without one, blocks are only longer.
-    fn dictionary(&self) -> Result<Vec<u8>> {
-        if self.graph.quanta.len() < DICTIONARY_SAMPLES {
-            return Ok(Vec::new());
-        }
+    fn compression(&self) -> Result<Compression> {
         // The first quanta of the file are all of the first tasks; samples from everywhere serve
         // the whole file better.
         let quanta = self.graph.quanta.len();
+        let n = if quanta < DICTIONARY_SAMPLES { 0 } else { DICTIONARY_SAMPLES };
         let mut samples = Vec::new();
         let mut sizes = Vec::new();
-        for sample in 0..DICTIONARY_SAMPLES {
-            let quantum = QuantumIx((sample * quanta / DICTIONARY_SAMPLES) as u32);
+        for sample in 0..n {
+            let quantum = QuantumIx((sample * quanta / n) as u32);
             let begin = samples.len();
             let init = self.graph.init_quantum(Some(self.graph.quanta.task(quantum)));
             self.graph.write_quantum(quantum, self.paths, init, &mut samples)?;
             sizes.push(samples.len() - begin);
         }
-        Ok(zstd::dict::from_continuous(&samples, &sizes, DICTIONARY_SIZE).unwrap_or_default())
+        Compression::new(LEVEL, (&samples, &sizes), DICTIONARY_SIZE)
+            .map_err(GraphError::io("prepare compression of", self.path))
     }
 
     /// The members that are one frame each, not yet compressed, in the order of the file.
@@ -104,29 +94,21 @@ impl Writer<'_> {
     }
 
     fn write(&self) -> Result<()> {
-        let (dictionary, texts) = rayon::join(|| self.dictionary(), || self.texts());
-        let (dictionary, texts) = (dictionary?, texts?);
-        let prepared = EncoderDictionary::try_copy(&dictionary, LEVEL)
-            .map_err(GraphError::io("prepare compression of", self.path))?;
-        let compressor = || {
-            match dictionary.is_empty() {
-                true => Compressor::new(LEVEL),
-                false => Compressor::with_prepared_dictionary(&prepared),
-            }
-            .map_err(self.failed())
-        };
+        let (compression, texts) = rayon::join(|| self.compression(), || self.texts());
+        let (compression, texts) = (compression?, texts?);
         let frames: Vec<(&str, Vec<u8>)> = (texts.into_par_iter())
-            .map(|(name, text)| Ok((name, compressor()?.compress(&text).map_err(self.failed())?)))
+            .map(|(name, text)| Ok((name, compression.frame(&text).map_err(self.failed())?)))
             .collect::<Result<_>>()?;
         publish(self.path, |file| {
             let mut zip = ZipWriter::new(file);
             for (name, frame) in &frames {
                 write_member(&mut zip, self.path, name, frame)?;
+                let dictionary = compression.dictionary();
                 if *name == super::HEADER && !dictionary.is_empty() {
-                    write_member(&mut zip, self.path, super::DICTIONARY, &dictionary)?;
+                    write_member(&mut zip, self.path, super::DICTIONARY, dictionary)?;
                 }
             }
-            let addresses = self.quanta(&mut zip, &compressor)?;
+            let addresses = self.quanta(&mut zip, &compression)?;
             write_member(&mut zip, self.path, super::ADDRESSES, &address_file(addresses))?;
             let file = zip.finish().map_err(|error| self.failed()(error.into()))?;
             file.flush().map_err(self.failed())
@@ -139,42 +121,28 @@ impl Writer<'_> {
     }
 
     /// The blocks of all quanta, compressed in parallel and written in order.
-    fn quanta<'c, W: Write + Seek>(
+    fn quanta<W: Write + Seek>(
         &self,
         zip: &mut ZipWriter<W>,
-        compressor: &(impl Fn() -> Result<Compressor<'c>> + Sync),
-    ) -> Result<Vec<Address>> {
+        compression: &Compression,
+    ) -> Result<Vec<([u8; 16], Address)>> {
         start_member(zip, self.path, super::QUANTUM_DATASETS, true)?;
         let mut addresses = Vec::with_capacity(self.graph.quanta.len());
         let mut offset = 0;
-        // Preparing a compressor takes as long as compressing many blocks, so each thread keeps
-        // its own.
-        let workers: Vec<Mutex<Option<Worker<'c>>>> =
-            (0..rayon::current_num_threads()).map(|_| Mutex::new(None)).collect();
+        let workers = Workers::new(compression, INT_SIZE);
         let quanta: Vec<QuantumIx> = self.graph.quanta.iter().collect();
         // A quantum's block also has the records of what its task is constructed from.
         let tasks = 0..self.graph.pipeline.tasks.len() as u32;
         let inits: Vec<_> = tasks.map(|at| self.graph.init_quantum(Some(TaskIx(at)))).collect();
         for batch in quanta.chunks(BATCH) {
-            let chunks: Vec<Chunk> = (batch.par_chunks(CHUNK))
-                .map(|quanta| {
-                    let thread = rayon::current_thread_index().unwrap_or(0) % workers.len();
-                    let worker = &workers[thread];
-                    let mut worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
-                    let mut own = match worker.take() {
-                        Some(own) => own,
-                        None => Worker { compressor: compressor()?, text: Vec::new() },
-                    };
-                    let chunk = self.chunk(quanta, &inits, &mut own);
-                    *worker = Some(own);
-                    chunk
-                })
+            let chunks: Vec<Blocks> = (batch.par_chunks(CHUNK))
+                .map(|quanta| workers.with(|own| self.chunk(quanta, &inits, own), self.failed()))
                 .collect::<Result<_>>()?;
             for (quanta, chunk) in batch.chunks(CHUNK).zip(&chunks) {
-                zip.write_all(&chunk.blocks).map_err(self.failed())?;
+                zip.write_all(&chunk.bytes).map_err(self.failed())?;
                 for (&quantum, &size) in quanta.iter().zip(&chunk.sizes) {
                     let id = self.graph.quanta.id[quantum.index()];
-                    addresses.push(Address { id, offset, size });
+                    addresses.push((id, Address { offset, size }));
                     offset += size;
                 }
             }
@@ -187,24 +155,15 @@ impl Writer<'_> {
         &self,
         quanta: &[QuantumIx],
         inits: &[Option<&InitQuantum>],
-        worker: &mut Worker<'_>,
-    ) -> Result<Chunk> {
-        let (mut blocks, mut sizes) = (Vec::new(), Vec::with_capacity(quanta.len()));
+        own: &mut Worker<'_>,
+    ) -> Result<Blocks> {
+        let mut blocks = Blocks::default();
         for &quantum in quanta {
-            let Worker { compressor, text } = worker;
-            text.clear();
             let init = inits[self.graph.quanta.task(quantum).index()];
-            self.graph.write_quantum(quantum, self.paths, init, text)?;
-            let begin = blocks.len();
-            let frame = begin + INT_SIZE as usize;
-            blocks.resize(frame + zstd::zstd_safe::compress_bound(text.len()), 0);
-            let length = compressor.compress_to_buffer(text, &mut blocks[frame..]);
-            let length = length.map_err(self.failed())?;
-            blocks[begin..frame].copy_from_slice(&(length as u64).to_be_bytes());
-            blocks.truncate(frame + length);
-            sizes.push((INT_SIZE as usize + length) as u64);
+            self.graph.write_quantum(quantum, self.paths, init, &mut own.text)?;
+            own.block(&mut blocks).map_err(self.failed())?;
         }
-        Ok(Chunk { blocks, sizes })
+        Ok(blocks)
     }
 }
 
@@ -237,32 +196,14 @@ pub(super) fn write_member<W: Write + Seek>(
 /// Makes the text of a member.
 type Text<'a> = Box<dyn Fn() -> Result<Vec<u8>> + Send + Sync + 'a>;
 
-/// What a thread needs to make blocks.
-struct Worker<'c> {
-    compressor: Compressor<'c>,
-    text: Vec<u8>,
-}
-
-/// Blocks one after another, and the size of each with its length.
-struct Chunk {
-    blocks: Vec<u8>,
-    sizes: Vec<u64>,
-}
-
-/// The address file: rows sorted by UUID, one address each, all integers big-endian.
-fn address_file(mut addresses: Vec<Address>) -> Vec<u8> {
-    addresses.par_sort_unstable_by_key(|address| address.id);
-    let mut out = Vec::with_capacity(17 + 40 * addresses.len());
-    out.push(INT_SIZE as u8);
-    out.extend((addresses.len() as u64).to_be_bytes());
-    out.extend(1_u64.to_be_bytes());
-    for (row, address) in addresses.iter().enumerate() {
-        out.extend(address.id);
-        out.extend((row as u64).to_be_bytes());
-        out.extend(address.offset.to_be_bytes());
-        out.extend(address.size.to_be_bytes());
+/// The address file: rows sorted by UUID, one address each.
+fn address_file(mut addresses: Vec<([u8; 16], Address)>) -> Vec<u8> {
+    addresses.par_sort_unstable_by_key(|&(id, _)| id);
+    let mut rows = AddressRows::new(INT_SIZE, addresses.len(), 1);
+    for (id, address) in &addresses {
+        rows.push(id, &[*address]);
     }
-    out
+    rows.bytes
 }
 
 /// Quanta by task, and the pairs of quanta of which the second reads what the first writes.
@@ -294,20 +235,4 @@ fn thin_graph(graph: &QuantumGraph) -> Vec<u8> {
     });
     out.push(b'}');
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_sorted_by_uuid_and_numbered() {
-        let address = |id, offset| Address { id: [id; 16], offset, size: 9 };
-        let bytes = address_file(vec![address(2, 0), address(1, 9)]);
-        assert_eq!(bytes[..17], [8, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1]);
-        assert_eq!(bytes[17..33], [1; 16]);
-        assert_eq!(bytes[40], 0, "row index");
-        assert_eq!(bytes[48], 9, "offset");
-        assert_eq!(bytes[57 + 23], 1, "row index of the second");
-    }
 }

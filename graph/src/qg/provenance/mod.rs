@@ -4,9 +4,12 @@
 //! crate knows neither journals nor files of outputs.
 
 mod attempt;
+mod places;
 mod read;
 mod text;
 mod write;
+#[cfg(test)]
+mod write_tests;
 
 pub use attempt::{
     Attempt, AttemptException, AttemptStatus, AttemptUsage, ProvenanceSource, SourceError,

@@ -2,9 +2,10 @@
 
 use std::io::Write as _;
 
+use super::super::blocks::write_first_named;
 use super::super::json;
 use super::attempt::{Attempt, AttemptException, AttemptUsage};
-use crate::model::{Adjacency, DatasetIx, InitQuantum, QuantumGraph, QuantumIx};
+use crate::model::{DatasetIx, InitQuantum, QuantumGraph, QuantumIx};
 
 /// Who writes and reads the datasets of init quanta.
 #[derive(Debug, Default)]
@@ -56,8 +57,8 @@ pub(super) fn is_left_out(graph: &QuantumGraph) -> Vec<bool> {
 }
 
 /// The header: that of the executed graph, of another type.
-pub(super) fn header(graph: &QuantumGraph) -> Vec<u8> {
-    graph.header_json_of("provenance")
+pub(super) fn header(graph: &QuantumGraph, int_size: usize) -> Vec<u8> {
+    graph.header_json_of("provenance", int_size)
 }
 
 /// The `init_quanta` member.
@@ -71,16 +72,10 @@ pub(super) fn init_quanta(graph: &QuantumGraph) -> Vec<u8> {
         json::string(out, label.map_or("", |task| &task.label));
         for (key, datasets) in [("inputs", &init.inputs), ("outputs", &init.outputs)] {
             json::key(out, &mut false, key);
-            out.push(b'{');
-            let mut first = true;
-            for (position, (name, dataset)) in datasets.iter().enumerate() {
-                // There is one for each connection; were there more, the first would count.
-                if !datasets[..position].iter().any(|(earlier, _)| earlier == name) {
-                    json::key(out, &mut first, name);
-                    json::uuid(out, &graph.datasets.id[*dataset as usize]);
-                }
-            }
-            out.push(b'}');
+            // There is one for each connection; were there more, the first would count.
+            write_first_named(datasets, out, |out, position| {
+                json::uuid(out, &graph.datasets.id[datasets[position].1 as usize]);
+            });
         }
         out.push(b'}');
     });
@@ -94,42 +89,13 @@ pub(super) fn quantum(
     attempts: &[Attempt],
     out: &mut Vec<u8>,
 ) {
-    let task = graph.pipeline.task(graph.quanta.task(quantum));
-    out.extend_from_slice(b"{\"quantum_id\":");
-    json::uuid(out, &graph.quanta.id[quantum.index()]);
-    out.extend_from_slice(b",\"task_label\":");
-    json::string(out, &task.label);
-    out.extend_from_slice(b",\"data_coordinate\":");
-    graph.write_quantum_data_id(quantum, out);
-    out.extend_from_slice(b",\"inputs\":");
-    let names = task.quantum_inputs().map(|connection| connection.name.as_str());
-    edges(graph, &graph.inputs, quantum, names, out);
-    out.extend_from_slice(b",\"outputs\":");
-    let names = task.quantum_outputs().map(|connection| connection.name.as_str());
-    edges(graph, &graph.outputs, quantum, names, out);
+    graph.write_quantum_begin(quantum, out, |out, dataset| {
+        json::uuid(out, &graph.datasets.id[dataset.index()]);
+    });
     out.extend_from_slice(b",\"attempts\":");
     json::list(out, attempts.iter().enumerate(), |out, (number, attempt)| {
         write_attempt(number, attempt, out);
     });
-    out.push(b'}');
-}
-
-fn edges<'a>(
-    graph: &QuantumGraph,
-    adjacency: &Adjacency,
-    quantum: QuantumIx,
-    connections: impl Iterator<Item = &'a str>,
-    out: &mut Vec<u8>,
-) {
-    out.push(b'{');
-    let mut first = true;
-    for (number, name) in connections.enumerate() {
-        json::key(out, &mut first, name);
-        let datasets = adjacency.of_connection(quantum, number as u16);
-        json::list(out, datasets, |out, dataset| {
-            json::uuid(out, &graph.datasets.id[dataset.index()]);
-        });
-    }
     out.push(b'}');
 }
 
