@@ -29,6 +29,7 @@ FORBIDDEN = {
     "qbb-query": {"qbb-pipeline", "qbb-graph", "qbb", "qbb-executor"},
     "qbb-builder": {"qbb", "qbb-executor", "qbb-transfer", "qbb-hooks"},
     "qbb-hooks": {"qbb-transfer", "qbb-submit-dirs"},
+    "qbb-upkeep": {"qbb-graph", "qbb", "qbb-executor", "qbb-builder", "qbb-transfer"},
     "qbb-transfer": {"qbb-executor", "qbb-builder"},
 }
 

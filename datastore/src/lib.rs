@@ -1,6 +1,7 @@
 //! Artifacts: URIs, path templates, records and atomic writes; knows no registries and no graphs.
 
 mod artifact;
+mod checksum;
 mod compiled_template;
 mod config_tree;
 pub mod conformance;
@@ -24,6 +25,7 @@ mod uri;
 mod zip_member;
 
 pub use artifact::{ArtifactPath, ArtifactStore, IfExists, ListedArtifact, PutOptions};
+pub use checksum::{checksum, checksum_of_file};
 pub use compiled_template::{CompiledTemplate, FieldValue, RecordField, TemplateRow};
 pub use config_tree::ConfigTreeError;
 pub use database_url::DatabaseUrl;

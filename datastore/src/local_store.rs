@@ -107,6 +107,14 @@ impl LocalStore {
         self.root.join(path.as_str())
     }
 
+    /// Names and sizes of the members of an archive.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no archive.
+    pub fn members(&self, archive: &ArtifactPath) -> Result<Vec<(String, u64)>, StoreError> {
+        zip_member::members(open(&self.file(archive))?, archive.as_str())
+    }
+
     /// Prepares the place of an artifact that another program writes, as a file of the same name in
     /// a folder for unfinished writes. It becomes the artifact when it is committed.
     ///

@@ -122,7 +122,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Sorts an error of the system by what a person can do about it.
-    pub(crate) fn of_io(action: &'static str, path: &Utf8Path, source: io::Error) -> Self {
+    pub fn of_io(action: &'static str, path: &Utf8Path, source: io::Error) -> Self {
         use io::ErrorKind as Kind;
         let path = path.to_owned();
         match source.kind() {

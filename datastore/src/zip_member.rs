@@ -39,6 +39,21 @@ pub(crate) fn size(
     }
 }
 
+/// Names and sizes of all members, as the archive's directory has them.
+pub(crate) fn members(
+    archive: impl Read + Seek,
+    place: &str,
+) -> Result<Vec<(String, u64)>, StoreError> {
+    let failed = |e: zip::result::ZipError| error(place, "", e.to_string());
+    let mut archive = ZipArchive::new(archive).map_err(failed)?;
+    let mut found = Vec::new();
+    for at in 0..archive.len() {
+        let file = archive.by_index_raw(at).map_err(failed)?;
+        found.push((file.name().map_err(failed)?.into_owned(), file.size()));
+    }
+    Ok(found)
+}
+
 /// The part of a content that a range covers.
 pub(crate) fn cut(mut content: Vec<u8>, range: &Range<u64>) -> Vec<u8> {
     let clamp = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(content.len());

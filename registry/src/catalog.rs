@@ -77,6 +77,34 @@ impl CollectionCatalog {
         Ok(found)
     }
 
+    /// Collections in the order in which the middleware lists them: those that shell globs match,
+    /// chains last and otherwise as the database numbers them, then those that names mean. If
+    /// flattened, chains are replaced by their children.
+    ///
+    /// # Errors
+    /// As for [`CollectionCatalog::resolve`], and if a chain contains itself.
+    pub fn listing<S: AsRef<str>>(
+        &self,
+        expressions: &[S],
+        flatten: bool,
+    ) -> Result<Vec<CollectionIx>, RegistryError> {
+        let (globs, names): (Vec<&str>, Vec<&str>) = (expressions.iter().map(AsRef::as_ref))
+            .partition(|text| is_glob(text) && self.find(text).is_none());
+        let mut order = self.resolve(&globs)?;
+        let is_chain = |ix: &CollectionIx| self.get(*ix).kind == CollectionKind::Chained;
+        order.sort_by_key(|ix| (is_chain(ix), self.get(*ix).id));
+        let mut rest = self.resolve(&names)?;
+        if flatten {
+            rest.extend(order.iter().copied().filter(is_chain));
+            order.retain(|ix| !is_chain(ix));
+            rest = self.flatten(&rest)?;
+        }
+        order.extend(rest);
+        let mut taken = vec![false; self.collections.len()];
+        order.retain(|ix| !std::mem::replace(&mut taken[ix.index()], true));
+        Ok(order)
+    }
+
     /// The order in which collections are searched: chains are replaced by their children, depth
     /// first, and of repeated collections the first one stays.
     ///

@@ -161,6 +161,14 @@ pub enum RegistryError {
         /// The types that would do.
         needed: &'static str,
     },
+    /// Something is to be removed on which something else depends.
+    #[error("{what} cannot be removed: {by}")]
+    InUse {
+        /// What was to be removed.
+        what: String,
+        /// What depends on it.
+        by: String,
+    },
     /// A dimension element has no rows of that sort in the database.
     #[error("the registry stores no {what} of `{element}`")]
     NotStored {

@@ -28,12 +28,13 @@ pub use glob::{Glob, NamePattern, is_glob};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresRegistry;
 pub use reader::{
-    CalibrationRows, DatasetRows, DatastoreRecordRows, OverlapRows, RegisteredDatasetType,
-    RegistryReader, Snapshot,
+    CalibrationRows, DatasetRows, DatastoreContents, DatastoreRecordRows, OverlapRows,
+    RegisteredDatasetType, RegistryReader, Snapshot,
 };
 pub use reading::DatastoreTable;
 pub use repository::{open_reader, open_writer};
 pub use sqlite::SqliteRegistry;
 pub use writer::{
-    Association, DatasetBatch, NewCollection, RegistryWriter, StoredFile, Transaction,
+    Association, ChainChange, ChainEdit, DataIdColumns, DatasetBatch, Decertified, NewCollection,
+    RegistryWriter, RemovedCollections, StoredFile, Transaction, Trash, TrashedFile, TrueSize,
 };

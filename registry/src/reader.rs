@@ -143,6 +143,12 @@ pub trait Snapshot {
         symbols: &mut Symbols,
     ) -> Result<DatastoreRecordRows, crate::RegistryError>;
 
+    /// All that the registry says about files of the datastore.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::collections`].
+    fn datastore_contents(&mut self) -> Result<DatastoreContents, crate::RegistryError>;
+
     /// Number of statements or requests sent so far, for the claim that it does not grow.
     fn statements(&self) -> u64;
 }
@@ -210,4 +216,28 @@ pub struct DatastoreRecordRows {
     pub checksum: Vec<Option<Box<str>>>,
     /// Sizes in bytes; −1 is unknown.
     pub file_size: Vec<i64>,
+}
+
+/// The datastore's record table beside the registry's tables about stored datasets. All columns
+/// but the last four lists have one entry for each record.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DatastoreContents {
+    /// Dataset UUIDs.
+    pub id: Vec<[u8; 16]>,
+    /// Paths as recorded: relative to the datastore root, or absolute URIs.
+    pub path: Vec<Box<str>>,
+    /// Positions of component names; `None` for whole datasets.
+    pub component: Vec<Option<u32>>,
+    /// Checksums.
+    pub checksum: Vec<Option<Box<str>>>,
+    /// Sizes in bytes; −1 is unknown.
+    pub file_size: Vec<i64>,
+    /// Names of components.
+    pub components: Vec<Box<str>>,
+    /// Datasets that are said to be stored in the datastore.
+    pub located: Vec<[u8; 16]>,
+    /// Datasets in its trash.
+    pub trashed: Vec<[u8; 16]>,
+    /// All datasets of the repository.
+    pub registered: Vec<[u8; 16]>,
 }

@@ -101,6 +101,121 @@ pub trait Transaction {
         symbols: &Symbols,
     ) -> Result<u64, crate::RegistryError>;
 
+    /// Removes datasets of one type from a TAGGED collection; those not in it are passed over.
+    /// Returns the number of memberships that ended.
+    ///
+    /// # Errors
+    /// If the collection is not TAGGED.
+    fn disassociate(
+        &mut self,
+        dataset_type: &str,
+        collection: &str,
+        id: &[[u8; 16]],
+    ) -> Result<u64, crate::RegistryError>;
+
+    /// Takes a validity range away from the certifications of a dataset type in a CALIBRATION
+    /// collection, of all data IDs or of those given: certifications inside of the range go,
+    /// others are shortened, and those that reach over both of its ends are split.
+    ///
+    /// # Errors
+    /// If the collection is not CALIBRATION, the dataset type no calibration, or the range empty.
+    fn decertify(
+        &mut self,
+        dataset_type: &str,
+        collection: &str,
+        timespan: Timespan,
+        data_ids: Option<DataIdColumns<'_>>,
+        symbols: &Symbols,
+    ) -> Result<Decertified, crate::RegistryError>;
+
+    /// Edits the children of a CHAINED collection and keeps others from doing so until the end of
+    /// the transaction.
+    ///
+    /// # Errors
+    /// If the chain or a child does not exist, the collection is not CHAINED, or a cycle would
+    /// arise.
+    fn edit_chain(
+        &mut self,
+        chain: &str,
+        edit: &ChainEdit<'_>,
+    ) -> Result<ChainChange, crate::RegistryError>;
+
+    /// Sets or deletes the documentation of a collection.
+    ///
+    /// # Errors
+    /// If it does not exist.
+    fn document(&mut self, collection: &str, doc: Option<&str>)
+    -> Result<(), crate::RegistryError>;
+
+    /// Removes TAGGED, CALIBRATION and CHAINED collections with all memberships in them; datasets
+    /// stay. Names without a collection are passed over. With `unlink` they are taken out of the
+    /// chains that hold them.
+    ///
+    /// # Errors
+    /// If one is a RUN.
+    /// [`InUse`](crate::RegistryError::InUse) if one is in a chain that stays, without `unlink`.
+    fn remove_collections(
+        &mut self,
+        names: &[String],
+        unlink: bool,
+    ) -> Result<RemovedCollections, crate::RegistryError>;
+
+    /// Removes RUN collections with their datasets and all memberships of these; the files go to
+    /// the trash. Names without a collection are passed over. With `unlink` the RUNs are taken out
+    /// of the chains that hold them.
+    ///
+    /// # Errors
+    /// If one is no RUN.
+    /// [`InUse`](crate::RegistryError::InUse) if one is in a chain, without `unlink`, or another
+    /// datastore holds a dataset.
+    fn remove_runs(
+        &mut self,
+        names: &[String],
+        unlink: bool,
+    ) -> Result<RemovedCollections, crate::RegistryError>;
+
+    /// Moves datasets to the trash of the datastore: from now on they are not stored, and whoever
+    /// empties the trash deletes their files. Those that are not stored are passed over. Returns
+    /// the number of those that were.
+    ///
+    /// # Errors
+    /// If the database cannot.
+    fn trash_datasets(&mut self, id: &[[u8; 16]]) -> Result<u64, crate::RegistryError>;
+
+    /// Removes datasets with all their memberships. Those that are not there are passed over.
+    /// Returns the number of those that were.
+    ///
+    /// # Errors
+    /// [`InUse`](crate::RegistryError::InUse) if one is stored.
+    fn remove_datasets(&mut self, id: &[[u8; 16]]) -> Result<u64, crate::RegistryError>;
+
+    /// Looks at up to `most` datasets in the datastore's trash, of which no other process may be
+    /// deleting the files.
+    ///
+    /// # Errors
+    /// If the database cannot.
+    fn trash(&mut self, most: u32) -> Result<Trash, crate::RegistryError>;
+
+    /// Forgets datasets in the trash whose files are deleted, with their records. Returns the
+    /// number of datasets.
+    ///
+    /// # Errors
+    /// If the database cannot.
+    fn forget_trash(&mut self, id: &[[u8; 16]]) -> Result<u64, crate::RegistryError>;
+
+    /// Records sizes of files where none was known. Returns the number of records.
+    ///
+    /// # Errors
+    /// If the database cannot.
+    fn record_sizes(&mut self, sizes: &[TrueSize<'_>]) -> Result<u64, crate::RegistryError>;
+
+    /// Says of registered datasets with records that they are stored. Returns the number of those
+    /// of which that was not said.
+    ///
+    /// # Errors
+    /// If the database cannot.
+    fn record_locations(&mut self, id: &[[u8; 16]]) -> Result<u64, crate::RegistryError>;
+
     /// Makes everything visible at once.
     ///
     /// # Errors
@@ -167,4 +282,106 @@ pub struct Association<'a> {
     pub id: &'a [[u8; 16]],
     /// Validity ranges, for CALIBRATION collections.
     pub timespan: Option<&'a [Timespan]>,
+}
+
+/// Data IDs of some dimension group, as columns of cells.
+#[derive(Debug, Clone, Copy)]
+pub struct DataIdColumns<'a> {
+    /// One column for each required dimension.
+    pub keys: &'a [Vec<i64>],
+    /// Number of data IDs; there may be no columns.
+    pub len: usize,
+}
+
+/// A change of a chain's children; each child of a list counts once.
+#[derive(Debug, Clone, Copy)]
+pub enum ChainEdit<'a> {
+    /// These are the children.
+    Redefine(&'a [String]),
+    /// These come first, in this order; those that are there already move.
+    Prepend(&'a [String]),
+    /// These come last, in this order; those that are there already move.
+    Extend(&'a [String]),
+    /// These come before the child at a position, counted from 0, or last; those that are there
+    /// already move.
+    Insert {
+        /// The position.
+        at: usize,
+        /// The children.
+        children: &'a [String],
+    },
+    /// These go, where they are there.
+    Remove(&'a [String]),
+    /// Those at positions go; negative ones count from the end.
+    Pop(&'a [i64]),
+}
+
+/// What an edit has made of a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainChange {
+    /// The children, in search order.
+    pub children: Vec<String>,
+    /// Whether they were others before.
+    pub changed: bool,
+}
+
+/// What removing collections has removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RemovedCollections {
+    /// Number of collections.
+    pub collections: u64,
+    /// Number of datasets.
+    pub datasets: u64,
+    /// Collections with chains that they were taken out of, sorted.
+    pub parents: Vec<(String, String)>,
+}
+
+/// What taking a validity range away has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Decertified {
+    /// Certifications that overlapped the range.
+    pub certifications: u64,
+    /// Certifications that are left of them.
+    pub remaining: u64,
+}
+
+/// Datasets in a datastore's trash.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trash {
+    /// The datasets.
+    pub id: Vec<[u8; 16]>,
+    /// Those of them that were stored again since, whose files are not trash.
+    pub stored_again: Vec<[u8; 16]>,
+    /// Paths of their records.
+    pub files: Vec<TrashedFile>,
+}
+
+/// A file that a dataset in the trash refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrashedFile {
+    /// The dataset.
+    pub id: [u8; 16],
+    /// Path as recorded: relative to the datastore root, or an absolute URI; perhaps of a member
+    /// of an archive.
+    pub path: Box<str>,
+    /// Whether a dataset that is not in the trash refers to the file, too.
+    pub shared: bool,
+}
+
+impl TrashedFile {
+    /// The path without the member of an archive.
+    pub fn file(&self) -> &str {
+        self.path.split_once("#zip-path=").map_or(&self.path, |(file, _)| file)
+    }
+}
+
+/// The size of a file whose record says none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrueSize<'a> {
+    /// The dataset.
+    pub id: [u8; 16],
+    /// The component; `None` for the whole dataset.
+    pub component: Option<&'a str>,
+    /// Bytes.
+    pub size: i64,
 }

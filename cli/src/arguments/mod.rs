@@ -2,6 +2,7 @@
 
 mod build;
 mod changes;
+mod collections;
 mod durability;
 mod execution;
 mod explain;
@@ -24,6 +25,11 @@ pub use build::{
     BuildArguments, PipelineCommand, PrepareArguments, PythonArguments, ResumeArguments,
 };
 pub use changes::{ChangeKind, split_commas};
+pub use collections::{
+    AssociateArguments, CertifyArguments, ChainArguments, ChainMode, Chains, CollectionsCommand,
+    CollectionsListArguments, DecertifyArguments, DocArguments, PruneArguments, RegisterArguments,
+    RemoveArguments, RemoveRunsArguments, VerifyArguments,
+};
 pub use durability::CleanArguments;
 pub use execution::{RunArguments, TransferArguments};
 pub use explain::{DataIdArguments, ExplainArguments, ExplainSubject};
@@ -78,6 +84,9 @@ pub enum Command {
     Demo(DemoArguments),
     /// Create a personal repository with the universe of a release.
     Create(CreateArguments),
+    /// List and change collections, and what is in them.
+    #[command(subcommand)]
+    Collections(Box<CollectionsCommand>),
     /// Export pipelines from Python.
     #[command(subcommand)]
     Pipeline(PipelineCommand),
@@ -108,6 +117,8 @@ pub enum Command {
     Transfer(TransferArguments),
     /// List what runs that were cut off have left behind, and remove it if told to.
     Clean(CleanArguments),
+    /// Compare a repository's registry with its datastore, in both directions.
+    Verify(VerifyArguments),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

@@ -2,6 +2,7 @@
 
 mod build;
 mod clean;
+mod collections;
 mod create;
 mod demo;
 mod explain;
@@ -22,6 +23,7 @@ mod tables;
 mod top;
 mod trace;
 mod transfer;
+mod verify;
 
 use crate::arguments::Command;
 use crate::output::{ExitCode, Failure, Terminal};
@@ -31,6 +33,7 @@ pub fn execute(command: Command, terminal: Terminal) -> Result<ExitCode, Failure
     match command {
         Command::Demo(arguments) => demo::execute(&arguments, terminal),
         Command::Create(arguments) => create::execute(&arguments, terminal),
+        Command::Collections(command) => collections::execute(&command, terminal),
         Command::Pipeline(command) => pipeline::execute(command, terminal),
         Command::Prepare(arguments) => prepare::execute(&arguments, terminal),
         Command::Graph(command) => graph::execute(command, terminal),
@@ -44,6 +47,7 @@ pub fn execute(command: Command, terminal: Terminal) -> Result<ExitCode, Failure
         Command::Trace(arguments) => trace::execute(&arguments, terminal),
         Command::Clean(arguments) => clean::execute(&arguments, terminal),
         Command::Transfer(arguments) => transfer::execute(&arguments, terminal),
+        Command::Verify(arguments) => verify::execute(&arguments, terminal),
         Command::Completions { shell } => manual::completions(shell, terminal),
         Command::Man { folder } => manual::pages(&folder, terminal),
     }

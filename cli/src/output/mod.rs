@@ -18,4 +18,4 @@ pub use progress::ProgressBars;
 pub use qbb_submit_dirs::{bytes, duration};
 pub use redrawn::Redrawn;
 pub use signals::remove_unfinished_at_signals;
-pub use terminal::{Terminal, table};
+pub use terminal::{Terminal, rows_table, table};

@@ -64,6 +64,20 @@ impl Terminal {
     }
 }
 
+/// A table of text without lines, of any number of columns.
+pub fn rows_table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
 /// A table without lines: the first `left` columns are text, the others numbers.
 pub fn table<const N: usize>(
     header: [&str; N],

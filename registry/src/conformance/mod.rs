@@ -9,11 +9,14 @@
 //! universes can stand in for what the configuration says.
 
 mod associations;
+mod chains;
 mod collections;
 mod dataset_types;
 mod datasets;
+mod decertification;
 mod reading;
 mod records;
+mod removal;
 mod sample;
 mod transactions;
 
@@ -44,12 +47,15 @@ pub type MakeRepository<'a> = &'a dyn Fn(&Arc<Universe>) -> Box<dyn RepositoryUn
 /// # Panics
 /// If one fails.
 pub fn check_all(make: MakeRepository<'_>) {
-    let checks: [fn(&dyn RepositoryUnderTest, Sample); 6] = [
+    let checks: [fn(&dyn RepositoryUnderTest, Sample); 9] = [
         records::check,
         dataset_types::check,
         collections::check,
         datasets::check,
         associations::check,
+        chains::check,
+        decertification::check,
+        removal::check,
         transactions::check,
     ];
     for check in checks {

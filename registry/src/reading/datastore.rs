@@ -1,6 +1,7 @@
 //! Reading the datastore's records.
 
 use qbb_dimensions::Symbols;
+use rustc_hash::FxHashMap;
 
 use super::query::Query;
 use super::row::{ResultRow, RowSource};
@@ -8,7 +9,7 @@ use super::snapshot::TableSnapshot;
 use crate::collection::{CollectionCatalog, CollectionIx, CollectionKind};
 use crate::error::RegistryError;
 use crate::filter::Filter;
-use crate::reader::{DatastoreRecordRows, RegisteredDatasetType};
+use crate::reader::{DatastoreContents, DatastoreRecordRows, RegisteredDatasetType};
 use crate::schema::dataset_key_columns;
 
 /// What stands for "the whole dataset" in the column for components.
@@ -89,6 +90,67 @@ impl<S: RowSource> TableSnapshot<'_, S> {
         let source = self.counted();
         let query = self.record_query(source, |query| query.push_uuids("t", datasets), "value");
         take_records(source, &query, symbols)
+    }
+
+    pub(super) fn read_datastore_contents(&self) -> Result<DatastoreContents, RegistryError> {
+        let mut contents = DatastoreContents::default();
+        let table = &self.datastore.records_table;
+        let columns = [
+            ("r", "dataset_id"),
+            ("r", "path"),
+            ("r", "component"),
+            ("r", "checksum"),
+            ("r", "file_size"),
+        ];
+        let source = self.counted();
+        let mut query = Query::select(source.dialect(), table, &columns);
+        query.push(" FROM ").push_table(table).push(" r");
+        let mut components: FxHashMap<Box<str>, u32> = FxHashMap::default();
+        source.each(&query, |row| {
+            contents.id.push(row.uuid(0)?);
+            contents.path.push(row.text(1)?.into());
+            let component = row.text(2)?;
+            contents.component.push(match component == NO_COMPONENT {
+                true => None,
+                false => Some(match components.get(component) {
+                    Some(&at) => at,
+                    None => {
+                        let at = contents.components.len() as u32;
+                        contents.components.push(component.into());
+                        components.insert(component.into(), at);
+                        at
+                    }
+                }),
+            });
+            contents.checksum.push(row.optional_text(3)?.map(Box::from));
+            contents.file_size.push(row.optional_int(4)?.unwrap_or(UNKNOWN_SIZE));
+            Ok(())
+        })?;
+        contents.located = self.read_ids("dataset_location", "dataset_id", true)?;
+        contents.trashed = self.read_ids("dataset_location_trash", "dataset_id", true)?;
+        contents.registered = self.read_ids("dataset", "id", false)?;
+        Ok(contents)
+    }
+
+    /// Reads a column of UUIDs, perhaps of this datastore only.
+    fn read_ids(
+        &self,
+        table: &str,
+        column: &str,
+        of_datastore: bool,
+    ) -> Result<Vec<[u8; 16]>, RegistryError> {
+        let source = self.counted();
+        let mut query = Query::select(source.dialect(), table, &[("t", column)]);
+        query.push(" FROM ").push_table(table).push(" t");
+        if of_datastore {
+            query.push(" WHERE t.datastore_name = ").bind(self.datastore.name.clone());
+        }
+        let mut found = Vec::new();
+        source.each(&query, |row| {
+            found.push(row.uuid(0)?);
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Selects the records of the datasets of a table `t`, up to the WHERE clause: first that

@@ -104,8 +104,8 @@ pub(crate) fn sequence_name(table: &str, column: &str) -> String {
     shortened(format!("{table}_seq_{column}"))
 }
 
-/// Text as a literal of PostgreSQL. Backslashes mean themselves there, as connections make sure.
-pub(super) fn text_literal(text: &str) -> String {
+/// Text as a literal. Backslashes mean themselves in PostgreSQL, as connections make sure.
+pub(crate) fn text_literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use qbb_dimensions::{DataValue, ElementIx, KeyType, Universe};
+use qbb_dimensions::{DataValue, ElementIx, KeyType, Timespan, Universe};
 
 use super::dialect::{Dialect, array_literal, quoted, text_literal};
 use crate::filter::{CellRange, CellSet, Filter};
@@ -148,6 +148,35 @@ impl<'a> Query<'a> {
             }
             Dialect::Postgres { .. } => {
                 self.push(&format!("unnest('{{{list}}}'::uuid[]) {alias}(value)"))
+            }
+        }
+    }
+
+    /// Adds a table `alias` of texts, whose only column is `value`.
+    pub(crate) fn push_texts(&mut self, alias: &str, values: &[&str]) -> &mut Self {
+        match self.dialect {
+            Dialect::Sqlite => {
+                let list = serde_json::json!(values).to_string();
+                self.push("json_each(").bind(list).push(&format!(") {alias}"))
+            }
+            Dialect::Postgres { .. } => {
+                let list = array_literal(values.iter().copied());
+                self.push(&format!("unnest({list}::text[]) {alias}(value)"))
+            }
+        }
+    }
+
+    /// Adds the condition that the timespan of a table overlaps one that is not empty.
+    pub(crate) fn push_overlap(&mut self, alias: &str, timespan: Timespan) -> &mut Self {
+        let (begin, end) = (timespan.begin.0, timespan.end.0);
+        match self.dialect {
+            Dialect::Sqlite => {
+                self.push(&format!("{alias}.timespan_begin < ")).bind(end);
+                self.push(&format!(" AND {alias}.timespan_end > ")).bind(begin)
+            }
+            Dialect::Postgres { .. } => {
+                self.push(&format!("{alias}.timespan && int8range(")).bind(begin).push(", ");
+                self.bind(end).push(")")
             }
         }
     }

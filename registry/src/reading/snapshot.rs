@@ -12,7 +12,8 @@ use crate::collection::{CollectionCatalog, CollectionIx};
 use crate::error::RegistryError;
 use crate::filter::Filter;
 use crate::reader::{
-    CalibrationRows, DatasetRows, DatastoreRecordRows, OverlapRows, RegisteredDatasetType, Snapshot,
+    CalibrationRows, DatasetRows, DatastoreContents, DatastoreRecordRows, OverlapRows,
+    RegisteredDatasetType, Snapshot,
 };
 
 /// A consistent view of a registry's tables: a transaction of the source, as old as it is.
@@ -134,6 +135,10 @@ impl<S: RowSource> Snapshot for TableSnapshot<'_, S> {
         symbols: &mut Symbols,
     ) -> Result<DatastoreRecordRows, RegistryError> {
         self.read_records_of_datasets(datasets, symbols)
+    }
+
+    fn datastore_contents(&mut self) -> Result<DatastoreContents, RegistryError> {
+        self.read_datastore_contents()
     }
 
     fn statements(&self) -> u64 {

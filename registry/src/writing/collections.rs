@@ -69,38 +69,6 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         Ok(Some(children.iter().map(|&child| catalog.get(child).name.clone()).collect()))
     }
 
-    pub(super) fn write_chain_front(
-        &self,
-        chain: &str,
-        children: &[String],
-    ) -> Result<(), RegistryError> {
-        let catalog = self.locked_chain(chain)?;
-        let parent_ix = catalog.require(chain)?;
-        let parent = catalog.get(parent_ix);
-        let front = children_of(&catalog, children)?;
-        // A chain that begins so already is left alone, or positions would wander at each call.
-        if parent.children.starts_with(&front) {
-            return Ok(());
-        }
-        for &child in &front {
-            if catalog.closure(&[child])?.contains(&parent_ix) {
-                let names = [chain, &catalog.get(child).name, chain].map(str::to_owned).to_vec();
-                return Err(RegistryError::CollectionCycle { names });
-            }
-        }
-        let front_ids = ids_of(&catalog, &front);
-        self.delete_links(parent.id, Some(&front_ids))?;
-        let begin = self.first_position(parent.id)?.unwrap_or(0) - front.len() as i64;
-        if begin >= FIRST_POSITION {
-            return self.write_links(parent.id, begin, &front_ids);
-        }
-        // No room in front: all positions are given anew.
-        self.delete_links(parent.id, None)?;
-        let rest = parent.children.iter().filter(|child| !front.contains(child));
-        let all: Vec<CollectionIx> = front.iter().chain(rest).copied().collect();
-        self.write_links(parent.id, 0, &ids_of(&catalog, &all))
-    }
-
     /// All collections and chains, as of now.
     pub(super) fn catalog(&self) -> Result<CollectionCatalog, RegistryError> {
         read_collections(&self.source)

@@ -21,16 +21,21 @@
 //! column or two (`timespan_columns`, `overlap`), so staged columns of timespans have those names too.
 
 mod associations;
+mod chains;
 mod collections;
 mod data_ids;
 mod dataset_types;
 mod datasets;
 mod files;
 mod members;
+mod memberships;
 mod overlaps;
 mod records;
+mod removal;
+mod repairs;
 mod source;
 mod transaction;
+mod trash;
 mod value;
 
 pub(crate) use datasets::ingest_date;

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use qbb_dimensions::{DatasetType, ElementIx, RecordTable, Symbols, Universe};
+use qbb_dimensions::{DatasetType, ElementIx, RecordTable, Symbols, Timespan, Universe};
 
+use super::chains::edit_chain;
+use super::memberships::{decertify, disassociate};
+use super::removal::{remove_collections, remove_datasets, remove_runs};
+use super::repairs::{document, record_locations, record_sizes};
 use super::source::{Staged, Violation, ViolationKind, WriteSource};
+use super::trash::{forget_trash, read_trash, trash_datasets};
 use super::value::{Value, describe};
 use crate::collection::CollectionKind;
 use crate::error::RegistryError;
@@ -13,7 +18,10 @@ use crate::reading::{
     DatastoreTable, Query, ResultRow as _, quoted, read_collections, read_dataset_types,
 };
 use crate::schema::key_column_name;
-use crate::writer::{Association, DatasetBatch, NewCollection, Transaction};
+use crate::writer::{
+    Association, ChainChange, ChainEdit, DataIdColumns, DatasetBatch, Decertified, NewCollection,
+    RemovedCollections, Transaction, Trash, TrueSize,
+};
 
 /// A write transaction, undone when dropped.
 pub(crate) struct TableTransaction<'a, S> {
@@ -212,7 +220,7 @@ impl<S: WriteSource> Transaction for TableTransaction<'_, S> {
     }
 
     fn prepend_to_chain(&mut self, chain: &str, children: &[String]) -> Result<(), RegistryError> {
-        self.guarded("prepend_to_chain", |this| this.write_chain_front(chain, children))
+        self.edit_chain(chain, &ChainEdit::Prepend(children)).map(drop)
     }
 
     fn insert_datasets(
@@ -233,6 +241,84 @@ impl<S: WriteSource> Transaction for TableTransaction<'_, S> {
         symbols: &Symbols,
     ) -> Result<u64, RegistryError> {
         self.guarded("associate", |this| this.write_association(association, symbols))
+    }
+
+    fn disassociate(
+        &mut self,
+        dataset_type: &str,
+        collection: &str,
+        id: &[[u8; 16]],
+    ) -> Result<u64, RegistryError> {
+        self.guarded("disassociate", |this| {
+            let dataset_type = this.dataset_type(dataset_type)?;
+            disassociate(&this.source, &dataset_type, collection, id)
+        })
+    }
+
+    fn decertify(
+        &mut self,
+        dataset_type: &str,
+        collection: &str,
+        timespan: Timespan,
+        data_ids: Option<DataIdColumns<'_>>,
+        symbols: &Symbols,
+    ) -> Result<Decertified, RegistryError> {
+        self.guarded("decertify", |this| {
+            let dataset_type = this.dataset_type(dataset_type)?;
+            decertify(&this.source, &dataset_type, collection, timespan, data_ids, symbols)
+        })
+    }
+
+    fn edit_chain(
+        &mut self,
+        chain: &str,
+        edit: &ChainEdit<'_>,
+    ) -> Result<ChainChange, RegistryError> {
+        self.guarded("edit_chain", |this| edit_chain(&this.source, chain, edit))
+    }
+
+    fn document(&mut self, collection: &str, doc: Option<&str>) -> Result<(), RegistryError> {
+        self.guarded("document", |this| document(&this.source, collection, doc))
+    }
+
+    fn remove_collections(
+        &mut self,
+        names: &[String],
+        unlink: bool,
+    ) -> Result<RemovedCollections, RegistryError> {
+        self.guarded("remove_collections", |this| remove_collections(&this.source, names, unlink))
+    }
+
+    fn remove_runs(
+        &mut self,
+        names: &[String],
+        unlink: bool,
+    ) -> Result<RemovedCollections, RegistryError> {
+        self.guarded("remove_runs", |this| remove_runs(&this.source, this.datastore, names, unlink))
+    }
+
+    fn trash_datasets(&mut self, id: &[[u8; 16]]) -> Result<u64, RegistryError> {
+        self.guarded("trash_datasets", |this| trash_datasets(&this.source, this.datastore, id))
+    }
+
+    fn remove_datasets(&mut self, id: &[[u8; 16]]) -> Result<u64, RegistryError> {
+        self.guarded("remove_datasets", |this| remove_datasets(&this.source, id))
+    }
+
+    fn trash(&mut self, most: u32) -> Result<Trash, RegistryError> {
+        read_trash(&self.source, self.datastore, most)
+    }
+
+    fn forget_trash(&mut self, id: &[[u8; 16]]) -> Result<u64, RegistryError> {
+        self.guarded("forget_trash", |this| forget_trash(&this.source, this.datastore, id))
+    }
+
+    fn record_sizes(&mut self, sizes: &[TrueSize<'_>]) -> Result<u64, RegistryError> {
+        self.guarded("record_sizes", |this| record_sizes(&this.source, this.datastore, sizes))
+    }
+
+    fn record_locations(&mut self, id: &[[u8; 16]]) -> Result<u64, RegistryError> {
+        self.guarded("record_locations", |this| record_locations(&this.source, this.datastore, id))
     }
 
     fn commit(self: Box<Self>) -> Result<(), RegistryError> {

@@ -1,0 +1,162 @@
+//! `qbb verify`.
+
+use std::collections::BTreeMap;
+
+use qbb_datastore::RepositoryConfig;
+use qbb_upkeep::{Finding, FindingKind, Repairs, Verification, VerifyOptions, repair, verify};
+use serde::Serialize;
+
+use crate::arguments::VerifyArguments;
+use crate::output::{ExitCode, Failure, ProgressBars, Terminal, bytes, table};
+
+#[derive(Serialize)]
+struct Report {
+    sound: bool,
+    counts: BTreeMap<&'static str, u64>,
+    #[serde(flatten)]
+    verification: Verification,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repaired: Option<Repaired>,
+}
+
+#[derive(Serialize)]
+struct Repaired {
+    sizes: u64,
+    locations: u64,
+    trashed_datasets: u64,
+    files_deleted: u64,
+    refused: Vec<String>,
+}
+
+/// Compares registry and datastore, and repairs if told to.
+pub fn execute(arguments: &VerifyArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
+    let config = RepositoryConfig::open(&arguments.repository)?;
+    let options = VerifyOptions { checksums: arguments.checksums };
+    let compare = || -> Result<Verification, Failure> {
+        let mut reader = qbb_registry::open_reader(&config)?;
+        let mut snapshot = reader.snapshot()?;
+        let bars = ProgressBars::new(terminal);
+        let progress = |what: &str, done: u64, total: Option<u64>| match total {
+            Some(total) => bars.count(what, done, total),
+            None => bars.message(&match done {
+                0 => what.to_owned(),
+                done => format!("{what}: {done}"),
+            }),
+        };
+        Ok(verify(&config, &mut *snapshot, options, &progress)?)
+    };
+    let mut verification = compare()?;
+    let mut repaired = None;
+    if arguments.repair && verification.findings.iter().any(|finding| finding.kind.is_repairable())
+    {
+        for finding in verification.findings.iter().filter(|finding| finding.kind.is_repairable()) {
+            terminal.note(&format!("repairing {}", describe_finding(finding)));
+        }
+        let mut registry = qbb_registry::open_writer(&config)?;
+        repaired = Some(Repaired::from(repair(&config, &mut *registry, &verification)?));
+        verification = compare()?;
+    }
+    let mut counts = BTreeMap::new();
+    for finding in &verification.findings {
+        *counts.entry(finding.kind.name()).or_default() += 1;
+    }
+    let sound = !verification.has_problems();
+    let report = Report { sound, counts, verification, repaired };
+    terminal.result(&report, |report| describe(report, arguments.list))?;
+    Ok(if sound { ExitCode::Success } else { ExitCode::Incomplete })
+}
+
+impl From<Repairs> for Repaired {
+    fn from(repairs: Repairs) -> Self {
+        Self {
+            sizes: repairs.sizes,
+            locations: repairs.locations,
+            trashed_datasets: repairs.trash.datasets,
+            files_deleted: repairs.trash.files,
+            refused: repairs.trash.refused.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn describe(report: &Report, listed: usize) -> String {
+    let verification = &report.verification;
+    let mut text = String::new();
+    let mut last: Option<(FindingKind, usize)> = None;
+    for finding in &verification.findings {
+        let number = match last {
+            Some((kind, number)) if kind == finding.kind => number + 1,
+            _ => 0,
+        };
+        last = Some((finding.kind, number));
+        // What is only unknown is counted, not listed.
+        if number < listed && finding.kind.is_problem() {
+            text.push_str(&format!("{}\n", describe_finding(finding)));
+        }
+    }
+    if !report.counts.is_empty() {
+        let kinds = verification.findings.iter().map(|finding| finding.kind);
+        let mut kinds: Vec<FindingKind> = kinds.collect();
+        kinds.dedup();
+        let rows = kinds.iter().map(|kind| {
+            let repair = if kind.is_repairable() { "with --repair" } else { "" };
+            [meaning(*kind).to_owned(), repair.to_owned(), report.counts[kind.name()].to_string()]
+        });
+        text.push_str(&format!("{}\n", table(["what", "can be repaired", "number"], 2, rows)));
+    }
+    if let Some(repaired) = &report.repaired {
+        text.push_str(&format!(
+            "repaired: {} sizes, {} datasets that did not count as stored, {} datasets in the trash \
+             ({} files)\n",
+            repaired.sizes, repaired.locations, repaired.trashed_datasets, repaired.files_deleted
+        ));
+        for refused in &repaired.refused {
+            text.push_str(&format!("stays in the trash: {refused}\n"));
+        }
+    }
+    text.push_str(&format!(
+        "{} records, {} files with {} and {} referenced files compared",
+        verification.records,
+        verification.files,
+        bytes(verification.bytes),
+        verification.referenced
+    ));
+    if verification.checksums > 0 {
+        text.push_str(&format!(", {} checksums", verification.checksums));
+    }
+    text.push_str(if report.sound { "; they agree" } else { "; they do not agree" });
+    text
+}
+
+fn meaning(kind: FindingKind) -> &'static str {
+    match kind {
+        FindingKind::MissingFile => "files of datasets that are missing",
+        FindingKind::WrongSize => "files with another size than recorded",
+        FindingKind::WrongChecksum => "files with another checksum than recorded",
+        FindingKind::Unreadable => "files that cannot be looked at",
+        FindingKind::Orphan => "files without a record",
+        FindingKind::Unregistered => "records of datasets that are not registered",
+        FindingKind::NotLocated => "datasets with records that do not count as stored",
+        FindingKind::NoRecord => "stored datasets without records",
+        FindingKind::Trash => "datasets in the trash",
+        FindingKind::UnknownSize => "records without a size",
+        FindingKind::Unchecked => "referenced files that were not looked at",
+        _ => kind.name(),
+    }
+}
+
+fn describe_finding(finding: &Finding) -> String {
+    let mut text = finding.kind.name().to_owned();
+    if let Some(path) = &finding.path {
+        text.push_str(&format!(" {path}"));
+    }
+    if let Some(component) = &finding.component {
+        text.push_str(&format!(" (component {component})"));
+    }
+    if let Some(dataset) = finding.dataset {
+        text.push_str(&format!(" of dataset {dataset}"));
+    }
+    if let Some(detail) = &finding.detail {
+        text.push_str(&format!(": {detail}"));
+    }
+    text
+}

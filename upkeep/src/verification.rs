@@ -1,0 +1,446 @@
+//! Registry and datastore compared, in both directions.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use camino::Utf8Path;
+use qbb_datastore::{
+    ArtifactPath, ArtifactStore, ArtifactUri, LocalStore, RepositoryConfig, StoreError,
+    checksum_of_file,
+};
+use qbb_registry::{DatastoreContents, RegistryWriter, Snapshot, TrueSize};
+use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::error::UpkeepError;
+use crate::listing::Listing;
+use crate::trash::{EmptiedTrash, empty_trash, is_absolute, open_store};
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct VerifyOptions {
+    /// Whether files are read and compared with checksums of records.
+    pub checksums: bool,
+}
+
+/// In what registry and datastore differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// A dataset's file is not there.
+    MissingFile,
+    /// A file has another size than its record says.
+    WrongSize,
+    /// A file has another checksum than its record says.
+    WrongChecksum,
+    /// A file that cannot be looked at.
+    Unreadable,
+    /// A file to which no record refers.
+    Orphan,
+    /// A record of a dataset that is not registered.
+    Unregistered,
+    /// A dataset with a record that does not count as stored.
+    NotLocated,
+    /// A dataset that counts as stored and has no record.
+    NoRecord,
+    /// A dataset in the trash, whose file is still to be deleted.
+    Trash,
+    /// A record without a size.
+    UnknownSize,
+    /// A referenced file that only its own store could tell about.
+    Unchecked,
+}
+
+impl FindingKind {
+    /// Whether something is wrong, and not just unknown.
+    pub fn is_problem(self) -> bool {
+        !matches!(self, Self::UnknownSize | Self::Unchecked)
+    }
+
+    /// Whether [`repair`] puts it right.
+    pub fn is_repairable(self) -> bool {
+        matches!(self, Self::UnknownSize | Self::NotLocated | Self::Trash)
+    }
+
+    /// The name, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MissingFile => "missing-file",
+            Self::WrongSize => "wrong-size",
+            Self::WrongChecksum => "wrong-checksum",
+            Self::Unreadable => "unreadable",
+            Self::Orphan => "orphan",
+            Self::Unregistered => "unregistered",
+            Self::NotLocated => "not-located",
+            Self::NoRecord => "no-record",
+            Self::Trash => "trash",
+            Self::UnknownSize => "unknown-size",
+            Self::Unchecked => "unchecked",
+        }
+    }
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Finding {
+    /// What it is.
+    pub kind: FindingKind,
+    /// The dataset, if it is about one.
+    pub dataset: Option<Uuid>,
+    /// Path as recorded or, of a file without a record, inside the datastore.
+    pub path: Option<String>,
+    /// More about it.
+    pub detail: Option<String>,
+    /// The component of the dataset, if the record is of one.
+    pub component: Option<String>,
+    /// True size in bytes, where it is told.
+    pub size: Option<u64>,
+}
+
+/// What a comparison has found.
+#[derive(Debug, Default, Serialize)]
+pub struct Verification {
+    /// Records that were compared.
+    pub records: u64,
+    /// Files that are in the datastore.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Records of files elsewhere.
+    pub referenced: u64,
+    /// Files whose content was read.
+    pub checksums: u64,
+    /// The differences, sorted.
+    pub findings: Vec<Finding>,
+}
+
+impl Verification {
+    /// Whether something is wrong.
+    pub fn has_problems(&self) -> bool {
+        self.findings.iter().any(|finding| finding.kind.is_problem())
+    }
+}
+
+/// Compares a repository's registry with its datastore. Nothing is changed. `progress` is told what
+/// is done and how much of it, by several threads.
+///
+/// # Errors
+/// If the registry cannot be read, or the datastore not be listed.
+pub fn verify(
+    config: &RepositoryConfig,
+    snapshot: &mut dyn Snapshot,
+    options: VerifyOptions,
+    progress: &(dyn Fn(&str, u64, Option<u64>) + Sync),
+) -> Result<Verification, UpkeepError> {
+    let store = open_store(&config.datastore)?;
+    progress("reading the registry", 0, None);
+    let contents = snapshot.datastore_contents()?;
+    let listing = Listing::read(config, &*store, &|files| {
+        progress("listing files", files, None);
+    })?;
+    let local = config.datastore.local_root().map(|root| LocalStore::new(&root)).transpose()?;
+    let comparison = Comparison {
+        contents: &contents,
+        listing: &listing,
+        used: listing.files.iter().map(|_| AtomicBool::new(false)).collect(),
+        root: &config.datastore.root,
+        store: &*store,
+        local,
+        options,
+        done: AtomicU64::new(0),
+        checksums: AtomicU64::new(0),
+        progress,
+    };
+    let mut findings = comparison.records();
+    findings.extend(comparison.orphans());
+    findings.extend(comparison.tables());
+    findings.sort_unstable();
+    Ok(Verification {
+        records: contents.id.len() as u64,
+        files: listing.files.len() as u64,
+        bytes: listing.files.iter().map(|file| file.size).sum(),
+        referenced: contents.path.iter().filter(|path| is_absolute(path.as_ref())).count() as u64,
+        checksums: comparison.checksums.into_inner(),
+        findings,
+    })
+}
+
+struct Comparison<'a> {
+    contents: &'a DatastoreContents,
+    listing: &'a Listing,
+    /// Whether a record refers to each file of the listing.
+    used: Vec<AtomicBool>,
+    root: &'a ArtifactUri,
+    store: &'a dyn ArtifactStore,
+    local: Option<LocalStore>,
+    options: VerifyOptions,
+    done: AtomicU64,
+    checksums: AtomicU64,
+    progress: &'a (dyn Fn(&str, u64, Option<u64>) + Sync),
+}
+
+/// What is known about the file of a record.
+enum Look {
+    Size(u64),
+    Missing,
+    Unreadable(String),
+    Unchecked,
+}
+
+impl Comparison<'_> {
+    /// Looks at the file of each record that is not in the trash.
+    fn records(&self) -> Vec<Finding> {
+        let trashed: FxHashSet<&[u8; 16]> = self.contents.trashed.iter().collect();
+        let archives = self.archives();
+        (0..self.contents.id.len())
+            .into_par_iter()
+            .flat_map_iter(|record| {
+                let done = self.done.fetch_add(1, Ordering::Relaxed);
+                if done.is_multiple_of(1024) {
+                    let total = self.contents.id.len() as u64;
+                    (self.progress)("comparing", done, Some(total));
+                }
+                let look = self.look(record, &archives);
+                if trashed.contains(&self.contents.id[record]) {
+                    return Vec::new();
+                }
+                self.judge(record, look)
+            })
+            .collect()
+    }
+
+    /// Members of the archives to which records refer, with their sizes.
+    fn archives(&self) -> FxHashMap<String, Result<FxHashMap<String, u64>, String>> {
+        let mut names: FxHashSet<String> = FxHashSet::default();
+        for path in self.contents.path.iter().filter(|path| path.contains("#zip-path=")) {
+            if let Some(path) = self.inside(path).filter(|path| path.zip_member().is_some()) {
+                names.insert(path.as_str().to_owned());
+            }
+        }
+        names
+            .into_par_iter()
+            .map(|name| {
+                let members = match &self.local {
+                    Some(local) => ArtifactPath::plain(&name)
+                        .and_then(|path| local.members(&path))
+                        .map(|members| members.into_iter().collect())
+                        .map_err(|error| error.to_string()),
+                    None => Err("archives elsewhere are not looked into".to_owned()),
+                };
+                (name, members)
+            })
+            .collect()
+    }
+
+    /// The file of a record, if it is in the datastore, whether or not it is recorded so.
+    fn inside(&self, path: &str) -> Option<ArtifactPath> {
+        if !is_absolute(path) {
+            return ArtifactPath::of_record(path).ok();
+        }
+        let uri = ArtifactUri::parse(path).ok()?;
+        ArtifactPath::plain(&uri.relative_to(self.root)?).ok()
+    }
+
+    fn look(
+        &self,
+        record: usize,
+        archives: &FxHashMap<String, Result<FxHashMap<String, u64>, String>>,
+    ) -> Look {
+        let path = &self.contents.path[record];
+        if let Some(inside) = self.inside(path) {
+            if let Some(&at) = self.listing.by_path.get(inside.as_str()) {
+                self.used[at as usize].store(true, Ordering::Relaxed);
+                let Some(member) = inside.zip_member() else {
+                    return Look::Size(self.listing.files[at as usize].size);
+                };
+                return match archives.get(inside.as_str()) {
+                    Some(Ok(members)) => {
+                        members.get(member).map_or(Look::Missing, |&size| Look::Size(size))
+                    }
+                    Some(Err(reason)) => Look::Unreadable(reason.clone()),
+                    None => Look::Missing,
+                };
+            }
+            return Look::Missing;
+        }
+        match ArtifactUri::parse(path) {
+            Ok(uri) if is_absolute(path) => match uri.to_file_path() {
+                Some(file) => look_at(&file),
+                None => Look::Unchecked,
+            },
+            _ => Look::Unreadable("the path leads out of the datastore".to_owned()),
+        }
+    }
+
+    fn judge(&self, record: usize, look: Look) -> Vec<Finding> {
+        let recorded = self.contents.file_size[record];
+        let finding = |kind, detail: Option<String>, size| Finding {
+            kind,
+            dataset: Some(Uuid::from_bytes(self.contents.id[record])),
+            path: Some(self.contents.path[record].to_string()),
+            detail,
+            component: self.contents.component[record]
+                .map(|at| self.contents.components[at as usize].to_string()),
+            size,
+        };
+        let size = match look {
+            Look::Missing => return vec![finding(FindingKind::MissingFile, None, None)],
+            Look::Unchecked => return vec![finding(FindingKind::Unchecked, None, None)],
+            Look::Unreadable(reason) => {
+                return vec![finding(FindingKind::Unreadable, Some(reason), None)];
+            }
+            Look::Size(size) => size,
+        };
+        if recorded < 0 {
+            return vec![finding(FindingKind::UnknownSize, None, Some(size))];
+        }
+        if recorded as u64 != size {
+            let detail = format!("{size} bytes, recorded as {recorded}");
+            return vec![finding(FindingKind::WrongSize, Some(detail), Some(size))];
+        }
+        match self.checksum(record) {
+            None | Some(Ok(true)) => Vec::new(),
+            Some(Ok(false)) => vec![finding(FindingKind::WrongChecksum, None, Some(size))],
+            Some(Err(reason)) => vec![finding(FindingKind::Unreadable, Some(reason), None)],
+        }
+    }
+
+    /// Whether a file has the checksum of its record, if both are to be compared.
+    fn checksum(&self, record: usize) -> Option<Result<bool, String>> {
+        let recorded =
+            self.contents.checksum[record].as_ref().filter(|_| self.options.checksums)?;
+        let path = &self.contents.path[record];
+        self.checksums.fetch_add(1, Ordering::Relaxed);
+        let found = match (self.inside(path), &self.local) {
+            (Some(inside), Some(local)) if inside.zip_member().is_none() => {
+                checksum_of_file(&local.file(&inside)).map_err(|error| error.to_string())
+            }
+            (Some(inside), _) => self
+                .store
+                .get(&inside)
+                .map(|content| qbb_datastore::checksum(&content))
+                .map_err(|error: StoreError| error.to_string()),
+            (None, _) => {
+                let file = ArtifactUri::parse(path).ok().and_then(|uri| uri.to_file_path())?;
+                checksum_of_file(&file).map_err(|error| error.to_string())
+            }
+        };
+        Some(found.map(|found| found == **recorded))
+    }
+
+    /// Files to which no record refers.
+    fn orphans(&self) -> Vec<Finding> {
+        let unused = self.listing.files.iter().zip(&self.used);
+        unused
+            .filter(|(_, used)| !used.load(Ordering::Relaxed))
+            .map(|(file, _)| Finding {
+                kind: FindingKind::Orphan,
+                dataset: None,
+                path: Some(file.path.clone()),
+                detail: None,
+                component: None,
+                size: Some(file.size),
+            })
+            .collect()
+    }
+
+    /// Tables that contradict each other.
+    fn tables(&self) -> Vec<Finding> {
+        let contents = self.contents;
+        let set = |ids: &[[u8; 16]]| ids.iter().copied().collect::<FxHashSet<[u8; 16]>>();
+        let (recorded, located) = (set(&contents.id), set(&contents.located));
+        let (trashed, registered) = (set(&contents.trashed), set(&contents.registered));
+        let finding = |kind, id: &[u8; 16]| Finding {
+            kind,
+            dataset: Some(Uuid::from_bytes(*id)),
+            path: None,
+            detail: None,
+            component: None,
+            size: None,
+        };
+        let mut found = Vec::new();
+        for id in recorded.difference(&trashed) {
+            if !registered.contains(id) {
+                found.push(finding(FindingKind::Unregistered, id));
+            } else if !located.contains(id) {
+                found.push(finding(FindingKind::NotLocated, id));
+            }
+        }
+        found.extend(located.difference(&recorded).map(|id| finding(FindingKind::NoRecord, id)));
+        found.extend(trashed.iter().map(|id| finding(FindingKind::Trash, id)));
+        found
+    }
+}
+
+fn look_at(file: &Utf8Path) -> Look {
+    match std::fs::metadata(file) {
+        Ok(metadata) if metadata.is_file() => Look::Size(metadata.len()),
+        Ok(_) => Look::Missing,
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Look::Missing
+        }
+        Err(error) => Look::Unreadable(error.to_string()),
+    }
+}
+
+/// What a repair has changed.
+#[derive(Debug, Default)]
+pub struct Repairs {
+    /// Records that got the true size of their file.
+    pub sizes: u64,
+    /// Datasets that count as stored again.
+    pub locations: u64,
+    /// What was in the trash.
+    pub trash: EmptiedTrash,
+}
+
+/// Puts right what can be put right without a doubt: sizes where none is recorded, datasets with
+/// records and files that do not count as stored, and the trash. Referenced files, and their
+/// records, stay as they are.
+///
+/// # Errors
+/// If the registry cannot be written.
+pub fn repair(
+    config: &RepositoryConfig,
+    registry: &mut dyn RegistryWriter,
+    verification: &Verification,
+) -> Result<Repairs, UpkeepError> {
+    let store = open_store(&config.datastore)?;
+    let mut sizes = Vec::new();
+    let mut missing: FxHashSet<Uuid> = FxHashSet::default();
+    let mut unlocated = Vec::new();
+    for finding in &verification.findings {
+        match (finding.kind, finding.dataset, &finding.path, finding.size) {
+            (FindingKind::UnknownSize, Some(id), Some(path), Some(size)) if !is_absolute(path) => {
+                if let Ok(size) = i64::try_from(size) {
+                    let component = finding.component.as_deref();
+                    sizes.push(TrueSize { id: *id.as_bytes(), component, size });
+                }
+            }
+            (FindingKind::MissingFile | FindingKind::Unreadable, Some(id), ..) => {
+                missing.insert(id);
+            }
+            (FindingKind::NotLocated, Some(id), ..) => unlocated.push(id),
+            _ => {}
+        }
+    }
+    // A dataset without its file is not stored, whatever its record says.
+    let located: Vec<[u8; 16]> =
+        unlocated.into_iter().filter(|id| !missing.contains(id)).map(|id| *id.as_bytes()).collect();
+    let mut repairs = Repairs::default();
+    if !sizes.is_empty() || !located.is_empty() {
+        let mut transaction = registry.begin()?;
+        repairs.sizes = transaction.record_sizes(&sizes)?;
+        repairs.locations = transaction.record_locations(&located)?;
+        transaction.commit()?;
+    }
+    repairs.trash = empty_trash(registry, &*store, &mut |_| {})?;
+    Ok(repairs)
+}
