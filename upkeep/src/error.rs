@@ -19,6 +19,9 @@ pub enum UpkeepError {
         /// Its root.
         root: String,
     },
+    /// A condition on data IDs.
+    #[error("datasets cannot be chosen by a condition on their data IDs yet")]
+    Restriction,
     /// A search that finds the first of several datasets, where collections have no order.
     #[error(
         "`{pattern}` is a pattern, which gives collections no order in which a first dataset could \

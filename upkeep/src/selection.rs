@@ -45,6 +45,9 @@ pub fn select(
     request: &Request<'_>,
     symbols: &mut Symbols,
 ) -> Result<Vec<Selected>, UpkeepError> {
+    if !request.restriction.trim().is_empty() {
+        return Err(UpkeepError::Restriction);
+    }
     let types = dataset_types(snapshot, request.dataset_types)?;
     if request.find_first
         && let Some(pattern) =

@@ -8,7 +8,8 @@ use qbb_dimensions::{
 };
 use qbb_registry::{
     CalibrationRows, Collection, CollectionCatalog, CollectionIx, DatasetRows, DatastoreContents,
-    DatastoreRecordRows, Filter, OverlapRows, RegisteredDatasetType, RegistryError, RegistryReader, Snapshot,
+    DatastoreRecordRows, Filter, OverlapRows, RegisteredDatasetType, RegistryError, RegistryReader,
+    Snapshot,
 };
 
 use super::release::{MemoryDataset, MemoryRelease, envelope};

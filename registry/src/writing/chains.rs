@@ -1,45 +1,41 @@
 //! Editing CHAINED collections.
 
-use super::collections::{chained, children_of};
-use super::source::{WriteSource, statement};
+use super::collections::{children_of, ids_of};
+use super::source::WriteSource;
+use super::transaction::TableTransaction;
 use crate::collection::{Collection, CollectionCatalog, CollectionIx};
 use crate::error::RegistryError;
-use crate::reading::read_collections;
 use crate::writer::{ChainChange, ChainEdit};
 
-/// Positions in chains are two bytes wide, in databases that care.
-const MOST_CHILDREN: usize = i16::MAX as usize + 1;
-
-const ACTION: &str = "edit a chain of collections";
-
-/// Edits a chain. All positions are given anew, from 0, so that they never run out of their two
-/// bytes; a chain that would stay the same is left alone.
-pub(super) fn edit_chain<S: WriteSource>(
-    source: &S,
-    chain: &str,
-    edit: &ChainEdit<'_>,
-) -> Result<ChainChange, RegistryError> {
-    let before = read_collections(source)?;
-    source.lock_collection(chained(&before, before.require(chain)?)?.id)?;
-    let catalog = read_collections(source)?;
-    let parent_ix = catalog.require(chain)?;
-    let parent = chained(&catalog, parent_ix)?;
-    let wanted = edited(&catalog, parent, edit)?;
-    let names = |children: &[CollectionIx]| {
-        children.iter().map(|&child| catalog.get(child).name.clone()).collect()
-    };
-    if wanted == parent.children {
-        return Ok(ChainChange { children: names(&wanted), changed: false });
-    }
-    // What was in the chain before cannot close a cycle.
-    for &child in wanted.iter().filter(|child| !parent.children.contains(child)) {
-        if catalog.closure(&[child])?.contains(&parent_ix) {
-            let names = [chain, &catalog.get(child).name, chain].map(str::to_owned).to_vec();
-            return Err(RegistryError::CollectionCycle { names });
+impl<S: WriteSource> TableTransaction<'_, S> {
+    /// Edits a chain. All positions are given anew, from 0, so that they never run out of their two
+    /// bytes; a chain that would stay the same is left alone.
+    pub(super) fn write_chain(
+        &self,
+        chain: &str,
+        edit: &ChainEdit<'_>,
+    ) -> Result<ChainChange, RegistryError> {
+        let catalog = self.locked_chain(chain)?;
+        let parent_ix = catalog.require(chain)?;
+        let parent = catalog.get(parent_ix);
+        let wanted = edited(&catalog, parent, edit)?;
+        let names = |children: &[CollectionIx]| {
+            children.iter().map(|&child| catalog.get(child).name.clone()).collect()
+        };
+        if wanted == parent.children {
+            return Ok(ChainChange { children: names(&wanted), changed: false });
         }
+        // What was in the chain before cannot close a cycle.
+        for &child in wanted.iter().filter(|child| !parent.children.contains(child)) {
+            if catalog.closure(&[child])?.contains(&parent_ix) {
+                let names = [chain, &catalog.get(child).name, chain].map(str::to_owned).to_vec();
+                return Err(RegistryError::CollectionCycle { names });
+            }
+        }
+        self.delete_links(parent.id)?;
+        self.write_links(parent.id, 0, &ids_of(&catalog, &wanted))?;
+        Ok(ChainChange { children: names(&wanted), changed: true })
     }
-    write_children(source, &catalog, parent, &wanted)?;
-    Ok(ChainChange { children: names(&wanted), changed: true })
 }
 
 /// The children that a chain is to have.
@@ -94,35 +90,4 @@ fn out_of_range(parent: &Collection, position: i64) -> RegistryError {
         what: format!("position {position} in `{}`", parent.name),
         reason: format!("it has {} children, counted from 0", parent.children.len()),
     }
-}
-
-fn write_children(
-    source: &impl WriteSource,
-    catalog: &CollectionCatalog,
-    parent: &Collection,
-    children: &[CollectionIx],
-) -> Result<(), RegistryError> {
-    if children.len() > MOST_CHILDREN {
-        return Err(RegistryError::Invalid {
-            what: format!("chain `{}`", parent.name),
-            reason: format!("{} children are too many", children.len()),
-        });
-    }
-    let mut change = statement(source, "collection_chain");
-    change.push("DELETE FROM ").push_table("collection_chain").push(" WHERE parent = ");
-    change.bind(parent.id);
-    source.run(ACTION, &change)?;
-    if children.is_empty() {
-        return Ok(());
-    }
-    let mut change = statement(source, "collection_chain");
-    change.push("INSERT INTO ").push_table("collection_chain");
-    change.push(" (parent, position, child) VALUES ");
-    for (position, &child) in children.iter().enumerate() {
-        change.push(if position == 0 { "" } else { ", " });
-        let child = catalog.get(child).id;
-        change.push(&format!("({}, {position}, {child})", parent.id));
-    }
-    source.run(ACTION, &change)?;
-    Ok(())
 }

@@ -8,7 +8,6 @@ use crate::reading::{ResultRow as _, read_collections};
 use crate::writer::NewCollection;
 
 /// Positions in chains are two bytes wide, in databases that care.
-const FIRST_POSITION: i64 = i16::MIN as i64;
 const LAST_POSITION: i64 = i16::MAX as i64;
 
 /// Most links that one statement inserts; databases limit the number of values.
@@ -134,33 +133,12 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         Ok(())
     }
 
-    /// Takes children, or all of them, out of a chain.
-    pub(super) fn delete_links(
-        &self,
-        parent: i64,
-        children: Option<&[i64]>,
-    ) -> Result<u64, RegistryError> {
+    /// Takes all children out of a chain.
+    pub(super) fn delete_links(&self, parent: i64) -> Result<(), RegistryError> {
         let mut deletion = statement(&self.source, "collection_chain");
         deletion.push("DELETE FROM ").push_table("collection_chain");
         deletion.push(" WHERE parent = ").bind(parent);
-        if let Some(children) = children {
-            deletion.push(" AND child").in_integers(children);
-        }
-        self.source.run("edit a chain of collections", &deletion)
-    }
-
-    /// The position of a chain's first child.
-    pub(super) fn first_position(&self, parent: i64) -> Result<Option<i64>, RegistryError> {
-        let mut query = statement(&self.source, "collection_chain");
-        query.columns = vec!["position".to_owned()];
-        query.push("SELECT min(k.position) FROM ");
-        query.push_table("collection_chain").push(" k WHERE k.parent = ").bind(parent);
-        let mut found = None;
-        self.source.each(&query, |row| {
-            found = row.optional_int(0)?;
-            Ok(())
-        })?;
-        Ok(found)
+        self.source.run("edit a chain of collections", &deletion).map(drop)
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use qbb_dimensions::{DatasetType, ElementIx, RecordTable, Symbols, Timespan, Universe};
 
-use super::chains::edit_chain;
 use super::memberships::{decertify, disassociate};
 use super::removal::{remove_collections, remove_datasets, remove_runs};
 use super::repairs::{document, record_locations, record_sizes};
@@ -274,7 +273,7 @@ impl<S: WriteSource> Transaction for TableTransaction<'_, S> {
         chain: &str,
         edit: &ChainEdit<'_>,
     ) -> Result<ChainChange, RegistryError> {
-        self.guarded("edit_chain", |this| edit_chain(&this.source, chain, edit))
+        self.guarded("edit_chain", |this| this.write_chain(chain, edit))
     }
 
     fn document(&mut self, collection: &str, doc: Option<&str>) -> Result<(), RegistryError> {
