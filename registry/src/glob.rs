@@ -90,8 +90,8 @@ impl Token {
     }
 }
 
-/// A name or a glob. Globs made by [`NamePattern::new`] must match the end of a name: this is how
-/// the middleware reads lists of dataset types to retain, where `raw*` also means `my_raw_image`.
+/// A name, or a glob that must match the end of one: this is how the middleware reads lists of
+/// dataset types to retain, where `raw*` also means `my_raw_image`.
 #[derive(Debug, Clone)]
 pub struct NamePattern(Kind);
 
@@ -99,7 +99,6 @@ pub struct NamePattern(Kind);
 enum Kind {
     Name(String),
     Ending(Glob),
-    Whole(Glob),
 }
 
 impl NamePattern {
@@ -112,22 +111,11 @@ impl NamePattern {
         })
     }
 
-    /// Reads a name or a glob that must match the whole of one, as the middleware's commands take
-    /// them.
-    #[must_use]
-    pub fn whole(text: &str) -> Self {
-        Self(match is_glob(text) {
-            true => Kind::Whole(Glob::new(text)),
-            false => Kind::Name(text.to_owned()),
-        })
-    }
-
     /// Whether a name is meant.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         match &self.0 {
             Kind::Name(text) => text == name,
-            Kind::Whole(glob) => glob.matches(name),
             Kind::Ending(glob) => {
                 glob.matches("") || name.char_indices().any(|(at, _)| glob.matches(&name[at..]))
             }

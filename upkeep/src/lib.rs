@@ -2,12 +2,10 @@
 
 mod error;
 mod listing;
-mod selection;
 mod trash;
 mod verification;
 
 pub use error::UpkeepError;
-pub use selection::{Request, Selected, select};
 pub use trash::{EmptiedTrash, empty_trash, open_store};
 pub use verification::{
     Finding, FindingKind, Repairs, Verification, VerifyOptions, repair, verify,

@@ -313,18 +313,8 @@ impl From<qbb_upkeep::UpkeepError> for Failure {
     fn from(error: qbb_upkeep::UpkeepError) -> Self {
         use qbb_upkeep::UpkeepError as E;
         let refused = matches!(&error, E::Registry(error) if is_refusal(error));
-        let hint = match &error {
-            E::NoOrder { .. } => {
-                Some("name the collections, or have all datasets found (--find-all)")
-            }
-            _ => None,
-        };
         let failure = Self::from_error(error);
-        let failure = if refused { failure.with_code(ExitCode::System) } else { failure };
-        match hint {
-            Some(hint) => failure.with_hint(hint),
-            None => failure,
-        }
+        if refused { failure.with_code(ExitCode::System) } else { failure }
     }
 }
 

@@ -2,14 +2,14 @@
 
 use qbb_datastore::RepositoryConfig;
 use qbb_dimensions::{KeyType, Symbols, TaiNanos, Timespan};
+use qbb_query::DatasetQuery;
 use qbb_registry::{
     Association, CollectionKind, DataIdColumns, Filter, NewCollection, RegisteredDatasetType,
     RegistryError,
 };
-use qbb_upkeep::{Request, Selected, select};
 use serde::Serialize;
 
-use super::open_to_write;
+use super::{chosen, open_to_write};
 use crate::arguments::{CertifyArguments, DecertifyArguments};
 use crate::output::{ExitCode, Failure, Terminal};
 
@@ -28,16 +28,21 @@ pub fn execute(arguments: &CertifyArguments, terminal: Terminal) -> Result<ExitC
     let (begin, end) = (arguments.begin_date.as_deref(), arguments.end_date.as_deref());
     let timespan = validity_range(begin, end)?;
     let (config, mut registry) = open_to_write(&arguments.repository)?;
-    let mut symbols = Symbols::new();
-    let (input, selected) = inputs(&config, arguments, &mut symbols)?;
-    let Some(Selected { dataset_type, keys, id, .. }) = selected.first() else {
-        return Err(Failure::input(format!(
-            "there are no datasets of type `{}` in `{input}`",
-            arguments.dataset_type
-        )));
+    let query = DatasetQuery {
+        dataset_types: vec![arguments.dataset_type.clone()],
+        collections: vec![input(&config, arguments)?],
+        find_first: true,
+        ..DatasetQuery::default()
     };
+    let found = chosen::find(&config, &query)?;
+    let Some(table) = found.tables.first() else {
+        let (name, input) = (&arguments.dataset_type, &query.collections[0]);
+        let message = format!("there are no datasets of type `{name}` in `{input}`");
+        return Err(Failure::input(message));
+    };
+    let (keys, id) = (chosen::keys(table), &table.id);
     let collection = arguments.output_collection.as_str();
-    let dataset_type = dataset_type.dataset_type.name.as_str();
+    let dataset_type = table.dataset_type.dataset_type.name.as_str();
     let mut transaction = registry.begin()?;
     let created = transaction.register_collections(&[NewCollection {
         name: collection.to_owned(),
@@ -47,8 +52,8 @@ pub fn execute(arguments: &CertifyArguments, terminal: Terminal) -> Result<ExitC
     }])? > 0;
     let timespans = vec![timespan; id.len()];
     let association =
-        Association { dataset_type, collection, keys, id, timespan: Some(&timespans) };
-    let new = transaction.associate(&association, &symbols)?;
+        Association { dataset_type, collection, keys: &keys, id, timespan: Some(&timespans) };
+    let new = transaction.associate(&association, &found.symbols)?;
     if created || new > 0 {
         transaction.commit()?;
     }
@@ -63,27 +68,15 @@ pub fn execute(arguments: &CertifyArguments, terminal: Terminal) -> Result<ExitC
     Ok(ExitCode::Success)
 }
 
-/// The datasets that are to be certified, and the collection they are in.
-fn inputs(
-    config: &RepositoryConfig,
-    arguments: &CertifyArguments,
-    symbols: &mut Symbols,
-) -> Result<(String, Vec<Selected>), Failure> {
+/// The collection whose datasets are to be certified.
+fn input(config: &RepositoryConfig, arguments: &CertifyArguments) -> Result<String, Failure> {
     let mut reader = qbb_registry::open_reader(config)?;
-    let mut snapshot = reader.snapshot()?;
-    let catalog = snapshot.collections()?;
+    let catalog = reader.snapshot()?.collections()?;
     let input = catalog.get(catalog.require(&arguments.input_collection)?);
-    let input = match input.children.first() {
-        Some(&first) if !arguments.search_all_inputs => catalog.get(first),
-        _ => input,
-    };
-    let request = Request {
-        dataset_types: std::slice::from_ref(&arguments.dataset_type),
-        collections: std::slice::from_ref(&input.name),
-        restriction: "",
-        find_first: true,
-    };
-    Ok((input.name.clone(), select(&mut *snapshot, &catalog, &request, symbols)?))
+    Ok(match input.children.first() {
+        Some(&first) if !arguments.search_all_inputs => catalog.get(first).name.clone(),
+        _ => input.name.clone(),
+    })
 }
 
 /// The range between two dates; one instant gets a nanosecond, as in the middleware.

@@ -1,7 +1,7 @@
 //! `qbb collections list`.
 
 use qbb_datastore::RepositoryConfig;
-use qbb_registry::{CollectionCatalog, CollectionIx, CollectionKind, NamePattern, Snapshot};
+use qbb_registry::{CollectionCatalog, CollectionIx, CollectionKind, Glob, Snapshot};
 use serde::Serialize;
 
 use crate::arguments::{Chains, CollectionsListArguments};
@@ -78,8 +78,7 @@ impl<'a> Listing<'a> {
     ) -> Result<(), Failure> {
         let all: Vec<CollectionIx> = self.catalog.iter().map(|(ix, _)| ix).collect();
         let mut types = snapshot.summaries(self.catalog, &all)?;
-        let excluded: Vec<NamePattern> =
-            excluded.iter().map(|text| NamePattern::whole(text)).collect();
+        let excluded: Vec<Glob> = excluded.iter().map(|text| Glob::new(text)).collect();
         for types in &mut types {
             types.retain(|name| !excluded.iter().any(|pattern| pattern.matches(name)));
         }

@@ -3,6 +3,7 @@
 mod associate;
 mod certify;
 mod chain;
+mod chosen;
 mod list;
 mod prune;
 mod remove;

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use qbb_datastore::RepositoryConfig;
-use qbb_dimensions::{KeyType, Symbols};
+use qbb_dimensions::DataValue;
+use qbb_query::{DatasetQuery, FoundDatasets, Selection};
 use qbb_registry::{CollectionCatalog, CollectionKind, RegistryError};
-use qbb_upkeep::{Request, Selected, select};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::open_to_write;
 use super::removed::Files;
+use super::{chosen, open_to_write};
 use crate::arguments::PruneArguments;
 use crate::output::{ExitCode, Failure, Terminal, table};
 
@@ -40,25 +40,20 @@ struct Dataset {
 /// Removes datasets, their files or their tags.
 pub fn execute(arguments: &PruneArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     let collections = searched(arguments)?;
-    let mut symbols = Symbols::new();
-    let (mut plan, selected) = {
-        let config = RepositoryConfig::open(&arguments.repository)?;
-        let mut reader = qbb_registry::open_reader(&config)?;
-        let mut snapshot = reader.snapshot()?;
-        let catalog = snapshot.collections()?;
-        check_targets(&catalog, arguments)?;
-        let request = Request {
-            dataset_types: &arguments.datasets,
-            collections: &collections,
-            restriction: &arguments.restriction,
-            find_first: !arguments.find_all,
-        };
-        let selected = select(&mut *snapshot, &catalog, &request, &mut symbols)?;
-        (Plan::of(&selected, &catalog, &symbols, arguments), selected)
+    let config = RepositoryConfig::open(&arguments.repository)?;
+    let query = DatasetQuery {
+        dataset_types: arguments.datasets.clone(),
+        collections,
+        find_first: !arguments.find_all,
+        selection: Selection { restriction: arguments.restriction.clone(), ..Selection::default() },
+        ..DatasetQuery::default()
     };
+    let found = chosen::find(&config, &query)?;
+    check_targets(&found.collections.catalog, arguments)?;
+    let mut plan = Plan::of(&found, arguments);
     if arguments.yes && !plan.datasets.is_empty() {
         let (config, mut registry) = open_to_write(&arguments.repository)?;
-        let id: Vec<[u8; 16]> = selected.iter().flat_map(|group| group.id.clone()).collect();
+        let id: Vec<[u8; 16]> = found.tables.iter().flat_map(|table| table.id.clone()).collect();
         let mut transaction = registry.begin()?;
         if plan.unstore {
             transaction.trash_datasets(&id)?;
@@ -67,8 +62,8 @@ pub fn execute(arguments: &PruneArguments, terminal: Terminal) -> Result<ExitCod
             transaction.remove_datasets(&id)?;
         }
         for tag in &plan.disassociate {
-            for group in &selected {
-                transaction.disassociate(&group.dataset_type.dataset_type.name, tag, &group.id)?;
+            for table in &found.tables {
+                transaction.disassociate(&table.dataset_type.dataset_type.name, tag, &table.id)?;
             }
         }
         transaction.commit()?;
@@ -116,12 +111,7 @@ fn check_targets(catalog: &CollectionCatalog, arguments: &PruneArguments) -> Res
 }
 
 impl Plan {
-    fn of(
-        selected: &[Selected],
-        catalog: &CollectionCatalog,
-        symbols: &Symbols,
-        arguments: &PruneArguments,
-    ) -> Self {
+    fn of(found: &FoundDatasets, arguments: &PruneArguments) -> Self {
         let purge = arguments.purge.is_some();
         let mut plan = Self {
             done: false,
@@ -132,24 +122,28 @@ impl Plan {
             datasets: Vec::new(),
             files: None,
         };
-        for group in selected {
-            let name = &group.dataset_type.dataset_type.name;
-            plan.counts.insert(name.clone(), group.id.len() as u64);
-            let dimensions = &group.dataset_type.dataset_type.dimensions;
-            for (row, id) in group.id.iter().enumerate() {
-                let values = dimensions.required().iter().zip(&group.keys).map(|(&ix, column)| {
-                    let element = dimensions.universe().element(ix);
-                    let value = match (element.key_type(), symbols.of_cell(column[row])) {
-                        (Some(KeyType::Text), Some(text)) => text.into(),
-                        _ => column[row].into(),
+        let catalog = &found.collections.catalog;
+        for table in &found.tables {
+            let name = &table.dataset_type.dataset_type.name;
+            plan.counts.insert(name.clone(), table.len() as u64);
+            let group = table.data_ids.group();
+            let names: Vec<&str> = (group.required().iter())
+                .map(|&ix| group.universe().element(ix).name.as_str())
+                .collect();
+            for (row, id) in (0..).zip(&table.id) {
+                let values = table.data_ids.values(row, &found.symbols);
+                let data_id = names.iter().zip(values).map(|(&name, value)| {
+                    let value = match value {
+                        DataValue::Int(value) => value.into(),
+                        DataValue::Text(value) => value.into(),
                     };
-                    (element.name.clone(), value)
+                    (name.to_owned(), value)
                 });
                 plan.datasets.push(Dataset {
                     r#type: name.clone(),
-                    run: catalog.get(group.run[row]).name.clone(),
+                    run: catalog.get(table.run[row as usize]).name.clone(),
                     id: Uuid::from_bytes(*id),
-                    data_id: values.collect(),
+                    data_id: data_id.collect(),
                 });
             }
         }
