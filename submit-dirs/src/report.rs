@@ -238,9 +238,8 @@ fn datasets(graph: &QuantumGraph, journal: &JournalState) -> Vec<DatasetCounts> 
         let counts = &mut counts[graph.datasets.dataset_type(dataset).index()];
         counts.predicted += 1;
         counts.written += u64::from(journal.is_written(dataset));
-        counts.bytes +=
-            journal.records(dataset).map(|record| record.file_size.max(0) as u64).sum::<u64>()
-                + journal.packed(dataset).map_or(0, |place| u64::from(place.length));
+        counts.bytes += journal.bytes(dataset)
+            + journal.packed(dataset).map_or(0, |place| u64::from(place.length));
     }
     counts.retain(|counts| counts.predicted != 0);
     counts

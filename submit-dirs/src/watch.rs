@@ -27,7 +27,7 @@ impl History {
     pub fn read(directory: &Utf8Path, graph: &QuantumGraph) -> Result<Self, SubmitError> {
         let mut attempts = AttemptTable::default();
         let identity = GraphIdentity::of(graph);
-        let follower = JournalFollower::open_with(directory, graph, identity, &mut attempts)?;
+        let follower = JournalFollower::open_to_look(directory, graph, identity, &mut attempts)?;
         Ok(Self { follower, attempts })
     }
 

@@ -16,7 +16,7 @@ use super::lanes::{Lanes, Message};
 use super::learned::LearnedResources;
 use super::memory_events::KillCounter;
 use super::packing::RunPack;
-use super::places::Places;
+use super::places::{Places, ThreadPlaces};
 use super::report::FailedQuantum;
 use super::wishes::Wishes;
 use crate::cancel::{Cancel, Urgency};
@@ -56,6 +56,7 @@ pub(super) struct Dispatcher<'a> {
     /// The moment from which the scheduler counts.
     pub begin: Instant,
     pub places: Places,
+    pub thread_places: ThreadPlaces,
     pub kills: KillCounter,
     pub learned: LearnedResources,
     pub intermediates: Intermediates,
@@ -176,10 +177,11 @@ impl Dispatcher<'_> {
         self.scheduler.on_interrupted(quantum);
     }
 
-    /// Writes down what happened; before that, what it has left in the pack.
+    /// Writes down what happened; before that, what it has left in the pack, and where it was.
     fn record(&mut self, time: Timestamp, events: &mut Vec<Event>) -> Result<(), RunError> {
         let packed = self.pack.seal(time)?;
-        let all = || packed.iter().chain(&*events);
+        let before: Vec<Event> = packed.into_iter().chain(self.thread_places.take(time)).collect();
+        let all = || before.iter().chain(&*events);
         if all().next().is_some() {
             self.journal.record(all())?;
             self.butler.observe_all(all());
@@ -221,9 +223,14 @@ impl Dispatcher<'_> {
                     deadlines.insert(job.quantum.0, Deadline { pid, at });
                 }
             }
-            Message::Ended { job, started, ended, end } => {
+            Message::Ended { job, thread, started, ended, end } => {
                 deadlines.remove(&job.quantum.0);
                 self.lookahead.learn(started, ended);
+                let known = self.places.give_back(job.quantum);
+                // Without looking ahead there are as many places as may be taken.
+                if end.is_some() && self.lookahead.most() > 1 && known != Some(thread) {
+                    self.thread_places.add(thread, job.quantum, job.attempt);
+                }
                 self.handle_end(job, (started, ended), end, round);
             }
             Message::Python(PoolEvent::Ended { job, started, end }) => {

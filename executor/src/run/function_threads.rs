@@ -12,20 +12,23 @@ use super::lanes::Message;
 use super::quantum_threads::QuantumThreads;
 use crate::local::LocalRunner;
 
-/// Threads for Rust functions, which tell the ends of quanta.
+/// Threads for Rust functions, which tell the ends of quanta, and their own numbers from the given one
+/// on.
 pub(super) fn function_threads(
     n: NonZeroUsize,
+    first: u32,
     local: &Arc<LocalRunner>,
     messages: &Sender<Message>,
 ) -> Result<QuantumThreads, RunError> {
-    QuantumThreads::start(n, "function", || {
+    QuantumThreads::start(n, "function", |number| {
         let (local, messages) = (local.clone(), messages.clone());
         move |job| {
             let started = Timestamp::now();
             let end = Some(Box::new(local.run_function(job)));
             let ended = Timestamp::now();
             // The dispatcher may have left because of an error.
-            let _ = messages.send(Message::Ended { job, started, ended, end });
+            let thread = first + number;
+            let _ = messages.send(Message::Ended { job, thread, started, ended, end });
         }
     })
 }

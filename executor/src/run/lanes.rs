@@ -26,6 +26,8 @@ pub(super) enum Message {
     /// A quantum of a function or a program ended; `None` if it was interrupted by us.
     Ended {
         job: QuantumJob,
+        /// Number of the thread that ran it, or waited for its program.
+        thread: u32,
         started: Timestamp,
         ended: Timestamp,
         end: Option<Box<LocalEnd>>,
@@ -77,8 +79,9 @@ impl Lanes {
             },
             Runner::Function(_) => {
                 if self.functions.is_none() {
+                    let first = self.first_thread();
                     self.functions =
-                        Some(function_threads(self.jobs, &self.local, &self.messages)?);
+                        Some(function_threads(self.jobs, first, &self.local, &self.messages)?);
                 }
                 if let Some(threads) = &self.functions {
                     threads.run(job);
@@ -86,8 +89,11 @@ impl Lanes {
             }
             Runner::Command(_) => {
                 if self.commands.is_none() {
+                    let first = self.first_thread();
+                    let timed = self.timed;
+                    let (local, messages) = (&self.local, &self.messages);
                     self.commands =
-                        Some(command_threads(self.jobs, self.timed, &self.local, &self.messages)?);
+                        Some(command_threads(self.jobs, first, timed, local, messages)?);
                 }
                 if let Some(threads) = &self.commands {
                     threads.run(job);
@@ -96,16 +102,23 @@ impl Lanes {
         }
         Ok(())
     }
+
+    /// Number of the first of the threads that are about to be started.
+    fn first_thread(&self) -> u32 {
+        let started = usize::from(self.functions.is_some()) + usize::from(self.commands.is_some());
+        (started * self.jobs.get()) as u32
+    }
 }
 
-/// Threads that wait for programs.
+/// Threads that wait for programs; their numbers begin with the given one.
 fn command_threads(
     n: NonZeroUsize,
+    first: u32,
     timed: bool,
     local: &Arc<LocalRunner>,
     messages: &Sender<Message>,
 ) -> Result<QuantumThreads, RunError> {
-    QuantumThreads::start(n, "command", || {
+    QuantumThreads::start(n, "command", |number| {
         let (local, messages) = (local.clone(), messages.clone());
         let mut bench = Workbench::default();
         move |job| {
@@ -118,7 +131,8 @@ fn command_threads(
             };
             let end = local.run_command(job, &mut bench, begun).map(Box::new);
             let ended = Timestamp::now();
-            let _ = messages.send(Message::Ended { job, started, ended, end });
+            let thread = first + number;
+            let _ = messages.send(Message::Ended { job, thread, started, ended, end });
         }
     })
 }

@@ -16,19 +16,20 @@ pub(super) struct QuantumThreads {
 }
 
 impl QuantumThreads {
-    /// Starts threads for one kind of quanta. `server` makes what each of them calls with a quantum.
+    /// Starts threads for one kind of quanta. `server` makes what each of them calls with a quantum,
+    /// for its number among them.
     ///
     /// # Errors
     /// If the system has no thread left.
     pub fn start<S: FnMut(QuantumJob) + Send + 'static>(
         n: NonZeroUsize,
         kind: &'static str,
-        server: impl Fn() -> S,
+        server: impl Fn(u32) -> S,
     ) -> Result<Self, RunError> {
         let (sender, jobs): (_, Receiver<QuantumJob>) = unbounded();
         let mut started = Self { jobs: Some(sender), threads: Vec::with_capacity(n.get()) };
         for number in 0..n.get() {
-            let (jobs, serve) = (jobs.clone(), server());
+            let (jobs, serve) = (jobs.clone(), server(number as u32));
             let thread = std::thread::Builder::new()
                 .name(format!("qbb-{kind}-{number}"))
                 .spawn(move || jobs.into_iter().for_each(serve))

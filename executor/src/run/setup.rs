@@ -20,7 +20,7 @@ use super::learned::LearnedResources;
 use super::memory_events::KillCounter;
 use super::opening::{OpenJournal, Opened};
 use super::packing::RunPack;
-use super::places::Places;
+use super::places::{Places, ThreadPlaces};
 use super::python_workers::{Needs, start_python};
 use super::report::RunReport;
 use super::request::{InitOutputs, RunRequest};
@@ -180,6 +180,7 @@ fn run_logged(request: &RunRequest<'_>) -> Result<RunReport, RunError> {
         wishes,
         begin,
         places: Places::default(),
+        thread_places: ThreadPlaces::default(),
         kills: KillCounter::start(),
         learned,
         intermediates,

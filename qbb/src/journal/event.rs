@@ -97,6 +97,15 @@ pub enum Event {
         /// Memory set aside for it, in bytes, if its need is known.
         memory: Option<u64>,
     },
+    /// Attempts ran in a place, one after the other. Their ends follow in the same file.
+    QuantaPlaced {
+        /// When this was recorded.
+        time: Timestamp,
+        /// Number of the place, from 0.
+        worker: u32,
+        /// Quanta with how many attempts came before.
+        quanta: Vec<(QuantumIx, u32)>,
+    },
     /// An attempt failed, and there will be another one.
     AttemptRepeated {
         /// When that was decided.
@@ -154,6 +163,7 @@ impl Event {
             | Self::OutputsDurable { time, .. }
             | Self::RunGoesOn { time, .. }
             | Self::QuantumPlaced { time, .. }
+            | Self::QuantaPlaced { time, .. }
             | Self::AttemptRepeated { time, .. }
             | Self::DatasetsRemoved { time, .. }
             | Self::QuantaReset { time, .. }

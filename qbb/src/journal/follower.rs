@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use qbb_graph::QuantumGraph;
@@ -15,9 +16,10 @@ use super::directory::journal_files;
 use super::error::JournalError;
 use super::header::{HEADER, JournalHeader};
 use super::merging::FileProgress;
-use super::piece::{PIECE, Piece, Stop, Stretch, next_valid_frame};
+use super::piece::{Piece, Reading, Stop};
 use super::reader::Tail;
-use super::state::JournalState;
+use super::state::{Detail, JournalState};
+use super::stretch::{PIECE, Stretch, next_valid_frame};
 use crate::GraphIdentity;
 
 /// Keeps the state of a journal directory up to date, reading only what was appended.
@@ -35,7 +37,12 @@ pub struct JournalFollower {
     /// Where files of runs that were taken for dead end, whatever was appended later.
     fences: FxHashMap<Uuid, u64>,
     polls: u64,
+    /// Bytes that are read at once.
+    piece: u64,
 }
+
+/// Pieces that each thread reads before they are merged.
+const AT_ONCE: usize = 8;
 
 /// A file that has something new.
 struct OpenFile {
@@ -74,8 +81,22 @@ impl JournalFollower {
         identity: GraphIdentity,
         sink: &mut (dyn AttemptSink + Send),
     ) -> Result<Self, JournalError> {
-        let (n_quanta, n_datasets) = (graph.quanta.len(), graph.datasets.len());
-        Self::open_sized(directory, identity, n_quanta, n_datasets, sink)
+        let size = (graph.quanta.len(), graph.datasets.len());
+        Self::open_sized(directory, identity, size, Detail::Full, sink)
+    }
+
+    /// As [`JournalFollower::open_with`], for those who only want to look at a run.
+    ///
+    /// # Errors
+    /// As for [`JournalFollower::open`].
+    pub fn open_to_look(
+        directory: &Utf8Path,
+        graph: &QuantumGraph,
+        identity: GraphIdentity,
+        sink: &mut (dyn AttemptSink + Send),
+    ) -> Result<Self, JournalError> {
+        let size = (graph.quanta.len(), graph.datasets.len());
+        Self::open_sized(directory, identity, size, Detail::Progress, sink)
     }
 
     /// As [`JournalFollower::open`], of a graph that need not be there.
@@ -88,14 +109,14 @@ impl JournalFollower {
         n_quanta: usize,
         n_datasets: usize,
     ) -> Result<Self, JournalError> {
-        Self::open_sized(directory, identity, n_quanta, n_datasets, &mut ())
+        Self::open_sized(directory, identity, (n_quanta, n_datasets), Detail::Full, &mut ())
     }
 
     fn open_sized(
         directory: &Utf8Path,
         identity: GraphIdentity,
-        n_quanta: usize,
-        n_datasets: usize,
+        (n_quanta, n_datasets): (usize, usize),
+        detail: Detail,
         sink: &mut (dyn AttemptSink + Send),
     ) -> Result<Self, JournalError> {
         let mut follower = Self {
@@ -104,9 +125,10 @@ impl JournalFollower {
             n_quanta,
             n_datasets,
             files: BTreeMap::new(),
-            state: JournalState::of_directory(directory, n_quanta, n_datasets),
+            state: JournalState::of_directory(directory, detail, n_quanta, n_datasets),
             fences: FxHashMap::default(),
             polls: 0,
+            piece: PIECE,
         };
         follower.poll_with(sink)?;
         Ok(follower)
@@ -157,7 +179,8 @@ impl JournalFollower {
     fn start_again(&mut self, sink: &mut dyn AttemptSink) {
         sink.start_again();
         self.files.clear();
-        self.state = JournalState::of_directory(&self.directory, self.n_quanta, self.n_datasets);
+        let (n_quanta, n_datasets, detail) = (self.n_quanta, self.n_datasets, self.state.detail);
+        self.state = JournalState::of_directory(&self.directory, detail, n_quanta, n_datasets);
     }
 
     /// Notes where files end that a later run has taken over; tells whether too much was read.
@@ -268,9 +291,13 @@ impl JournalFollower {
             .collect::<Result<_, _>>()?;
         let paths: Vec<Utf8PathBuf> = files.iter().map(|open| open.progress.path.clone()).collect();
         let mut stretches = (begins.iter().zip(&lengths).enumerate())
-            .flat_map(|(number, (&begin, &length))| stretches(number, begin, length))
+            .flat_map(|(number, (&begin, &length))| stretches(number, begin, length, self.piece))
             .peekable();
-        let at_once = 2 * rayon::current_num_threads();
+        let readings: Vec<Reading> = (files.iter())
+            .map(|open| Reading { writer: open.progress.number, detail: self.state.detail })
+            .collect();
+        let at_once = AT_ONCE * rayon::current_num_threads();
+        let buffers: Mutex<Vec<Vec<u8>>> = Mutex::default();
         let mut last: Vec<(usize, Stretch, Piece)> = Vec::new();
         let mut broken = vec![false; files.len()];
         while stretches.peek().is_some() || !last.is_empty() {
@@ -289,8 +316,13 @@ impl JournalFollower {
                 || {
                     (next.into_par_iter())
                         .map(|(number, stretch)| {
-                            Piece::read(&handles[number], stretch)
-                                .map(|piece| (number, stretch, piece))
+                            // Buffers are whole whatever became of their last users.
+                            let spare = || buffers.lock().unwrap_or_else(PoisonError::into_inner);
+                            let mut buffer = spare().pop().unwrap_or_default();
+                            let reading = readings[number];
+                            let read = Piece::read(&handles[number], stretch, reading, &mut buffer);
+                            spare().push(buffer);
+                            read.map(|piece| (number, stretch, piece))
                                 .map_err(JournalError::io("read", &paths[number]))
                         })
                         .collect::<Result<Vec<_>, _>>()
@@ -320,11 +352,12 @@ fn stretches(
     number: usize,
     begin: u64,
     length: u64,
+    piece: u64,
 ) -> impl Iterator<Item = (usize, Stretch)> + use<> {
-    let n = length.saturating_sub(begin).div_ceil(PIECE);
+    let n = length.saturating_sub(begin).div_ceil(piece);
     (0..n).map(move |i| {
-        let from = begin + i * PIECE;
-        let until = (from + PIECE).min(length);
+        let from = begin + i * piece;
+        let until = (from + piece).min(length);
         (number, Stretch { from, until, aligned: i == 0, length })
     })
 }
@@ -347,7 +380,9 @@ fn merge_piece(
     } else {
         // Its first frame was too long to be recognised, or is damaged.
         let aligned = Stretch { from: expected, aligned: true, ..stretch };
-        Piece::read(&open.file, aligned).map_err(JournalError::io("read", &open.progress.path))?
+        let reading = Reading { writer: open.progress.number, detail: state.detail };
+        (Piece::read(&open.file, aligned, reading, &mut Vec::new()))
+            .map_err(JournalError::io("read", &open.progress.path))?
     };
     let goes_on = piece.stop == Stop::Until;
     open.progress.merge(state, sink, piece)?;
@@ -375,3 +410,7 @@ impl OpenFile {
 #[cfg(test)]
 #[path = "follower_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "merging_tests.rs"]
+mod merging_tests;

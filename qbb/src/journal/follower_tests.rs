@@ -22,6 +22,7 @@ fn follower(directory: &Utf8Path) -> JournalFollower {
         state: JournalState::new(N_QUANTA as usize, N_DATASETS as usize),
         fences: FxHashMap::default(),
         polls: 0,
+        piece: PIECE,
     }
 }
 

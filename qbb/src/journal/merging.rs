@@ -1,6 +1,7 @@
 //! Adding what was read of a file to the state of all files.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use qbb_graph::DatasetIx;
 use uuid::Uuid;
 
 use super::attempt_sink::{AttemptEnd, AttemptSink};
@@ -9,10 +10,11 @@ use super::error::{JournalError, JournalWarning};
 use super::event::Event;
 use super::frame::FRAME_HEADER;
 use super::header::JournalHeader;
-use super::piece::{Marks, Piece, Stop};
+use super::piece::{EndPlace, KindRow, Piece, RowKind, Stop, TextRow};
 use super::reader::Tail;
+use super::records::RecordKind;
 use super::runs::RunSummary;
-use super::state::{JournalState, UnprovenClaim};
+use super::state::{JournalState, PlacedQuantum, UnprovenClaim};
 use super::time::Timestamp;
 
 /// What is known of one file besides what it adds to the state.
@@ -21,10 +23,12 @@ pub(super) struct FileProgress {
     pub path: Utf8PathBuf,
     pub writer: Uuid,
     /// Number of the writer in the state.
-    number: u32,
+    pub number: u32,
     decoder: Decoder,
-    /// The state's numbers for the file's texts.
+    /// The state's numbers for the file's texts, also for those of a piece that is being merged.
     symbols: Vec<u32>,
+    /// How many texts come before `offset`.
+    n_texts: usize,
     /// Where the next frame begins.
     pub offset: u64,
     /// How the file ended when it was last looked at, and its length then.
@@ -57,6 +61,7 @@ impl FileProgress {
             number,
             decoder: Decoder::default(),
             symbols: Vec::new(),
+            n_texts: 0,
             offset: super::header::HEADER as u64,
             tail: Tail::Clean,
             length: 0,
@@ -97,15 +102,58 @@ impl FileProgress {
         sink: &mut dyn AttemptSink,
         piece: Piece,
     ) -> Result<(), JournalError> {
-        let mut from = Marks::default();
-        for other in &piece.others {
-            self.merge_rows(state, sink, &piece, from, other.before)?;
-            from = other.before;
-            self.merge_other(state, sink, other.offset, &other.payload)
-                .map_err(|reason| self.content(other.offset, reason))?;
+        let kinds = self.number_kinds(state, &piece.texts, &piece.kinds)?;
+        let Piece { order, outputs, mut records, others, texts, .. } = piece;
+        records.renumber_kinds(&kinds);
+        let mut record = state.written.records.add(records);
+        let mut numbers = state.ends.add(piece.ends);
+        let mut outputs = &outputs[..];
+        let (mut starts, mut places) = (piece.starts.iter(), piece.places.iter());
+        let (mut ends, mut texts) = (piece.end_places.iter(), texts.into_iter());
+        let mut others = others.iter();
+        for (kind, count) in order {
+            let count = count as usize;
+            match kind {
+                RowKind::Start => {
+                    for start in starts.by_ref().take(count) {
+                        (state.fold_start(start.quantum, start.attempt, start.time))
+                            .map_err(|reason| self.content(piece.begin, reason))?;
+                        sink.started(self.number, start.quantum, start.attempt, start.time);
+                        self.saw(start.time);
+                    }
+                    self.adds_to_state = true;
+                }
+                RowKind::Place => {
+                    for place in places.by_ref().take(count) {
+                        (state.fold_place(place.quantum, place.placed))
+                            .map_err(|reason| self.content(piece.begin, reason))?;
+                        let PlacedQuantum { attempt, worker, time, .. } = place.placed;
+                        sink.placed(self.number, place.quantum, attempt, worker);
+                        self.saw(time);
+                    }
+                    self.adds_to_state = true;
+                }
+                RowKind::End => {
+                    for (end, number) in ends.by_ref().zip(&mut numbers).take(count) {
+                        let (own, rest) = outputs.split_at(end.n_outputs as usize);
+                        self.merge_end(state, sink, (*end, number), own, record)?;
+                        record += own.iter().map(|&(_, n)| n).sum::<u32>();
+                        outputs = rest;
+                    }
+                    self.adds_to_state = true;
+                }
+                RowKind::Text => {
+                    texts.by_ref().take(count).for_each(|row| self.decoder.add_text(row.text));
+                }
+                RowKind::Other => {
+                    for other in others.by_ref().take(count) {
+                        self.merge_other(state, sink, other.offset, &other.payload)
+                            .map_err(|reason| self.content(other.offset, reason))?;
+                    }
+                }
+            }
         }
-        self.merge_rows(state, sink, &piece, from, piece.marks())?;
-        self.offset = piece.end;
+        (self.offset, self.n_texts) = (piece.end, self.symbols.len());
         match piece.stop {
             Stop::Content(reason) => Err(self.content(piece.end, reason)),
             Stop::Until | Stop::Invalid => Ok(()),
@@ -122,58 +170,66 @@ impl FileProgress {
         }
     }
 
-    /// Starts and ends between two events of other kinds.
-    fn merge_rows(
+    /// The state's numbers for a piece's kinds of records.
+    fn number_kinds(
+        &mut self,
+        state: &mut JournalState,
+        texts: &[TextRow],
+        kinds: &[KindRow],
+    ) -> Result<Vec<u32>, JournalError> {
+        // A piece that could not be merged whole is merged again.
+        self.symbols.truncate(self.n_texts);
+        self.decoder.forget_texts(self.n_texts);
+        let before = self.n_texts;
+        let records = &mut state.written.records;
+        self.symbols.extend(texts.iter().map(|row| records.text_number(&row.text)));
+        let number = |row: &KindRow| {
+            let symbol = |number: u32| {
+                let at = number as usize;
+                let is_given = at.checked_sub(before).and_then(|new| texts.get(new));
+                (self.symbols.get(at).copied())
+                    .filter(|_| is_given.is_none_or(|text| text.first_record <= row.first_record))
+                    .ok_or_else(|| format!("text {number} is used before it is given"))
+            };
+            let RecordKind { formatter, storage_class, component } = row.kind;
+            Ok(records.kind_number(RecordKind {
+                formatter: symbol(formatter)?,
+                storage_class: symbol(storage_class)?,
+                component: component.map(symbol).transpose()?,
+            }))
+        };
+        (kinds.iter().map(number).zip(kinds))
+            .map(|(number, row)| number.map_err(|reason| self.content(row.offset, reason)))
+            .collect()
+    }
+
+    /// The end of an attempt, with what it claims: records from the given one on.
+    fn merge_end(
         &mut self,
         state: &mut JournalState,
         sink: &mut dyn AttemptSink,
-        piece: &Piece,
-        from: Marks,
-        to: Marks,
+        (place, number): (EndPlace, u32),
+        outputs: &[(DatasetIx, u32)],
+        record: u32,
     ) -> Result<(), JournalError> {
-        for start in &piece.starts[from.starts..to.starts] {
-            state.fold_start(start.quantum, start.attempt, start.time).map_err(|reason| {
-                // Only their times are kept of starts, not their places.
-                self.content(piece.begin, reason)
-            })?;
-            sink.started(self.number, start.quantum, start.attempt, start.time);
-            self.saw(start.time);
-            self.adds_to_state = true;
-        }
-        if from.ends == to.ends {
-            return Ok(());
-        }
-        let rows = from.records..to.records;
-        let mut record = (state.written)
-            .append(&piece.records, rows, &self.symbols)
-            .map_err(|reason| self.content(piece.ends[from.ends].offset, reason))?;
-        let (mut output, mut input) = (from.outputs, from.inputs);
-        for end in &piece.ends[from.ends..to.ends] {
-            let outputs = &piece.outputs[output..][..end.n_outputs as usize];
-            let n_inputs = end.n_available as usize + end.n_actual as usize;
-            let inputs = &piece.inputs[input..][..n_inputs];
-            state
-                .fold_end_row(self.number, end, outputs, record, inputs)
-                .map_err(|reason| self.content(end.offset, reason))?;
-            sink.ended(
-                self.number,
-                AttemptEnd {
-                    quantum: end.quantum,
-                    attempt: end.attempt,
-                    started: end.started,
-                    ended: end.ended,
-                    end: end.end,
-                    memory: end.usage.map(|usage| usage.memory),
-                    exception: end.exception.as_ref().map(|e| e.type_name.as_str()),
-                },
-            );
-            output += outputs.len();
-            record += outputs.iter().map(|&(_, n)| n).sum::<u32>();
-            input += n_inputs;
+        (state.fold_end_row(number, outputs, record))
+            .map_err(|reason| self.content(place.offset, reason))?;
+        if let Some((chunk, row)) = state.ends.place(number) {
+            let end = chunk.rows[row];
+            let failure = chunk.failure(row).and_then(|failure| failure.exception.as_ref());
+            let told = AttemptEnd {
+                quantum: end.quantum,
+                attempt: end.attempt,
+                started: end.started,
+                ended: end.ended,
+                end: end.end,
+                memory: chunk.usage(row).map(|usage| usage.memory),
+                exception: failure.map(|exception| exception.type_name.as_str()),
+            };
+            sink.ended(self.number, told);
             self.saw(end.ended);
-            self.unproven.push((end.offset, UnprovenClaim::Quantum(end.quantum)));
+            self.unproven.push((place.offset, UnprovenClaim::Quantum(end.quantum)));
         }
-        self.adds_to_state = true;
         Ok(())
     }
 
@@ -186,11 +242,8 @@ impl FileProgress {
     ) -> Result<(), String> {
         let event = match self.decoder.payload(payload)? {
             Decoded::Event(event) => event,
-            Decoded::Text => {
-                let text = self.decoder.last_text().unwrap_or_default();
-                self.symbols.push(state.written.text_number(text));
-                return Ok(());
-            }
+            // Texts come as rows.
+            Decoded::Text => return Ok(()),
             Decoded::Unknown => {
                 self.unknown += 1;
                 return Ok(());
@@ -198,8 +251,10 @@ impl FileProgress {
         };
         state.fold(self.number, &event)?;
         self.saw(event.time());
-        if let Event::QuantumPlaced { quantum, attempt, worker, .. } = &event {
-            sink.placed(self.number, *quantum, *attempt, *worker);
+        if let Event::QuantaPlaced { worker, quanta, .. } = &event {
+            for &(quantum, attempt) in quanta {
+                sink.placed(self.number, quantum, attempt, *worker);
+            }
         }
         match event {
             Event::RunStarted { time, process, options } => {

@@ -8,6 +8,7 @@ mod attempts;
 mod codec;
 mod directory;
 mod durability;
+mod ends;
 mod error;
 mod event;
 mod follower;
@@ -19,10 +20,12 @@ mod packed;
 mod piece;
 mod process;
 mod reader;
+mod records;
 mod runs;
 mod state;
 #[cfg(test)]
 mod strategies;
+mod stretch;
 mod syncer;
 mod time;
 mod usage;
@@ -43,10 +46,12 @@ pub use header::JournalHeader;
 pub use packed::{PackedBlock, PackedRow};
 pub use process::ProcessIdentity;
 pub use reader::{JournalReader, Tail};
+pub use records::WrittenRecord;
 pub use runs::RunSummary;
-pub use state::{FinishedQuantum, JournalState, PlacedQuantum, QuantumProgress, RepeatedQuantum};
+pub use state::{
+    Detail, FinishedQuantum, JournalState, PlacedQuantum, QuantumProgress, RepeatedQuantum,
+};
 pub use syncer::Syncer;
 pub use time::Timestamp;
 pub use usage::ResourceUsage;
 pub use writer::JournalWriter;
-pub use written::WrittenRecord;

@@ -30,9 +30,8 @@ pub struct PackedRow {
 /// A packed entry whose quantum has not ended as far as was read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PendingRow {
-    /// Number of the pack among those that were seen.
-    pub pack: u32,
-    pub block: u64,
+    /// Number of the block among those that were seen.
+    pub block: u32,
     pub row: PackedRow,
 }
 
@@ -48,15 +47,12 @@ struct Pending {
 }
 
 impl PendingRows {
-    /// Adds the entries of a frame.
-    pub fn add(&mut self, writer: u32, pack: u32, blocks: &[PackedBlock]) {
+    /// Adds the entries of a block, which has the given number.
+    pub fn add(&mut self, writer: u32, block: u32, rows: &[PackedRow]) {
         let pending = self.0.entry(writer).or_default();
         pending.rows.drain(..pending.next);
         pending.next = 0;
-        for block in blocks {
-            let rows = block.rows.iter();
-            pending.rows.extend(rows.map(|&row| PendingRow { pack, block: block.offset, row }));
-        }
+        pending.rows.extend(rows.iter().map(|&row| PendingRow { block, row }));
     }
 
     /// Takes the entries of an attempt that ended.

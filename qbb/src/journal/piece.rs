@@ -5,31 +5,21 @@
 //! whole file, such as numbers of texts, is left to [merging](super::merging).
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
+use std::io;
 
 use qbb_graph::{DatasetIx, QuantumIx};
+use rustc_hash::FxHashMap;
 
-use super::codec::{QUANTUM_FINISHED, QUANTUM_STARTED, quantum_end};
+use super::codec::{QUANTUM_FINISHED, QUANTUM_PLACED, QUANTUM_STARTED, TEXT, quantum_end};
+use super::ends::{EndChunk, EndFields};
 use super::event::{ExceptionInfo, QuantumEnd};
-use super::frame::{FRAME_HEADER, FrameHeader, find_frame};
+use super::frame::FRAME_HEADER;
+use super::records::{RecordChunk, RecordKind};
+use super::state::{Detail, PlacedQuantum};
+use super::stretch::{Source, Stretch};
 use super::time::Timestamp;
 use super::usage::ResourceUsage;
 use crate::wire::Fields;
-
-/// Bytes of a file that are read at once.
-pub(super) const PIECE: u64 = 4 << 20;
-
-/// Which frames to read: those that begin at `from` or behind it, and before `until`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stretch {
-    pub from: u64,
-    pub until: u64,
-    /// Whether a frame is known to begin at `from`; otherwise the first valid one is looked for.
-    pub aligned: bool,
-    /// Length of the file; nothing is read behind it.
-    pub length: u64,
-}
 
 /// Why reading ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +32,24 @@ pub(super) enum Stop {
     Content(String),
 }
 
+/// Whose file is read, and what for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// Number of the writer.
+    pub writer: u32,
+    pub detail: Detail,
+}
+
+/// What a frame was read into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowKind {
+    Start,
+    Place,
+    End,
+    Text,
+    Other,
+}
+
 /// `quantum started`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StartRow {
@@ -50,23 +58,37 @@ pub(super) struct StartRow {
     pub time: Timestamp,
 }
 
-/// `quantum finished`. Its inputs, outputs and records follow those of the row before.
-#[derive(Debug)]
-pub(super) struct EndRow {
+/// `quantum placed`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PlaceRow {
+    pub quantum: QuantumIx,
+    pub placed: PlacedQuantum,
+}
+
+/// What is told of the end of an attempt but not kept after merging.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EndPlace {
     /// Where its frame begins.
     pub offset: u64,
-    pub quantum: QuantumIx,
-    pub attempt: u32,
-    pub started: Timestamp,
-    pub ended: Timestamp,
-    pub end: QuantumEnd,
-    pub caveats: Option<u32>,
-    pub exception: Option<Box<ExceptionInfo>>,
-    pub exit_code: Option<i32>,
-    pub usage: Option<ResourceUsage>,
+    /// How many of the outputs are its own.
     pub n_outputs: u32,
-    pub n_available: u32,
-    pub n_actual: u32,
+}
+
+/// A text that gets the next number in its file.
+#[derive(Debug)]
+pub(super) struct TextRow {
+    pub text: String,
+    /// Records before this one cannot know the number.
+    pub first_record: u32,
+}
+
+/// A kind of records in the file's numbers of texts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KindRow {
+    pub kind: RecordKind,
+    /// The first record of this kind, and the offset of its frame.
+    pub first_record: u32,
+    pub offset: u64,
 }
 
 /// Any other event, not decoded.
@@ -75,35 +97,9 @@ pub(super) struct OtherRow {
     /// Where its frame begins.
     pub offset: u64,
     pub payload: Vec<u8>,
-    /// What came before it.
-    pub before: Marks,
 }
 
-/// Datastore records; texts are still the numbers of the file.
-#[derive(Debug, Default)]
-pub(super) struct RecordRows {
-    pub paths: String,
-    /// Where each path ends.
-    pub path_end: Vec<u32>,
-    pub formatter: Vec<u32>,
-    pub storage_class: Vec<u32>,
-    pub component: Vec<Option<u32>>,
-    pub file_size: Vec<i64>,
-    /// Checksums, by row; most datastores have none.
-    pub checksums: Vec<(u32, String)>,
-}
-
-/// Numbers of rows, as a place between two events.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Marks {
-    pub starts: usize,
-    pub ends: usize,
-    pub outputs: usize,
-    pub records: usize,
-    pub inputs: usize,
-}
-
-/// Events of a stretch, in order.
+/// Events of a stretch: rows by kind, each in order.
 #[derive(Debug)]
 pub(super) struct Piece {
     /// Where the first frame begins; `end` if there is none.
@@ -111,35 +107,58 @@ pub(super) struct Piece {
     /// Where the last one ends.
     pub end: u64,
     pub stop: Stop,
+    /// The order of all rows: so many of a kind, then so many of another one.
+    pub order: Vec<(RowKind, u32)>,
     pub starts: Vec<StartRow>,
-    pub ends: Vec<EndRow>,
-    /// Datasets, each with its number of records.
+    pub places: Vec<PlaceRow>,
+    pub ends: EndChunk,
+    /// One for each end.
+    pub end_places: Vec<EndPlace>,
+    /// Datasets that ends claim, each with its number of records.
     pub outputs: Vec<(DatasetIx, u32)>,
-    pub records: RecordRows,
-    pub inputs: Vec<DatasetIx>,
+    /// Records of these outputs; their kinds have numbers in `kinds`.
+    pub records: RecordChunk,
+    pub kinds: Vec<KindRow>,
+    kind_numbers: FxHashMap<RecordKind, u32>,
+    pub texts: Vec<TextRow>,
     pub others: Vec<OtherRow>,
 }
 
 impl Piece {
-    /// Reads a stretch of a file.
+    /// Reads a stretch of a file; `buffer` is used for its bytes, and given back.
     ///
     /// # Errors
     /// If reading fails.
-    pub fn read(file: &File, stretch: Stretch) -> io::Result<Self> {
-        let mut source = Source::read(file, stretch)?;
+    pub fn read(
+        file: &File,
+        stretch: Stretch,
+        reading: Reading,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<Self> {
+        let mut source = Source::read(file, stretch, std::mem::take(buffer))?;
         let begin = match stretch.aligned {
             true => stretch.from,
-            false => find_frame(&source.bytes, stretch.from).unwrap_or(stretch.until),
+            false => source.first_frame().unwrap_or(stretch.until),
+        };
+        // Most of a journal is paths.
+        let room = match reading.detail {
+            Detail::Full => stretch.until.saturating_sub(begin) as usize,
+            Detail::Progress => 0,
         };
         let mut piece = Self {
             begin,
             end: begin,
             stop: Stop::Until,
+            order: Vec::new(),
             starts: Vec::new(),
-            ends: Vec::new(),
+            places: Vec::new(),
+            ends: EndChunk::default(),
+            end_places: Vec::new(),
             outputs: Vec::new(),
-            records: RecordRows::default(),
-            inputs: Vec::new(),
+            records: RecordChunk::with_room(room),
+            kinds: Vec::new(),
+            kind_numbers: FxHashMap::default(),
+            texts: Vec::new(),
             others: Vec::new(),
         };
         while piece.end < stretch.until {
@@ -147,185 +166,137 @@ impl Piece {
                 piece.stop = Stop::Invalid;
                 break;
             };
-            if let Err(reason) = piece.add(piece.end, payload) {
-                piece.stop = Stop::Content(reason);
-                break;
+            match piece.add(piece.end, payload, reading) {
+                Ok(kind) => piece.note(kind),
+                Err(reason) => {
+                    piece.stop = Stop::Content(reason);
+                    break;
+                }
             }
             piece.end += (FRAME_HEADER + payload.len()) as u64;
         }
+        *buffer = source.into_buffer();
         Ok(piece)
     }
 
-    /// The place behind the last event.
-    pub fn marks(&self) -> Marks {
-        Marks {
-            starts: self.starts.len(),
-            ends: self.ends.len(),
-            outputs: self.outputs.len(),
-            records: self.records.formatter.len(),
-            inputs: self.inputs.len(),
+    fn note(&mut self, kind: RowKind) {
+        match self.order.last_mut() {
+            Some((last, count)) if *last == kind => *count += 1,
+            _ => self.order.push((kind, 1)),
         }
     }
 
-    fn add(&mut self, offset: u64, payload: &[u8]) -> Result<(), String> {
+    fn add(&mut self, offset: u64, payload: &[u8], reading: Reading) -> Result<RowKind, String> {
         match payload.split_first() {
             Some((&QUANTUM_STARTED, fields)) => {
                 let mut fields = Fields::of(fields);
                 let (time, quantum, attempt) = fields.next()?;
                 fields.finish()?;
                 self.starts.push(StartRow { quantum: QuantumIx(quantum), attempt, time });
-                Ok(())
+                Ok(RowKind::Start)
             }
-            Some((&QUANTUM_FINISHED, fields)) => self.add_end(offset, Fields::of(fields)),
+            Some((&QUANTUM_FINISHED, fields)) => {
+                self.add_end(offset, Fields::of(fields), reading)?;
+                Ok(RowKind::End)
+            }
+            Some((&QUANTUM_PLACED, fields)) => {
+                let mut fields = Fields::of(fields);
+                let (time, quantum, attempt, worker, memory) = fields.next()?;
+                fields.finish()?;
+                let (quantum, placed) =
+                    (QuantumIx(quantum), PlacedQuantum { attempt, time, worker, memory });
+                self.places.push(PlaceRow { quantum, placed });
+                Ok(RowKind::Place)
+            }
+            Some((&TEXT, fields)) => {
+                let mut fields = Fields::of(fields);
+                let text = fields.next()?;
+                fields.finish()?;
+                self.texts.push(TextRow { text, first_record: self.records.len() as u32 });
+                Ok(RowKind::Text)
+            }
             _ => {
-                let (payload, before) = (payload.to_vec(), self.marks());
-                self.others.push(OtherRow { offset, payload, before });
-                Ok(())
+                self.others.push(OtherRow { offset, payload: payload.to_vec() });
+                Ok(RowKind::Other)
             }
         }
     }
 
-    fn add_end(&mut self, offset: u64, mut fields: Fields<'_>) -> Result<(), String> {
+    fn add_end(
+        &mut self,
+        offset: u64,
+        mut fields: Fields<'_>,
+        reading: Reading,
+    ) -> Result<(), String> {
         let (quantum, attempt, started, ended, end, caveats) =
             fields.next::<(u32, u32, Timestamp, Timestamp, u8, Option<u32>)>()?;
         let (exception, exit_code, usage) =
             fields.next::<(Option<(&str, &str)>, Option<i32>, Option<ResourceUsage>)>()?;
+        let end = quantum_end(end)?;
+        let keep = reading.detail == Detail::Full || end == QuantumEnd::Failed;
         let n_outputs = fields.count()?;
         for _ in 0..n_outputs {
             let dataset = DatasetIx(fields.next()?);
             let n_records = fields.count()?;
             for _ in 0..n_records {
-                self.records.add(&mut fields)?;
+                self.add_record(offset, &mut fields, keep)?;
             }
             self.outputs.push((dataset, n_records as u32));
         }
+        let first_input = self.ends.n_inputs();
         let mut add_inputs = || {
             let n = fields.count()?;
             for _ in 0..n {
-                self.inputs.push(DatasetIx(fields.next()?));
+                self.ends.push_input(fields.next()?);
             }
             // Each took a byte at least of a payload whose length fits.
-            Ok::<_, String>(n as u32)
+            Ok::<_, String>(n as usize)
         };
-        let (n_available, n_actual) = (add_inputs()?, add_inputs()?);
+        let (mut n_available, _) = (add_inputs()?, add_inputs()?);
         fields.finish()?;
-        self.ends.push(EndRow {
-            offset,
+        if reading.detail == Detail::Progress {
+            self.ends.forget_inputs(first_input);
+            n_available = 0;
+        }
+        let fields = EndFields {
             quantum: QuantumIx(quantum),
             attempt,
+            writer: reading.writer,
             started,
             ended,
-            end: quantum_end(end)?,
+            end,
             caveats,
             exception: exception.map(|(type_name, message)| {
                 let (type_name, message) = (type_name.to_owned(), message.to_owned());
-                Box::new(ExceptionInfo { type_name, message })
+                ExceptionInfo { type_name, message }
             }),
             exit_code,
             usage,
-            n_outputs: n_outputs as u32,
-            n_available,
-            n_actual,
-        });
+        };
+        self.ends.push(fields, first_input, n_available);
+        self.end_places.push(EndPlace { offset, n_outputs: n_outputs as u32 });
         Ok(())
     }
-}
 
-impl RecordRows {
-    fn add(&mut self, fields: &mut Fields<'_>) -> Result<(), String> {
+    fn add_record(
+        &mut self,
+        offset: u64,
+        fields: &mut Fields<'_>,
+        keep: bool,
+    ) -> Result<(), String> {
         let (path, formatter, storage_class, component, checksum, file_size) =
             fields.next::<(&str, u32, u32, Option<u32>, Option<&str>, i64)>()?;
-        if let Some(checksum) = checksum {
-            self.checksums.push((self.formatter.len() as u32, checksum.to_owned()));
+        let kind = RecordKind { formatter, storage_class, component };
+        let next = self.kinds.len() as u32;
+        let number = *self.kind_numbers.entry(kind).or_insert(next);
+        if number == next {
+            let first_record = self.records.len() as u32;
+            self.kinds.push(KindRow { kind, first_record, offset });
         }
-        self.paths.push_str(path);
-        self.path_end.push(self.paths.len() as u32);
-        self.formatter.push(formatter);
-        self.storage_class.push(storage_class);
-        self.component.push(component);
-        self.file_size.push(file_size);
+        match keep {
+            true => self.records.push(path, number, checksum, file_size),
+            false => self.records.push_size(number, file_size),
+        }
         Ok(())
     }
-}
-
-/// The bytes of a stretch; of a frame that begins in it and ends behind it, the rest is added.
-struct Source<'f> {
-    file: &'f File,
-    from: u64,
-    length: u64,
-    bytes: Vec<u8>,
-}
-
-impl<'f> Source<'f> {
-    fn read(file: &'f File, stretch: Stretch) -> io::Result<Self> {
-        let mut source =
-            Self { file, from: stretch.from, length: stretch.length, bytes: Vec::new() };
-        source.extend_to(stretch.until)?;
-        Ok(source)
-    }
-
-    /// Reads on until an offset, or until the end of a file that was cut.
-    fn extend_to(&mut self, offset: u64) -> io::Result<()> {
-        let have = self.bytes.len();
-        self.bytes.resize((offset.min(self.length) - self.from) as usize, 0);
-        let mut at = have;
-        while at < self.bytes.len() {
-            match self.file.read_at(&mut self.bytes[at..], self.from + at as u64) {
-                Ok(0) => break,
-                Ok(n) => at += n,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.bytes.truncate(at);
-        Ok(())
-    }
-
-    /// The payload of the frame at an offset, if it is valid.
-    fn frame(&mut self, offset: u64) -> io::Result<Option<&[u8]>> {
-        let at = (offset - self.from) as usize;
-        if self.bytes.len() < at + FRAME_HEADER {
-            self.extend_to(offset + FRAME_HEADER as u64)?;
-        }
-        let Some(header) = (self.bytes.get(at..))
-            .and_then(|rest| rest.first_chunk::<FRAME_HEADER>())
-            .and_then(FrameHeader::parse)
-        else {
-            return Ok(None);
-        };
-        let (begin, end) = (at + FRAME_HEADER, at + FRAME_HEADER + header.length);
-        // The length is not trusted with an allocation until the file is known to be that long.
-        if self.length - self.from < end as u64 {
-            return Ok(None);
-        }
-        if self.bytes.len() < end {
-            self.extend_to(self.from + end as u64)?;
-        }
-        Ok(self.bytes.get(begin..end).filter(|payload| header.accepts(offset, payload)))
-    }
-}
-
-/// Offset of the first valid frame behind a damaged one at `offset`.
-pub(super) fn next_valid_frame(file: &File, offset: u64, length: u64) -> io::Result<Option<u64>> {
-    let mut from = offset + 1;
-    while from < length {
-        let until = (from + PIECE).min(length);
-        // Whatever begins in this stretch is read to its end before it is judged.
-        let mut source = Source::read(file, Stretch { from, until, aligned: false, length })?;
-        let mut at = 0;
-        while let Some(step) = find_marker(&source.bytes[at..]) {
-            at += step;
-            if source.frame(from + at as u64)?.is_some() {
-                return Ok(Some(from + at as u64));
-            }
-            at += 1;
-        }
-        // A marker may lie across the border.
-        from = if until == length { length } else { until - 3 };
-    }
-    Ok(None)
-}
-
-fn find_marker(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(super::frame::MARKER.len()).position(|four| four == super::frame::MARKER)
 }

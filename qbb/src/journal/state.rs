@@ -7,13 +7,15 @@ use qbb_graph::{DatasetIx, QuantumIx};
 use rustc_hash::{FxHashMap, FxHashSet};
 use uuid::Uuid;
 
+use super::ends::{EndRow, EndTable};
 use super::error::JournalWarning;
 use super::event::{ExceptionInfo, FileRecord, QuantumEnd, RepeatReason};
 use super::packed::PendingRows;
+use super::records::WrittenRecord;
 use super::runs::RunSummary;
 use super::time::Timestamp;
 use super::usage::ResourceUsage;
-use super::written::{Claim, PackedCell, WrittenRecord, WrittenTable};
+use super::written::{Claim, PackedCell, WrittenTable};
 use crate::pack::{PackedPlace, Packs};
 
 const NONE: u32 = u32::MAX;
@@ -110,17 +112,15 @@ impl Default for QuantumCell {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct EndCell {
-    started: Timestamp,
-    ended: Timestamp,
-    attempt: u32,
-    writer: u32,
-    /// Where its inputs begin in `inputs`; available ones first.
-    first_input: u64,
-    n_available: u32,
-    n_actual: u32,
-    end: QuantumEnd,
+/// How much of a journal is kept in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything.
+    #[default]
+    Full,
+    /// What is wanted to look at a run: of successful quanta no inputs, and of the records of what
+    /// they wrote nothing but the sizes. That is half of what there is.
+    Progress,
 }
 
 /// Progress of every quantum and records of every dataset written, in columns.
@@ -131,13 +131,7 @@ pub struct JournalState {
     quanta: Vec<QuantumCell>,
     /// When the last attempt at each quantum was started, as far as it was recorded.
     started: Vec<Timestamp>,
-    ends: Vec<EndCell>,
-    inputs: Vec<u32>,
-    /// One for each end.
-    usage: Vec<Option<ResourceUsage>>,
-    // Present for some ends only.
-    caveats: FxHashMap<u32, u32>,
-    failures: FxHashMap<u32, (Option<ExceptionInfo>, Option<i32>)>,
+    pub(super) ends: EndTable,
     pub(super) written: WrittenTable,
     /// Where attempts run that have not ended.
     placed: FxHashMap<u32, PlacedQuantum>,
@@ -145,10 +139,11 @@ pub struct JournalState {
     repeated: FxHashMap<u32, RepeatedQuantum>,
     init_claims: FxHashMap<u32, (Timestamp, Uuid)>,
     writers: Vec<Uuid>,
-    /// Packs that were named, by their numbers.
-    packs: Vec<Uuid>,
+    /// Blocks of packs, by their numbers.
+    blocks: Vec<(Uuid, u64)>,
     pending: PendingRows,
     directory: Option<Utf8PathBuf>,
+    pub(super) detail: Detail,
     pub(super) unproven: Vec<UnprovenClaim>,
     pub(super) runs: Vec<RunSummary>,
     pub(super) warnings: Vec<JournalWarning>,
@@ -167,19 +162,16 @@ impl JournalState {
         Self {
             quanta: vec![QuantumCell::default(); n_quanta],
             started: vec![Timestamp::default(); n_quanta],
-            ends: Vec::new(),
-            inputs: Vec::new(),
-            usage: Vec::new(),
-            caveats: FxHashMap::default(),
-            failures: FxHashMap::default(),
+            ends: EndTable::default(),
             written: WrittenTable::new(n_datasets),
             placed: FxHashMap::default(),
             repeated: FxHashMap::default(),
             init_claims: FxHashMap::default(),
             writers: Vec::new(),
-            packs: Vec::new(),
+            blocks: Vec::new(),
             pending: PendingRows::default(),
             directory: None,
+            detail: Detail::Full,
             unproven: Vec::new(),
             runs: Vec::new(),
             warnings: Vec::new(),
@@ -187,9 +179,14 @@ impl JournalState {
     }
 
     /// The state before anything was read of a directory.
-    pub(super) fn of_directory(directory: &Utf8Path, n_quanta: usize, n_datasets: usize) -> Self {
+    pub(super) fn of_directory(
+        directory: &Utf8Path,
+        detail: Detail,
+        n_quanta: usize,
+        n_datasets: usize,
+    ) -> Self {
         let directory = Some(directory.to_owned());
-        Self { directory, ..Self::new(n_quanta, n_datasets) }
+        Self { directory, detail, ..Self::new(n_quanta, n_datasets) }
     }
 
     /// Number of quanta of the graph.
@@ -200,7 +197,7 @@ impl JournalState {
     /// Where a quantum stands.
     pub fn progress(&self, quantum: QuantumIx) -> QuantumProgress {
         let cell = self.quanta[quantum.index()];
-        match self.ends.get(cell.end as usize) {
+        match self.ends.get(cell.end) {
             Some(end) if cell.attempts > end.attempt + 1 => QuantumProgress::InFlight,
             Some(end) => QuantumProgress::Ended(end.end),
             None if cell.attempts > cell.first => QuantumProgress::InFlight,
@@ -215,7 +212,7 @@ impl JournalState {
     }
 
     fn has_failed(&self, cell: QuantumCell) -> bool {
-        self.ends.get(cell.end as usize).is_some_and(|end| end.end == QuantumEnd::Failed)
+        self.ends.get(cell.end).is_some_and(|end| end.end == QuantumEnd::Failed)
     }
 
     /// Since when a quantum is in flight, if it is.
@@ -230,22 +227,21 @@ impl JournalState {
 
     /// The attempt that counts for a quantum, if any ended.
     pub fn finished(&self, quantum: QuantumIx) -> Option<FinishedQuantum<'_>> {
-        let number = self.quanta[quantum.index()].end;
-        let cell = self.ends.get(number as usize)?;
-        let inputs = &self.inputs[cell.first_input as usize..];
-        let (available_inputs, rest) = inputs.split_at(cell.n_available as usize);
-        let failure = self.failures.get(&number);
+        let (chunk, row) = self.ends.place(self.quanta[quantum.index()].end)?;
+        let cell = chunk.rows[row];
+        let (available_inputs, actual_inputs) = chunk.inputs(row);
+        let failure = chunk.failure(row);
         Some(FinishedQuantum {
             attempt: cell.attempt,
             started: cell.started,
             ended: cell.ended,
             end: cell.end,
-            caveats: self.caveats.get(&number).copied(),
-            exception: failure.and_then(|(exception, _)| exception.as_ref()),
-            exit_code: failure.and_then(|(_, code)| *code),
-            usage: self.usage[number as usize],
+            caveats: chunk.caveats(row),
+            exception: failure.and_then(|failure| failure.exception.as_ref()),
+            exit_code: failure.and_then(|failure| failure.exit_code),
+            usage: chunk.usage(row),
             available_inputs,
-            actual_inputs: &rest[..cell.n_actual as usize],
+            actual_inputs,
         })
     }
 
@@ -254,8 +250,8 @@ impl JournalState {
         match self.written.claim(dataset) {
             Claim::Nobody => false,
             Claim::Init => true,
-            Claim::End { quantum, end } => {
-                self.quanta[quantum as usize].end == end && !self.removed_after(dataset, end)
+            Claim::End(number) => {
+                self.end_that_counts(number).is_some_and(|end| !self.was_removed(dataset, end))
             }
         }
     }
@@ -265,15 +261,19 @@ impl JournalState {
     pub fn is_removed(&self, dataset: DatasetIx) -> bool {
         match self.written.claim(dataset) {
             Claim::Nobody | Claim::Init => false,
-            Claim::End { quantum, end } => {
-                self.quanta[quantum as usize].end == end && self.removed_after(dataset, end)
+            Claim::End(number) => {
+                self.end_that_counts(number).is_some_and(|end| self.was_removed(dataset, end))
             }
         }
     }
 
-    fn removed_after(&self, dataset: DatasetIx, end: u32) -> bool {
-        let attempt = self.ends[end as usize].attempt;
-        self.written.removed_through(dataset).is_some_and(|removed| attempt <= removed)
+    /// An end, if it is the one that counts for its quantum.
+    fn end_that_counts(&self, number: u32) -> Option<&EndRow> {
+        self.ends.get(number).filter(|end| self.quanta[end.quantum.index()].end == number)
+    }
+
+    fn was_removed(&self, dataset: DatasetIx, end: &EndRow) -> bool {
+        self.written.removed_through(dataset).is_some_and(|removed| end.attempt <= removed)
     }
 
     /// Whether any dataset was ever deleted on purpose.
@@ -296,13 +296,25 @@ impl JournalState {
             .then_some(repeated)
     }
 
-    /// Datastore records of a dataset; none unless it [was written](Self::is_written).
+    /// Datastore records of a dataset; none unless it [was written](Self::is_written), or if they are
+    /// not kept because of the [detail](Detail) that was asked for.
     pub fn records(
         &self,
         dataset: DatasetIx,
     ) -> impl ExactSizeIterator<Item = WrittenRecord<'_>> + use<'_> {
-        let n = if self.is_written(dataset) { usize::MAX } else { 0 };
-        self.written.records(dataset).take(n)
+        let mut records = self.written.records_of(dataset);
+        let is_kept = self.detail == Detail::Full
+            || records.next().is_none_or(|record| !record.path.is_empty());
+        let n = if is_kept && self.is_written(dataset) { usize::MAX } else { 0 };
+        self.written.records_of(dataset).take(n)
+    }
+
+    /// Bytes in the files of a dataset; none unless it [was written](Self::is_written).
+    pub fn bytes(&self, dataset: DatasetIx) -> u64 {
+        if !self.is_written(dataset) {
+            return 0;
+        }
+        self.written.records_of(dataset).map(|record| record.file_size.max(0) as u64).sum()
     }
 
     /// Where a dataset is that is not a file but packed; `None` unless it
@@ -315,8 +327,8 @@ impl JournalState {
     }
 
     fn packed_place(&self, dataset: DatasetIx) -> Option<PackedPlace> {
-        let PackedCell { pack, block, begin, length } = self.written.packed(dataset)?;
-        let pack = *self.packs.get(pack as usize)?;
+        let PackedCell { block, begin, length } = self.written.packed(dataset)?;
+        let (pack, block) = *self.blocks.get(block as usize)?;
         Some(PackedPlace { pack, block, begin, length })
     }
 
@@ -367,14 +379,14 @@ impl JournalState {
         let packs = Packs::new(self.directory.as_deref().unwrap_or(Utf8Path::new("")));
         let mut missing: Vec<u32> = Vec::new();
         for dataset in (0..self.written.len() as u32).map(DatasetIx) {
-            if let Claim::End { quantum, end } = self.written.claim(dataset)
-                && quanta.contains(&quantum)
-                && self.quanta[quantum as usize].end == end
-                && !self.removed_after(dataset, end)
-                && !(self.written.records(dataset).all(&mut exists)
+            if let Claim::End(number) = self.written.claim(dataset)
+                && let Some(end) = self.end_that_counts(number)
+                && quanta.contains(&end.quantum.0)
+                && !self.was_removed(dataset, end)
+                && !(self.written.records_of(dataset).all(&mut exists)
                     && self.packed_place(dataset).is_none_or(|place| packs.has(place)))
             {
-                missing.push(quantum);
+                missing.push(end.quantum.0);
             }
         }
         missing.sort_unstable();

@@ -172,6 +172,8 @@ pub fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(time, datasets)| Event::DatasetsRemoved { time, datasets }),
         (time(), vec((quantum(), 0..4u32), 0..4))
             .prop_map(|(time, quanta)| Event::QuantaReset { time, quanta }),
+        (time(), any::<u32>(), vec((quantum(), 0..4u32), 0..4))
+            .prop_map(|(time, worker, quanta)| Event::QuantaPlaced { time, worker, quanta }),
         (time(), any::<u128>(), packed_blocks()).prop_map(|(time, pack, blocks)| {
             Event::OutputsPacked { time, pack: Uuid::from_u128(pack), blocks }
         }),

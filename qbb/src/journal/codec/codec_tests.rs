@@ -59,7 +59,7 @@ fn a_finished_quantum_has_the_bytes_of_the_document() {
 }
 
 #[test]
-fn events_of_version_1_1_have_the_bytes_of_the_document() {
+fn events_of_later_versions_have_the_bytes_of_the_document() {
     let (time, quantum) = (Timestamp(-1), QuantumIx(7));
     let encoded = |event: &Event| {
         let mut bytes = Vec::new();
@@ -85,6 +85,9 @@ fn events_of_version_1_1_have_the_bytes_of_the_document() {
     assert_eq!(encoded(&removed), [11, 1, 1, 5, 0]);
     let reset = Event::QuantaReset { time, quanta: vec![(quantum, 1), (QuantumIx(8), 2)] };
     assert_eq!(encoded(&reset), [14, 1, 2, 7, 1, 8, 2]);
+    let quanta = vec![(quantum, 0), (QuantumIx(300), 1)];
+    let placed = Event::QuantaPlaced { time, worker: 2, quanta };
+    assert_eq!(encoded(&placed), [15, 1, 2, 2, 7, 0, 251, 44, 1, 1]);
 }
 
 #[test]

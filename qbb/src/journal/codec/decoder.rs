@@ -32,9 +32,14 @@ pub enum Decoded {
 }
 
 impl Decoder {
-    /// The text that was decoded last.
-    pub fn last_text(&self) -> Option<&str> {
-        self.texts.last().map(|text| &**text)
+    /// Forgets the texts behind the first so many.
+    pub fn forget_texts(&mut self, keep: usize) {
+        self.texts.truncate(keep);
+    }
+
+    /// Takes a text that was decoded by others.
+    pub fn add_text(&mut self, text: String) {
+        self.texts.push(text.into());
     }
 
     pub fn payload(&mut self, payload: &[u8]) -> Result<Decoded, String> {
@@ -43,7 +48,7 @@ impl Decoder {
         };
         let event = match kind {
             TEXT => {
-                self.texts.push(wire::decode::<String>(fields)?.into());
+                self.add_text(wire::decode(fields)?);
                 return Ok(Decoded::Text);
             }
             RUN_STARTED => {
@@ -90,6 +95,11 @@ impl Decoder {
                 let (time, quantum, attempt, worker, memory) = wire::decode(fields)?;
                 let quantum = QuantumIx(quantum);
                 Event::QuantumPlaced { time, quantum, attempt, worker, memory }
+            }
+            QUANTA_PLACED => {
+                let (time, worker, quanta): (_, _, Vec<(u32, u32)>) = wire::decode(fields)?;
+                let quanta = quanta.into_iter().map(|(q, n)| (QuantumIx(q), n)).collect();
+                Event::QuantaPlaced { time, worker, quanta }
             }
             ATTEMPT_REPEATED => {
                 let (time, quantum, attempt, reason, not_before, memory) = wire::decode(fields)?;

@@ -84,6 +84,11 @@ impl Encoder<'_> {
             Event::QuantumPlaced { time, quantum, attempt, worker, memory } => {
                 self.send(QUANTUM_PLACED, &(*time, quantum.0, *attempt, *worker, *memory))
             }
+            Event::QuantaPlaced { time, worker, quanta } => {
+                let quanta: Vec<(u32, u32)> =
+                    quanta.iter().map(|&(quantum, attempt)| (quantum.0, attempt)).collect();
+                self.send(QUANTA_PLACED, &(*time, *worker, quanta))
+            }
             Event::AttemptRepeated { time, quantum, attempt, reason, not_before, memory } => {
                 let reason = repeat_reason_number(*reason);
                 let fields = (*time, quantum.0, *attempt, reason, *not_before, *memory);

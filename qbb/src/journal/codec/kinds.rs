@@ -17,6 +17,7 @@ pub const DATASETS_REMOVED: u8 = 11;
 pub const OUTPUTS_PACKED: u8 = 12;
 pub const RUN_GOES_ON: u8 = 13;
 pub const QUANTA_RESET: u8 = 14;
+pub const QUANTA_PLACED: u8 = 15;
 
 // bincode encodes a tuple as it does a struct of the same fields, so these are the field lists of
 // the document. The borrowed forms are for writing, the owned ones for reading.

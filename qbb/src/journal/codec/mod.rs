@@ -13,5 +13,5 @@ mod tests;
 
 pub(super) use decoder::{Decoded, Decoder};
 pub(super) use encoder::{Encoder, TextNumbers};
-pub(super) use kinds::{QUANTUM_FINISHED, QUANTUM_STARTED};
+pub(super) use kinds::{QUANTUM_FINISHED, QUANTUM_PLACED, QUANTUM_STARTED, TEXT};
 pub(super) use numbers::quantum_end;

@@ -3,10 +3,10 @@
 use qbb_graph::{DatasetIx, QuantumIx};
 use uuid::Uuid;
 
-use super::{EndCell, JournalState, NONE, PlacedQuantum, QuantumCell, RepeatedQuantum};
-use crate::journal::event::{DatasetOutput, Event, ExceptionInfo, QuantumOutcome};
+use super::{JournalState, NONE, PlacedQuantum, QuantumCell, RepeatedQuantum};
+use crate::journal::ends::{EndFields, EndRow};
+use crate::journal::event::{DatasetOutput, Event, QuantumOutcome};
 use crate::journal::packed::{PackedRow, PendingRow};
-use crate::journal::piece::EndRow;
 use crate::journal::time::Timestamp;
 use crate::journal::written::{Claim, PackedCell};
 
@@ -55,15 +55,12 @@ impl JournalState {
                 }
             }
             Event::QuantumPlaced { time, quantum, attempt, worker, memory } => {
-                let cell = *self.cell(*quantum)?;
                 let (attempt, time, worker, memory) = (*attempt, *time, *worker, *memory);
-                let ended = self.ends.get(cell.end as usize).is_some_and(|e| attempt <= e.attempt);
-                let placed = PlacedQuantum { attempt, time, worker, memory };
-                let known = self.placed.get(&quantum.0);
-                let key = |p: &PlacedQuantum| (p.attempt, p.time, p.worker, p.memory);
-                if !ended && known.is_none_or(|known| key(known) < key(&placed)) {
-                    self.placed.insert(quantum.0, placed);
-                }
+                self.fold_place(*quantum, PlacedQuantum { attempt, time, worker, memory })?;
+            }
+            Event::QuantaPlaced { quanta, .. } => {
+                // They have ended, so this matters to those only who look at all attempts.
+                quanta.iter().try_for_each(|&(quantum, _)| self.cell(quantum).map(drop))?;
             }
             Event::AttemptRepeated { quantum, attempt, reason, not_before, memory, .. } => {
                 self.cell(*quantum)?;
@@ -85,7 +82,7 @@ impl JournalState {
             Event::QuantaReset { quanta, .. } => {
                 for &(quantum, next) in quanta {
                     let end = self.cell(quantum)?.end;
-                    let attempt = self.ends.get(end as usize).map(|end| end.attempt);
+                    let attempt = self.ends.get(end).map(|end| end.attempt);
                     let cell = self.cell(quantum)?;
                     cell.first = cell.first.max(next);
                     cell.attempts = cell.attempts.max(next);
@@ -99,12 +96,11 @@ impl JournalState {
                     self.cell(row.quantum)?;
                     self.check_dataset(row.dataset)?;
                 }
-                let known = self.packs.iter().position(|known| known == pack);
-                let number = known.unwrap_or_else(|| {
-                    self.packs.push(*pack);
-                    self.packs.len() - 1
-                });
-                self.pending.add(writer, number as u32, blocks);
+                for block in blocks {
+                    let number = self.blocks.len() as u32;
+                    self.blocks.push((*pack, block.offset));
+                    self.pending.add(writer, number, &block.rows);
+                }
             }
             Event::RunStarted { .. }
             | Event::RunFinished { .. }
@@ -128,45 +124,44 @@ impl JournalState {
         for dataset in outcome.available_inputs.iter().chain(&outcome.actual_inputs) {
             self.check_dataset(*dataset)?;
         }
-        let Some(number) = self.number_of_end(writer, quantum, attempt, ended)? else {
+        if !self.end_counts(writer, quantum, attempt, ended)? {
             self.pending.take(writer, quantum, attempt, drop);
             return Ok(());
-        };
-        self.ends.push(EndCell {
-            started,
-            ended,
-            attempt,
-            writer,
-            first_input: self.inputs.len() as u64,
-            n_available: outcome.available_inputs.len() as u32,
-            n_actual: outcome.actual_inputs.len() as u32,
-            end: outcome.end,
-        });
-        let inputs = outcome.available_inputs.iter().chain(&outcome.actual_inputs);
-        self.inputs.extend(inputs.map(|dataset| dataset.0));
-        self.usage.push(outcome.usage);
-        self.add_particulars(
-            number,
-            outcome.caveats,
-            || outcome.exception.clone(),
-            outcome.exit_code,
-        );
-        let claim = Claim::End { quantum: quantum.0, end: number };
-        for output in &outcome.outputs {
-            self.written.set(output.dataset, claim, &output.records);
         }
-        self.claim_packed(writer, quantum, attempt, claim);
+        let fields = EndFields::of(writer, (quantum, attempt), (started, ended), outcome);
+        let QuantumOutcome { available_inputs, actual_inputs, outputs, .. } = outcome;
+        let number = self.ends.push(fields, available_inputs, actual_inputs);
+        for output in outputs {
+            self.written.set(output.dataset, Claim::End(number), &output.records);
+        }
+        self.claim_packed(writer, quantum, attempt, number);
         self.quanta[quantum.index()].end = number;
         Ok(())
     }
 
     /// Claims what an attempt that counts has packed.
-    fn claim_packed(&mut self, writer: u32, quantum: QuantumIx, attempt: u32, claim: Claim) {
+    fn claim_packed(&mut self, writer: u32, quantum: QuantumIx, attempt: u32, number: u32) {
         let written = &mut self.written;
-        self.pending.take(writer, quantum, attempt, |PendingRow { pack, block, row }| {
+        self.pending.take(writer, quantum, attempt, |PendingRow { block, row }| {
             let PackedRow { dataset, begin, length, .. } = row;
-            written.set_packed(dataset, claim, PackedCell { pack, block, begin, length });
+            written.set_packed(dataset, Claim::End(number), PackedCell { block, begin, length });
         });
+    }
+
+    /// Takes the place of an attempt into account.
+    pub(in crate::journal) fn fold_place(
+        &mut self,
+        quantum: QuantumIx,
+        placed: PlacedQuantum,
+    ) -> Result<(), String> {
+        let end = self.cell(quantum)?.end;
+        let ended = self.ends.get(end).is_some_and(|end| placed.attempt <= end.attempt);
+        let key = |p: &PlacedQuantum| (p.attempt, p.time, p.worker, p.memory);
+        let known = self.placed.get(&quantum.0);
+        if !ended && known.is_none_or(|known| key(known) < key(&placed)) {
+            self.placed.insert(quantum.0, placed);
+        }
+        Ok(())
     }
 
     /// Takes the start of an attempt into account.
@@ -187,91 +182,58 @@ impl JournalState {
         Ok(())
     }
 
-    /// Takes the end of an attempt into account whose records are in the table of what was written
-    /// already, from row `record` on.
+    /// Takes the end of an attempt into account that is in the table of ends already, as its records
+    /// are in theirs, from the given one on.
     pub(in crate::journal) fn fold_end_row(
         &mut self,
-        writer: u32,
-        row: &EndRow,
+        number: u32,
         outputs: &[(DatasetIx, u32)],
         mut record: u32,
-        inputs: &[DatasetIx],
     ) -> Result<(), String> {
-        for &dataset in outputs.iter().map(|(dataset, _)| dataset).chain(inputs) {
+        let Some((chunk, row)) = self.ends.place(number) else { return Ok(()) };
+        let EndRow { quantum, attempt, writer, ended, .. } = chunk.rows[row];
+        let (available, actual) = chunk.inputs(row);
+        let inputs = available.iter().chain(actual).map(|&dataset| DatasetIx(dataset));
+        for dataset in outputs.iter().map(|&(dataset, _)| dataset).chain(inputs) {
             self.check_dataset(dataset)?;
         }
-        let EndRow { quantum, attempt, started, ended, end, n_available, n_actual, .. } = *row;
-        let Some(number) = self.number_of_end(writer, quantum, attempt, ended)? else {
+        if !self.end_counts(writer, quantum, attempt, ended)? {
             self.pending.take(writer, quantum, attempt, drop);
             return Ok(());
-        };
-        let first_input = self.inputs.len() as u64;
-        self.ends.push(EndCell {
-            started,
-            ended,
-            attempt,
-            writer,
-            first_input,
-            n_available,
-            n_actual,
-            end,
-        });
-        self.inputs.extend(inputs.iter().map(|dataset| dataset.0));
-        self.usage.push(row.usage);
-        let exception = || row.exception.as_deref().cloned();
-        self.add_particulars(number, row.caveats, exception, row.exit_code);
-        let claim = Claim::End { quantum: quantum.0, end: number };
+        }
         for &(dataset, n_records) in outputs {
-            self.written.set_rows(dataset, claim, record, n_records);
+            self.written.set_records(dataset, Claim::End(number), record, n_records);
             record += n_records;
         }
-        self.claim_packed(writer, quantum, attempt, claim);
+        self.claim_packed(writer, quantum, attempt, number);
         self.quanta[quantum.index()].end = number;
         Ok(())
     }
 
-    /// The number that an end gets; none if one that is known counts more.
-    fn number_of_end(
+    /// Whether an end counts more than the one that counted so far, if any did.
+    fn end_counts(
         &mut self,
         writer: u32,
         quantum: QuantumIx,
         attempt: u32,
         ended: Timestamp,
-    ) -> Result<Option<u32>, String> {
+    ) -> Result<bool, String> {
         let cell = self.cell(quantum)?;
         // An end is proof of a start, also if that is in a file that is not there.
         cell.attempts = cell.attempts.max(attempt.saturating_add(1));
         let (counts, first) = (cell.end, cell.first);
-        if self.placed.get(&quantum.0).is_some_and(|placed| placed.attempt <= attempt) {
+        if !self.placed.is_empty()
+            && self.placed.get(&quantum.0).is_some_and(|placed| placed.attempt <= attempt)
+        {
             self.placed.remove(&quantum.0);
         }
         if attempt < first {
-            return Ok(None);
+            return Ok(false);
         }
-        if let Some(known) = self.ends.get(counts as usize) {
-            let key = |attempt, ended, writer: u32| (attempt, ended, self.writers[writer as usize]);
-            if key(attempt, ended, writer) <= key(known.attempt, known.ended, known.writer) {
-                return Ok(None);
-            }
-        }
-        Ok(Some(self.ends.len() as u32))
-    }
-
-    /// What few ends have.
-    fn add_particulars(
-        &mut self,
-        number: u32,
-        caveats: Option<u32>,
-        exception: impl Fn() -> Option<ExceptionInfo>,
-        exit_code: Option<i32>,
-    ) {
-        if let Some(caveats) = caveats.filter(|&caveats| caveats != 0) {
-            self.caveats.insert(number, caveats);
-        }
-        let exception = exception();
-        if exception.is_some() || exit_code.is_some() {
-            self.failures.insert(number, (exception, exit_code));
-        }
+        let key = |attempt, ended, writer: u32| (attempt, ended, self.writers[writer as usize]);
+        Ok(self.ends.get(counts).is_none_or(|known| {
+            key(attempt, ended, writer) > key(known.attempt, known.ended, known.writer)
+        }))
     }
 
     fn cell(&mut self, quantum: QuantumIx) -> Result<&mut QuantumCell, String> {
