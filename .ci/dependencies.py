@@ -31,6 +31,7 @@ FORBIDDEN = {
     "qbb-hooks": {"qbb-transfer", "qbb-submit-dirs"},
     "qbb-upkeep": {"qbb-graph", "qbb", "qbb-executor", "qbb-builder", "qbb-transfer"},
     "qbb-transfer": {"qbb-executor", "qbb-builder"},
+    "qbb-personal": {"qbb-executor", "qbb-builder"},
 }
 
 

@@ -16,6 +16,7 @@ mod lookup;
 mod object_artifacts;
 mod path_templates;
 mod record;
+mod remembered_release;
 mod repository;
 mod repository_index;
 mod store_error;
@@ -35,6 +36,7 @@ pub use lookup::LookupTarget;
 pub use object_artifacts::ObjectStoreArtifacts;
 pub use path_templates::{PathTemplates, PathTemplatesError};
 pub use record::{DatastoreRecord, DatastoreRecords, RecordsError};
+pub use remembered_release::{RELEASE_SETTING, lasting_place};
 pub use repository::{
     DatastoreConfig, IndexAnswer, RegistryConfig, RepositoryConfig, RepositoryError,
 };

@@ -282,7 +282,7 @@ impl DatastoreConfig {
 }
 
 /// Makes a place given by a person an absolute local path.
-fn local_path(place: &str) -> Result<Utf8PathBuf, RepositoryError> {
+pub(crate) fn local_path(place: &str) -> Result<Utf8PathBuf, RepositoryError> {
     if place.contains("://") || place.starts_with("file:") {
         let uri = ArtifactUri::parse(place)?;
         return uri

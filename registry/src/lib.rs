@@ -6,25 +6,26 @@ mod collection;
 #[cfg(any(test, feature = "conformance"))]
 #[expect(clippy::unwrap_used, reason = "a failed check panics")]
 pub mod conformance;
-mod create;
 mod error;
 mod filter;
 mod glob;
+mod new_repository;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reader;
 mod reading;
 mod repository;
+mod repository_folder;
 mod schema;
 mod sqlite;
 mod writer;
 mod writing;
 
 pub use collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
-pub use create::{NewDatabase, create};
 pub use error::{Conflict, ConflictKind, RegistryError};
 pub use filter::{CellRange, CellSet, Filter};
 pub use glob::{Glob, NamePattern, is_glob};
+pub use new_repository::{NewDatabase, NewRepository, create};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresRegistry;
 pub use reader::{

@@ -7,6 +7,7 @@ mod agreement;
 mod book;
 mod building;
 mod containment;
+mod creating;
 mod demo;
 mod execution;
 mod execution_agreement;

@@ -9,9 +9,14 @@ use super::foreign::ForeignOptions;
 /// What a quantum graph is built from.
 #[derive(Debug, Clone, Args)]
 pub struct BuildArguments {
-    /// The release: a repository folder, a butler.yaml, or a label of the repository index.
-    #[arg(short = 'b', long, value_name = "RELEASE")]
-    pub butler_config: String,
+    /// The release: a repository folder, a butler.yaml, or a label of the repository index; by
+    /// default the one that --personal remembers.
+    #[arg(short = 'b', long, value_name = "RELEASE", required_unless_present = "personal")]
+    pub butler_config: Option<String>,
+    /// Your repository, which remembers its release; `qbb prepare` has outputs go there. See
+    /// `qbb create`.
+    #[arg(long, value_name = "REPO")]
+    pub personal: Option<String>,
     /// Pipeline: a Python pipeline YAML (`FILE#SUBSET,LABEL` selects), an exported pipeline, or a
     /// native pipeline file.
     #[arg(short, long, value_name = "FILE", required_unless_present = "task")]
@@ -121,12 +126,10 @@ pub struct PythonArguments {
 
 /// Arguments of `qbb prepare`.
 #[derive(Debug, Args)]
+#[command(mut_arg("personal", |argument| argument.required(true)))]
 pub struct PrepareArguments {
     #[command(flatten)]
     pub build: BuildArguments,
-    /// Your repository, where outputs will go; see `qbb create`.
-    #[arg(long, value_name = "REPO")]
-    pub personal: String,
     /// Folder to make for the graph, the journal and the logs.
     #[arg(long, value_name = "DIR")]
     pub submit_dir: Utf8PathBuf,

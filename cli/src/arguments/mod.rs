@@ -3,6 +3,7 @@
 mod build;
 mod changes;
 mod collections;
+mod create;
 mod durability;
 mod execution;
 mod explain;
@@ -30,6 +31,7 @@ pub use collections::{
     CollectionsListArguments, DecertifyArguments, DocArguments, PruneArguments, RegisterArguments,
     RemoveArguments, RemoveRunsArguments, VerifyArguments,
 };
+pub use create::CreateArguments;
 pub use durability::CleanArguments;
 pub use execution::{RunArguments, TransferArguments};
 pub use explain::{DataIdArguments, ExplainArguments, ExplainSubject};
@@ -40,7 +42,7 @@ pub use graph::{
 pub use log::LogArguments;
 pub use logging::{LogFormat, LoggingArguments};
 pub use provenance::ProvenanceArguments;
-pub use repository::{CreateArguments, DemoArguments};
+pub use repository::DemoArguments;
 pub use run_qbb::{RunQbbArguments, StartMethod};
 pub use scheduling::{SchedulingArguments, SelectionArguments};
 pub use views::{ReportArguments, StatusArguments, TopArguments, TraceArguments};
@@ -82,7 +84,7 @@ pub enum Format {
 pub enum Command {
     /// Make a small release, process it and look at the result; needs nothing but this program.
     Demo(DemoArguments),
-    /// Create a personal repository with the universe of a release.
+    /// Create a personal repository for a release, with chosen records of it.
     Create(CreateArguments),
     /// List and change collections, and what is in them.
     #[command(subcommand)]

@@ -1,4 +1,4 @@
-//! Arguments of commands on repositories.
+//! Arguments of `qbb demo`.
 
 use camino::Utf8PathBuf;
 use clap::Args;
@@ -12,14 +12,4 @@ pub struct DemoArguments {
     /// Threads that run tasks; 0 is one for each processor.
     #[arg(short, long, default_value_t = 0)]
     pub jobs: usize,
-}
-
-/// Arguments of `qbb create`.
-#[derive(Debug, Args)]
-pub struct CreateArguments {
-    /// Folder of the new repository.
-    pub repository: Utf8PathBuf,
-    /// Release whose universe the repository gets.
-    #[arg(long, value_name = "RELEASE")]
-    pub from: String,
 }

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::arguments::{BuildArguments, ResumeArguments, split_commas};
 use crate::commands::pipeline::{self, PipelineText};
+use crate::commands::remembered::release_of;
 use crate::commands::tables;
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal, explanation_text};
 
@@ -62,7 +63,8 @@ pub fn attempt(
 ) -> Result<Attempt, Failure> {
     arguments.foreign.check()?;
     let bars = ProgressBars::new(terminal);
-    let release = RepositoryConfig::open(&arguments.butler_config)?;
+    let place = release_of(arguments.butler_config.as_deref(), arguments.personal.as_deref())?;
+    let release = RepositoryConfig::open(&place)?;
     bars.stage("reading the pipeline");
     // Neither needs the other, and each takes a good part of the time of a small build.
     let (registry, pipeline) = std::thread::scope(|scope| {
@@ -102,9 +104,9 @@ pub fn attempt(
         datastore_roots: BTreeMap::from([(name, release.datastore.root.to_string())]),
         user: user(),
         command: command(),
-        metadata: metadata(arguments),
+        metadata: metadata(arguments, &place),
     };
-    let mut hooks = hooks(&request.pipeline, arguments)?;
+    let mut hooks = hooks(&request.pipeline, arguments, &place)?;
     let hooks = hooks.as_mut().map(|hooks| hooks as &mut dyn TaskHooks);
     bars.stage("reading the release");
     let mut show = |progress: Progress<'_>| match progress {
@@ -131,6 +133,7 @@ pub fn attempt(
 fn hooks(
     pipeline: &PipelineDefinition,
     arguments: &BuildArguments,
+    release: &str,
 ) -> Result<Option<PythonHooks>, Failure> {
     let Some(HookNeed { task, hook }) = HookNeed::of(pipeline) else { return Ok(None) };
     let interpreter = Interpreter::find(arguments.python.python.as_deref()).map_err(|reason| {
@@ -139,7 +142,7 @@ fn hooks(
             .with_hint(reason.to_string())
     })?;
     let package = WorkerPackage::unpack().map_err(Failure::from_error)?;
-    Ok(Some(PythonHooks::start(interpreter, package, pipeline, &arguments.butler_config)))
+    Ok(Some(PythonHooks::start(interpreter, package, pipeline, release)))
 }
 
 /// Lists separated by commas, given several times.
@@ -195,9 +198,12 @@ fn bindings(texts: &[String], universe: &Arc<Universe>) -> Result<Bindings, Fail
     Ok(bindings)
 }
 
-fn metadata(arguments: &BuildArguments) -> serde_json::Map<String, serde_json::Value> {
+fn metadata(
+    arguments: &BuildArguments,
+    release: &str,
+) -> serde_json::Map<String, serde_json::Value> {
     let mut metadata = serde_json::Map::new();
-    metadata.insert("butler_argument".to_owned(), json!(arguments.butler_config));
+    metadata.insert("butler_argument".to_owned(), json!(release));
     if let Some(path) = &arguments.resume.retained_dataset_types {
         metadata.insert("retained_dataset_types".to_owned(), json!(path));
     }

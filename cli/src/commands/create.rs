@@ -1,8 +1,9 @@
 //! `qbb create`.
 
 use camino::Utf8Path;
-use qbb_datastore::RepositoryConfig;
-use qbb_registry::SqliteRegistry;
+use qbb_datastore::{ArtifactUri, DatabaseUrl, RepositoryConfig, lasting_place};
+use qbb_personal::{CreateReport, CreateRequest, GovernorChoice, RecordChoice};
+use qbb_registry::NewDatabase;
 use serde::Serialize;
 
 use crate::arguments::CreateArguments;
@@ -13,21 +14,75 @@ struct Created<'a> {
     repository: &'a Utf8Path,
     universe: String,
     from: &'a str,
+    #[serde(flatten)]
+    report: CreateReport,
 }
 
-/// Makes an empty repository with the universe of a release.
+/// Makes a repository with the universe of a release, and chosen records.
 pub fn execute(arguments: &CreateArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     let release = RepositoryConfig::open(&arguments.from)?;
-    let release = qbb_registry::open_reader(&release)?;
-    let universe = release.universe();
-    SqliteRegistry::create(&arguments.repository, universe)?;
+    let mut registry = qbb_registry::open_reader(&release)?;
+    let remembered = lasting_place(&arguments.from)?;
+    let database = arguments.db.as_deref().map(DatabaseUrl::new);
+    let datastore_root = arguments.datastore_root.as_deref().map(folder_uri).transpose()?;
+    let governor = |dimension: &str, values: &Vec<String>| GovernorChoice {
+        dimension: dimension.to_owned(),
+        values: values.clone(),
+    };
+    let records = RecordChoice {
+        governors: vec![
+            governor("instrument", &arguments.instrument),
+            governor("skymap", &arguments.skymap),
+        ],
+    };
+    let request = CreateRequest {
+        root: &arguments.repository,
+        release: &remembered,
+        database: match (&database, &arguments.schema) {
+            (Some(url), Some(schema)) => NewDatabase::Postgres { url, schema },
+            _ => NewDatabase::Sqlite,
+        },
+        datastore_root: datastore_root.as_ref(),
+        records: &records,
+    };
+    let report = qbb_personal::create(&request, &mut *registry)?;
+    let universe = registry.universe();
     let created = Created {
         repository: &arguments.repository,
         universe: format!("{} version {}", universe.namespace(), universe.version()),
-        from: &arguments.from,
+        from: &remembered,
+        report,
     };
-    terminal.result(&created, |created| {
-        format!("created {} with dimension universe {}", created.repository, created.universe)
-    })?;
+    terminal.result(&created, describe)?;
     Ok(ExitCode::Success)
+}
+
+/// A folder given as a path or a URI.
+fn folder_uri(place: &str) -> Result<ArtifactUri, Failure> {
+    let uri = if place.contains("://") {
+        ArtifactUri::parse(place)
+    } else {
+        let path = camino::absolute_utf8(place).map_err(Failure::from_error)?;
+        ArtifactUri::of_file(&path)
+    };
+    Ok(uri.map_err(|error| Failure::usage(format!("--datastore-root: {error}")))?.into_folder())
+}
+
+fn describe(created: &Created<'_>) -> String {
+    let Created { repository, universe, report, .. } = created;
+    let mut text = match report.created {
+        true => format!("created {repository} with dimension universe {universe}"),
+        false => format!("{repository} is there already, with dimension universe {universe}"),
+    };
+    if !report.records.is_empty() {
+        let counts: Vec<String> = (report.records.iter())
+            .map(|count| format!("{} {}", count.records, count.element))
+            .collect();
+        text.push_str(&format!(
+            "\nrecords: {} ({} of them new)",
+            counts.join(", "),
+            report.records_inserted
+        ));
+    }
+    text
 }

@@ -14,6 +14,7 @@ mod opened;
 mod pipeline;
 mod prepare;
 mod provenance;
+mod remembered;
 mod report;
 mod run;
 mod run_options;

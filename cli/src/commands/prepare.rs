@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::arguments::PrepareArguments;
 use crate::commands::build::{Built, build};
 use crate::commands::pipeline::write_whole;
+use crate::commands::remembered::release_of;
 use crate::output::{ExitCode, Failure, Terminal};
 
 #[derive(Serialize)]
@@ -24,13 +25,14 @@ struct Prepared<'a> {
 /// Builds a graph into a new submit directory.
 pub fn execute(arguments: &PrepareArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     // What would be refused after a long build is looked at before it.
-    let personal = personal_root(&arguments.personal)?;
+    let place = arguments.build.personal.as_deref().unwrap_or_default();
+    let personal = personal_root(place)?;
     SubmitDirectory::check_free(&arguments.submit_dir)?;
-    check_universes(&arguments.build.butler_config, &arguments.personal)?;
+    let release = release_of(arguments.build.butler_config.as_deref(), Some(place))?;
+    check_universes(&release, place)?;
     let Built { build, pipeline } = build(&arguments.build, terminal)?;
     let graph = &build.graph;
-    let mut submission =
-        Submission::new(&arguments.build.butler_config, &personal, arguments.build.pipeline());
+    let mut submission = Submission::new(&release, &personal, arguments.build.pipeline());
     submission.graph = GraphIdentity::of(graph).to_string();
     submission.options = options(arguments);
     let directory = SubmitDirectory::create(&arguments.submit_dir, submission, |directory| {

@@ -318,6 +318,19 @@ impl From<qbb_upkeep::UpkeepError> for Failure {
     }
 }
 
+impl From<qbb_personal::CreateError> for Failure {
+    fn from(error: qbb_personal::CreateError) -> Self {
+        use qbb_personal::CreateError as E;
+        match error {
+            E::Registry(error) => error.into(),
+            E::DatastoreRoot { .. } | E::DatastorePlace(_) => {
+                Self::from_error(error).with_code(ExitCode::Usage)
+            }
+            error => Self::from_error(error),
+        }
+    }
+}
+
 /// Whether the repository may be sound and the system would not let it be read or written.
 fn is_refusal(error: &qbb_registry::RegistryError) -> bool {
     use qbb_registry::RegistryError as E;

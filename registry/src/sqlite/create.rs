@@ -1,44 +1,24 @@
-//! Making a new personal repository.
+//! The tables of a new SQLite registry.
 
 use std::sync::Arc;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use qbb_dimensions::Universe;
 use rusqlite::{Connection, OpenFlags};
 
 use super::connection::{DatabaseFile, prepare_to_write};
-use super::registry::SqliteRegistry;
-use crate::create::{configuration, publish};
 use crate::error::RegistryError;
 use crate::reading::{DatastoreTable, Dialect};
 use crate::schema::{Attributes, create_statements, records_table, static_tables};
 
-const DATABASE_NAME: &str = "gen3.sqlite3";
-
 /// The middleware's page size; larger rows than usual would want another.
 const PAGE_SIZE: i64 = 4096;
 
-impl SqliteRegistry {
-    /// Creates an empty repository with a SQLite registry and a file datastore at `root`, with the
-    /// dimension universe of the release that it is to take datasets from, and returns the
-    /// database's path.
-    ///
-    /// The repository appears whole or not at all: it is built beside `root` (or, if `root` is a
-    /// folder that holds something else, inside it) and renamed.
-    ///
-    /// # Errors
-    /// [`RegistryError::AlreadyExists`] if there is a repository; other errors if the universe
-    /// cannot be stored or files cannot be written.
-    pub fn create(root: &Utf8Path, universe: &Arc<Universe>) -> Result<Utf8PathBuf, RegistryError> {
-        publish(root, &[DATABASE_NAME], |stage| {
-            build_database(&stage.join(DATABASE_NAME), universe)?;
-            Ok(configuration("sqlite:///<butlerRoot>/gen3.sqlite3", None))
-        })?;
-        Ok(root.join(DATABASE_NAME))
-    }
-}
-
-fn build_database(path: &Utf8Path, universe: &Arc<Universe>) -> Result<(), RegistryError> {
+/// Makes the file of an empty registry.
+pub(crate) fn build_database(
+    path: &Utf8Path,
+    universe: &Arc<Universe>,
+) -> Result<(), RegistryError> {
     let mut tables = static_tables(universe)?;
     let datastore = DatastoreTable::default();
     tables.push(records_table(&datastore.records_table));

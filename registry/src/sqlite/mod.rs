@@ -10,6 +10,7 @@ mod write_datasets;
 mod write_files;
 mod write_source;
 
+pub(crate) use create::build_database;
 pub use registry::SqliteRegistry;
 
 #[cfg(test)]
