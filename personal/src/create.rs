@@ -101,6 +101,13 @@ pub fn create(
 impl CreateRequest<'_> {
     /// Checks what can be known before anything is read.
     fn check(&self) -> Result<(), CreateError> {
+        if let NewDatabase::Postgres { schema, .. } = self.database {
+            let begins = schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            if !begins || !schema.chars().all(fits) {
+                return Err(CreateError::Schema { schema: schema.to_owned() });
+            }
+        }
         if let Some(root) = self.datastore_root
             && root.to_file_path().is_none()
         {

@@ -43,6 +43,15 @@ pub enum CreateError {
     /// The folder of the datastore cannot be made.
     #[error("the root of the datastore cannot be made: {0}")]
     DatastoreFolder(#[source] std::io::Error),
+    /// A name of a schema that the middleware cannot use.
+    #[error(
+        "`{schema}` cannot be the schema of a registry: the middleware has names of small letters, \
+         digits and underscores only, since it writes some without quotes"
+    )]
+    Schema {
+        /// The name.
+        schema: String,
+    },
     /// A dimension that the universe does not have.
     #[error(transparent)]
     Dimension(#[from] UniverseError),

@@ -194,8 +194,8 @@ registry:
     }
 }
 
-const MANAGERS: &str = "\
-  managers:
+/// The middleware's classes; a setting of the registry.
+const MANAGERS: &str = "  managers:
     attributes: lsst.daf.butler.registry.attributes.DefaultButlerAttributeManager
     collections: lsst.daf.butler.registry.collections.synthIntKey.SynthIntKeyCollectionManager
     datasets: lsst.daf.butler.registry.datasets.byDimensions.\
@@ -231,5 +231,40 @@ impl SqliteRegistry {
     pub fn create(root: &Utf8Path, universe: &Arc<Universe>) -> Result<Utf8PathBuf, RegistryError> {
         NewRepository::in_folder(root, universe).create(|_| Ok::<(), RegistryError>(()))?;
         Ok(root.join(DATABASE_NAME))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qbb_datastore::RepositoryConfig;
+
+    const UNIVERSE: &str = include_str!("conformance/universe.json");
+
+    #[test]
+    fn the_configuration_says_what_the_repository_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        let universe = Universe::from_json(UNIVERSE).unwrap();
+        let (url, elsewhere) = (
+            DatabaseUrl::new("postgresql://me:secret@host:5432/db"),
+            ArtifactUri::of_folder(Utf8Path::new("/data/my files")).unwrap(),
+        );
+        let new = NewRepository {
+            database: NewDatabase::Postgres { url: &url, schema: "my: own" },
+            datastore_root: Some(&elsewhere),
+            release: Some("/repo/it's \"dr1\": #1"),
+            ..NewRepository::in_folder(root, &universe)
+        };
+        let text = new.config();
+        assert!(!text.contains("secret"), "{text}");
+        new.write_config(&root.join(CONFIG_NAME)).unwrap();
+        let config = RepositoryConfig::open(root.as_str()).unwrap();
+        assert_eq!(config.registry.database.expose(), "postgresql://me@host:5432/db");
+        assert_eq!(config.registry.namespace.as_deref(), Some("my: own"));
+        assert_eq!(config.tree()["registry"]["managers"].as_object().unwrap().len(), 6);
+        assert_eq!(config.datastore.root, elsewhere);
+        assert_eq!(config.datastore.name, new.datastore().name);
+        assert_eq!(config.release().unwrap(), new.release);
     }
 }

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::kit::{
-    DEFAULTS, Scratch, WHERE, command, json, pipeline, python, qbb, qbb_fails, release, script,
-    succeeded,
+    DEFAULTS, Scratch, WHERE, command, json, pipeline, postgres, python, qbb, qbb_fails, release,
+    script, succeeded,
 };
 
 fn python_says(code: &str, arguments: &[&str]) -> String {
@@ -55,7 +55,7 @@ for element in ['instrument', 'detector', 'physical_filter', 'skymap', 'tract', 
     theirs = set(release.query_dimension_records(element, limit=None))
     assert ours and ours == theirs, element
 assert not mine.query_dimension_records('exposure', explain=False)
-query = dict(where=\"skymap='qbb_rings' AND tract=0\", explain=False, limit=None)
+query = dict(where=\"skymap='qbb_rings'\", explain=False, limit=None)
 pixels = lambda butler: {tuple(d.required_values) for d in butler.query_data_ids(['patch', 'htm7'], **query)}
 assert pixels(mine) == pixels(release) and pixels(mine)
 kind = DatasetType('note', mine.dimensions.conform(['detector']), 'StructuredDataDict')
@@ -70,7 +70,8 @@ fn what_contradicts_a_repository_that_is_there_is_refused() {
     let (personal, from) = (scratch.path("personal"), release().display().to_string());
     let other = scratch.path("other");
     let refused = |words: &[&str], part: &str| {
-        let code = if part.contains("--") || part.contains("folders") { 2 } else { 3 };
+        let code =
+            if ["--", "folders", "letters"].iter().any(|word| part.contains(word)) { 2 } else { 3 };
         let message = qbb_fails(code, &[&["create", &personal, "--from", &from], words].concat());
         assert!(message.contains(part), "`{part}` is not in:\n{message}");
     };
@@ -78,6 +79,7 @@ fn what_contradicts_a_repository_that_is_there_is_refused() {
     refused(&["--skymap", "x*"], "no skymap `x*`");
     refused(&["--datastore-root", "s3://bucket/x"], "only local folders can be written");
     refused(&["--db", "postgresql://host/db"], "--schema");
+    refused(&["--db", "postgresql://host/db", "--schema", "My own"], "small letters");
     refused(&["--schema", "mine"], "--db");
     assert!(!Path::new(&personal).exists() && hidden(Path::new(&scratch.path("."))).is_empty());
     qbb(&["create", &personal, "--from", &from]);
@@ -116,6 +118,37 @@ fn a_killed_create_is_completed_by_the_next() {
         assert!(hidden(Path::new(&folder)).is_empty() && hidden(Path::new(&personal)).is_empty());
     }
     script("check_repository.py", &[&format!("{folder}/7")]);
+}
+
+/// The same with the registry on a server; what a killed create has left there is taken.
+#[test]
+fn a_repository_on_a_server_is_created_whole() {
+    let scratch = Scratch::new();
+    let (personal, from) = (scratch.path("personal"), release().display().to_string());
+    let create = [
+        ["create", &personal, "--from", &from, "--db", &postgres().url].as_slice(),
+        &["--schema", "created_whole", "--instrument", "QbbCam", "--skymap", "qbb_rings"],
+    ]
+    .concat();
+    assert_eq!(json(&create)["created"], true);
+    script("check_repository.py", &[&personal]);
+    python_says(SAME_RECORDS, &[&personal, &from, &personal]);
+    assert_eq!(json(&create)["records_inserted"], 0);
+    let other = scratch.path("other");
+    let taken = [&["create", &other], &create[2..]].concat();
+    assert!(qbb_fails(3, &taken).contains("exists already"));
+
+    // Killed after the tables were made: there is no configuration yet.
+    let folder = scratch.path("killed");
+    let killed = [
+        ["create", &folder, "--from", &from, "--db", &postgres().url].as_slice(),
+        &["--schema", "left", "--instrument", "QbbCam"],
+    ]
+    .concat();
+    qbb(&killed[..8]);
+    fs_err::remove_dir_all(&folder).unwrap();
+    assert_eq!(json(&killed)["created"], true);
+    script("check_repository.py", &[&folder]);
 }
 
 /// No command needs to be told the release again.
