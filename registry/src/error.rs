@@ -187,7 +187,8 @@ pub enum RegistryError {
     },
     /// Somebody else kept the database locked.
     #[error(
-        "{database} was locked by another process for {} s; try again when it has finished",
+        "{database} was locked by {} for {} s; try again when it has finished",
+        .holder.as_deref().unwrap_or("another process"),
         .waited.as_secs_f32()
     )]
     Busy {
@@ -195,6 +196,8 @@ pub enum RegistryError {
         database: String,
         /// How long was waited.
         waited: Duration,
+        /// Who holds it, as far as this host knows.
+        holder: Option<String>,
     },
     /// Other clients' changes came in between; the transaction is undone.
     #[error("{database}: cannot {action} because of what others do there: {reason}; try again")]

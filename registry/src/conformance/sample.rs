@@ -23,7 +23,8 @@ pub(super) const CIRCLE: &str = "63171c818c8b83ef3f89730b7e1a3ac63f0000000000000
 /// A universe, and records, dataset types, collections and datasets for it.
 pub struct Sample {
     universe: Arc<Universe>,
-    pub(super) symbols: Symbols,
+    /// What text in data IDs is.
+    pub symbols: Symbols,
 }
 
 impl Default for Sample {
@@ -52,7 +53,7 @@ impl Sample {
     }
 
     /// Inserts all of the sample; returns how much of it was new.
-    pub(super) fn insert_all(&mut self, transaction: &mut dyn Transaction) -> u64 {
+    pub fn insert_all(&mut self, transaction: &mut dyn Transaction) -> u64 {
         let mut new = transaction.insert_records(&self.records(), &self.symbols).unwrap();
         new += transaction.register_dataset_types(&self.dataset_types()).unwrap();
         new += transaction.register_collections(&Self::collections()).unwrap();
@@ -195,7 +196,7 @@ impl Sample {
     }
 
     /// Data IDs and UUIDs of two flats: sensors 0 and 1 with filter `r1`.
-    pub(super) fn flats(&mut self) -> ([Vec<i64>; 3], [[u8; 16]; 2]) {
+    pub fn flats(&mut self) -> ([Vec<i64>; 3], [[u8; 16]; 2]) {
         let telescope = self.symbols.intern("T1").cell();
         let filter = self.symbols.intern("r1").cell();
         // Dimensions stand in the universe's order, which has filters before sensors.

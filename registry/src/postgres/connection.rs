@@ -225,7 +225,11 @@ pub(super) fn reason(error: &tokio_postgres::Error) -> String {
 fn failure(place: &str, action: &str, error: tokio_postgres::Error) -> RegistryError {
     match error.code() {
         Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => {
-            return RegistryError::Busy { database: place.to_owned(), waited: LOCK_TIMEOUT };
+            return RegistryError::Busy {
+                database: place.to_owned(),
+                waited: LOCK_TIMEOUT,
+                holder: Some("another client".to_owned()),
+            };
         }
         Some(code)
             if *code == SqlState::T_R_DEADLOCK_DETECTED

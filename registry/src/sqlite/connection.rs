@@ -5,6 +5,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::holder::lock_holders;
 use crate::error::RegistryError;
 use crate::schema::{Access, Attributes};
 
@@ -35,7 +36,8 @@ impl DatabaseFile {
         let database = self.path.to_string();
         match source.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                RegistryError::Busy { database, waited: self.wait }
+                let holder = lock_holders(&self.path);
+                RegistryError::Busy { database, waited: self.wait, holder }
             }
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => RegistryError::ReadOnly {
                 database,

@@ -3,6 +3,7 @@
 mod connection;
 mod create;
 mod data_ids;
+mod holder;
 mod registry;
 mod rows;
 mod transaction;
