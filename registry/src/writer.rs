@@ -16,6 +16,15 @@ pub trait RegistryWriter: Send {
     /// # Errors
     /// If the repository cannot be written, or somebody else is writing for too long.
     fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, crate::RegistryError>;
+
+    /// The same for a transaction that changes much, as a transfer does: where large changes of a
+    /// database cost more than a copy of it, as on network file systems, it happens in a copy.
+    ///
+    /// # Errors
+    /// As [`RegistryWriter::begin`].
+    fn begin_large(&mut self) -> Result<Box<dyn Transaction + '_>, crate::RegistryError> {
+        self.begin()
+    }
 }
 
 /// A write transaction. Every insertion of what is there already, unchanged, is a no-op; a

@@ -98,7 +98,7 @@ pub fn transfer_packed(
     };
 
     let mut report = TransferReport::default();
-    let mut transaction = personal.begin()?;
+    let mut transaction = personal.begin_large()?;
     let mut insertion = Insertion::new(&mut *transaction);
     insertion.define(&definitions, &graph.symbols)?;
     let total = (0..graph.datasets.len() as u32).filter(|&dataset| wanted(dataset)).count() as u64;

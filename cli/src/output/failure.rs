@@ -334,8 +334,5 @@ impl From<qbb_personal::CreateError> for Failure {
 /// Whether the repository may be sound and the system would not let it be read or written.
 fn is_refusal(error: &qbb_registry::RegistryError) -> bool {
     use qbb_registry::RegistryError as E;
-    matches!(
-        error,
-        E::ReadOnly { .. } | E::Busy { .. } | E::Contended { .. } | E::Server { .. }
-    )
+    matches!(error, E::ReadOnly { .. } | E::Busy { .. } | E::Contended { .. } | E::Server { .. })
 }

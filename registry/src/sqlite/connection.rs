@@ -13,7 +13,7 @@ use crate::schema::{Access, Attributes};
 pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 
 /// Statements kept prepared. There are a few for each table in use.
-const CACHED_STATEMENTS: usize = 64;
+pub(super) const CACHED_STATEMENTS: usize = 64;
 
 /// Memory for pages of a database that is written, in KiB: pages of large indexes are touched in
 /// random order, and those that do not fit are written again and again.

@@ -7,7 +7,9 @@ use camino::Utf8Path;
 use qbb_dimensions::Universe;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::connection::DatabaseFile;
+use super::connection::{CACHED_STATEMENTS, DatabaseFile, prepare_to_write};
+use super::open_transaction::OpenTransaction;
+use super::replacement::{Copy, FileState, network_of};
 use super::rows::SqliteRows;
 use super::transaction::SqliteTransaction;
 use crate::error::RegistryError;
@@ -29,6 +31,12 @@ pub struct SqliteRegistry {
     pub(super) universe: Arc<Universe>,
     pub(super) datastore: DatastoreTable,
     access: Access,
+    /// The file that the connection is to, which may have been replaced by another one.
+    inode: u64,
+    /// Connection to the copy that the last large transaction was in.
+    copy: Option<Connection>,
+    /// Whether large transactions happen in a copy.
+    in_copy: bool,
 }
 
 impl SqliteRegistry {
@@ -71,7 +79,9 @@ impl SqliteRegistry {
         let universe = Universe::from_json(config).map_err(|source| {
             RegistryError::UnknownUniverse { database: database.path.to_string(), source }
         })?;
-        Ok(Self { connection, database, universe, datastore, access })
+        let inode = FileState::of(&database.path)?.inode;
+        let in_copy = access == Access::Write && network_of(&database.path).is_some();
+        Ok(Self { connection, database, universe, datastore, access, inode, copy: None, in_copy })
     }
 
     /// The repository's universe.
@@ -92,6 +102,46 @@ impl SqliteRegistry {
         Ok(())
     }
 
+    /// Connects again if the file was replaced by another one.
+    fn refresh(&mut self) -> Result<bool, RegistryError> {
+        let inode = FileState::of(&self.database.path)?.inode;
+        if inode == self.inode {
+            return Ok(false);
+        }
+        let (connection, _) = self.database.open(self.access)?;
+        self.connection = connection;
+        self.inode = inode;
+        Ok(true)
+    }
+
+    /// Begins a transaction that holds the write lock of the file that has its name now.
+    fn lock(&mut self) -> Result<(), RegistryError> {
+        if self.access != Access::Write {
+            return Err(RegistryError::ReadOnly {
+                database: self.database.path.to_string(),
+                reason: "it was opened for reading".to_owned(),
+            });
+        }
+        self.refresh()?;
+        loop {
+            // While the lock was waited for, a copy may have taken the file's place.
+            let lock = OpenTransaction::begin(&self.connection)
+                .map_err(|error| self.database.failure("begin a transaction", error))?;
+            if FileState::of(&self.database.path)?.inode == self.inode {
+                lock.leave();
+                return Ok(());
+            }
+            drop(lock);
+            self.refresh()?;
+        }
+    }
+
+    /// Has large transactions happen in a copy, as on a network file system.
+    #[cfg(test)]
+    pub(super) fn write_in_copy_for_test(&mut self) {
+        self.in_copy = true;
+    }
+
     /// Makes large transactions spill into the file before their commit.
     #[cfg(test)]
     pub(super) fn limit_cache_for_test(&self) {
@@ -105,6 +155,7 @@ impl RegistryReader for SqliteRegistry {
     }
 
     fn snapshot(&mut self) -> Result<Box<dyn Snapshot + '_>, RegistryError> {
+        self.refresh()?;
         let Self { connection, database, universe, datastore, .. } = self;
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Deferred)
@@ -124,18 +175,40 @@ impl RegistryWriter for SqliteRegistry {
     }
 
     fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, RegistryError> {
-        if self.access != Access::Write {
-            return Err(RegistryError::ReadOnly {
-                database: self.database.path.to_string(),
-                reason: "it was opened for reading".to_owned(),
-            });
-        }
+        self.lock()?;
         let Self { connection, database, universe, datastore, .. } = self;
-        // Taking the write lock at once avoids the dead end of two readers that both want it.
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|error| database.failure("begin a transaction", error))?;
-        let source = SqliteTransaction::new(transaction, database, universe, datastore);
+        let transaction = OpenTransaction::begun(connection);
+        let source = SqliteTransaction::new(transaction, None, database, universe, datastore);
         Ok(Box::new(TableTransaction::new(source, universe, datastore)))
     }
+
+    fn begin_large(&mut self) -> Result<Box<dyn Transaction + '_>, RegistryError> {
+        if !self.in_copy {
+            return self.begin();
+        }
+        self.lock()?;
+        let Self { connection, database, universe, datastore, copy, .. } = self;
+        let lock = OpenTransaction::begun(connection);
+        let (transaction, replacement) = match Copy::of(&database.path)? {
+            Some(made) => {
+                let fail = |error| database.failure("open a copy of the database", error);
+                let copy = copy.insert(open_copy(&made.path).map_err(fail)?);
+                let transaction = OpenTransaction::begin(copy).map_err(fail)?;
+                (transaction, Some(made.replacing(lock, database)))
+            }
+            None => (lock, None),
+        };
+        let source =
+            SqliteTransaction::new(transaction, replacement, database, universe, datastore);
+        Ok(Box::new(TableTransaction::new(source, universe, datastore)))
+    }
+}
+
+/// Opens a copy that is worth nothing if this process or host ends.
+fn open_copy(path: &Utf8Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    prepare_to_write(&connection)?;
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    Ok(connection)
 }

@@ -9,6 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _, ffi};
 
 use super::connection::DatabaseFile;
 use super::data_ids::{borrowed, describe};
+use super::open_transaction::OpenTransaction;
+use super::replacement::Replacement;
 use super::rows::SqliteRows;
 use crate::error::RegistryError;
 use crate::reading::{DatastoreTable, quoted};
@@ -16,7 +18,9 @@ use crate::schema::key_column_name;
 
 /// A write transaction on a SQLite registry, rolled back when dropped.
 pub(super) struct SqliteTransaction<'a> {
-    transaction: rusqlite::Transaction<'a>,
+    transaction: OpenTransaction<'a>,
+    /// What becomes of the file, if all happens in a copy of it.
+    replacement: Option<Replacement<'a>>,
     pub(super) database: &'a DatabaseFile,
     pub(super) universe: &'a Arc<Universe>,
     pub(super) datastore: &'a DatastoreTable,
@@ -26,22 +30,26 @@ pub(super) struct SqliteTransaction<'a> {
 
 impl<'a> SqliteTransaction<'a> {
     pub(super) fn new(
-        transaction: rusqlite::Transaction<'a>,
+        transaction: OpenTransaction<'a>,
+        replacement: Option<Replacement<'a>>,
         database: &'a DatabaseFile,
         universe: &'a Arc<Universe>,
         datastore: &'a DatastoreTable,
     ) -> Self {
-        Self { transaction, database, universe, datastore, staged: Cell::new(0) }
+        Self { transaction, replacement, database, universe, datastore, staged: Cell::new(0) }
     }
 
     pub(super) fn connection(&self) -> &Connection {
-        &self.transaction
+        self.transaction.connection()
     }
 
     /// Makes everything visible at once.
     pub(super) fn commit(self) -> Result<(), RegistryError> {
         let database = self.database;
-        self.transaction.commit().map_err(|error| database.failure("commit the transaction", error))
+        self.transaction
+            .commit()
+            .map_err(|error| database.failure("commit the transaction", error))?;
+        self.replacement.map_or(Ok(()), Replacement::publish)
     }
 
     /// A number that no temporary table in use has.
@@ -58,7 +66,7 @@ impl<'a> SqliteTransaction<'a> {
 
     /// The transaction as a source of rows.
     pub(super) fn rows(&self) -> SqliteRows<'_, &Connection> {
-        SqliteRows { connection: &self.transaction, database: self.database }
+        SqliteRows { connection: self.connection(), database: self.database }
     }
 
     /// Runs a statement without result; returns the number of rows it changed.
@@ -68,7 +76,7 @@ impl<'a> SqliteTransaction<'a> {
         sql: &str,
         parameters: impl rusqlite::Params,
     ) -> Result<usize, RegistryError> {
-        (self.transaction.prepare_cached(sql))
+        (self.connection().prepare_cached(sql))
             .and_then(|mut statement| statement.execute(parameters))
             .map_err(|error| self.database.failure(action, error))
     }
@@ -119,7 +127,7 @@ impl<'a> SqliteTransaction<'a> {
                 conditions.join(" AND ")
             );
             let parameters = rusqlite::params_from_iter(values.iter().map(|&(_, v)| borrowed(v)));
-            let found = (self.transaction.prepare_cached(&sql))
+            let found = (self.connection().prepare_cached(&sql))
                 .and_then(|mut statement| statement.query_row(parameters, |_| Ok(())).optional())
                 .map_err(|error| self.database.failure("look a record up", error))?;
             if found.is_none() {

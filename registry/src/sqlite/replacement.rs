@@ -1,0 +1,181 @@
+//! Writing databases on network file systems: in a copy, which then takes the file's place.
+//!
+//! There, locks may be lies, a page costs a round trip, and a journal that is not written when it
+//! seems to be costs the database. So large transactions happen in a copy of the file on this host,
+//! which replaces the file as a whole: a reader has the file as it was or as it is. The file is
+//! locked meanwhile, and before it is replaced it must be as it was when it was copied, in case the
+//! lock was none.
+//!
+//! Connections to the replaced file go on reading what it was. Their writing is refused by SQLite
+//! itself, which looks whether the file still has its name; ours are opened again.
+
+use std::io::Read as _;
+use std::time::SystemTime;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::connection::DatabaseFile;
+use super::open_transaction::OpenTransaction;
+use crate::error::RegistryError;
+
+/// Where a database's header counts its transactions.
+const COUNTER: std::ops::Range<usize> = 24..28;
+
+/// File systems of other machines, by the numbers that the kernel has for them.
+const NETWORKS: [(u64, &str); 13] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB"),
+    (0x0bd0_0bd0, "Lustre"),
+    (0x4750_4653, "GPFS"),
+    (0x00c3_6400, "Ceph"),
+    (0x1983_0326, "BeeGFS"),
+    (0xaad7_aaea, "PanFS"),
+    (0x5346_414f, "AFS"),
+    (0x6b41_4653, "AFS"),
+    (0x0102_1997, "9P"),
+    (0x7461_636f, "OCFS2"),
+];
+
+/// The kind of network file system that a file lies on, if it does.
+#[cfg(target_os = "linux")]
+pub(super) fn network_of(path: &Utf8Path) -> Option<&'static str> {
+    let kind = rustix::fs::statfs(path.as_std_path()).ok()?.f_type as u64;
+    // The kernel has some of these numbers with a sign.
+    let kind = kind & 0xffff_ffff;
+    NETWORKS.iter().find(|(number, _)| *number == kind).map(|(_, name)| *name)
+}
+
+/// Elsewhere nothing is known about that.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn network_of(_: &Utf8Path) -> Option<&'static str> {
+    None
+}
+
+/// What tells whether somebody has written a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileState {
+    pub(super) inode: u64,
+    len: u64,
+    modified: Option<SystemTime>,
+    counter: Vec<u8>,
+}
+
+impl FileState {
+    pub(super) fn of(path: &Utf8Path) -> Result<Self, RegistryError> {
+        let look = || {
+            let mut file = fs_err::File::open(path)?;
+            let metadata = file.metadata()?;
+            let mut header = [0; 100];
+            let length = file.read(&mut header)?;
+            let counter = header[..length].get(COUNTER).unwrap_or_default().to_vec();
+            let inode = inode(&metadata);
+            Ok(Self { inode, len: metadata.len(), modified: metadata.modified().ok(), counter })
+        };
+        look().map_err(|source| io("look at the registry database", source))
+    }
+}
+
+#[cfg(unix)]
+fn inode(metadata: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &std::fs::Metadata) -> u64 {
+    0
+}
+
+/// A copy of a database that is to take its place.
+pub(super) struct Replacement<'a> {
+    /// Keeps others from writing the file, where locks are true.
+    _lock: OpenTransaction<'a>,
+    database: &'a DatabaseFile,
+    original: FileState,
+    /// Holds the copy, and is removed with it.
+    _folder: tempfile::TempDir,
+    copy: Utf8PathBuf,
+}
+
+/// A copy that nobody has opened yet.
+pub(super) struct Copy {
+    folder: tempfile::TempDir,
+    pub(super) path: Utf8PathBuf,
+    original: FileState,
+}
+
+impl Copy {
+    /// Copies a database that is locked. `None` if there is no room for it on this host.
+    pub(super) fn of(path: &Utf8Path) -> Result<Option<Self>, RegistryError> {
+        let original = FileState::of(path)?;
+        let Ok(folder) = tempfile::Builder::new().prefix("qbb-registry-").tempdir() else {
+            return Ok(None);
+        };
+        let Some(place) = Utf8Path::from_path(folder.path()) else { return Ok(None) };
+        let copy = place.join("registry.sqlite3");
+        // A full disk is no reason not to go on in the file itself.
+        Ok(match fs_err::copy(path, &copy) {
+            Ok(_) => Some(Self { path: copy, original, folder }),
+            Err(_) => None,
+        })
+    }
+
+    /// What is to happen when the transaction in the copy is done.
+    pub(super) fn replacing<'a>(
+        self,
+        lock: OpenTransaction<'a>,
+        database: &'a DatabaseFile,
+    ) -> Replacement<'a> {
+        Replacement {
+            _lock: lock,
+            database,
+            original: self.original,
+            copy: self.path,
+            _folder: self.folder,
+        }
+    }
+}
+
+impl Replacement<'_> {
+    /// Puts the copy in the place of the file. Until the last step nothing has changed.
+    pub(super) fn publish(self) -> Result<(), RegistryError> {
+        let path = &self.database.path;
+        self.check_unchanged()?;
+        let parent = path.parent().filter(|parent| !parent.as_str().is_empty());
+        let folder = parent.unwrap_or(Utf8Path::new("."));
+        let replace = || {
+            let mut beside =
+                tempfile::Builder::new().prefix(".new-registry-").tempfile_in(folder)?;
+            let mut copy = fs_err::File::open(&self.copy)?;
+            std::io::copy(&mut copy, beside.as_file_mut())?;
+            let permissions = fs_err::metadata(path)?.permissions();
+            beside.as_file().set_permissions(permissions)?;
+            beside.as_file().sync_all()?;
+            Ok(beside)
+        };
+        let beside = replace().map_err(|source| io("write the changed registry", source))?;
+        self.check_unchanged()?;
+        beside
+            .persist(path)
+            .map_err(|error| io("put the changed registry in its place", error.error))?;
+        fs_err::File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|source| io("make the changed registry durable", source))
+    }
+
+    fn check_unchanged(&self) -> Result<(), RegistryError> {
+        if FileState::of(&self.database.path)? == self.original {
+            return Ok(());
+        }
+        Err(RegistryError::Contended {
+            database: self.database.path.to_string(),
+            action: "put the changed registry in its place".to_owned(),
+            reason: "somebody else wrote the file meanwhile, in spite of its lock".to_owned(),
+        })
+    }
+}
+
+fn io(action: &str, source: std::io::Error) -> RegistryError {
+    RegistryError::Io { action: action.to_owned(), source }
+}
