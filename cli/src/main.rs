@@ -10,11 +10,14 @@ use std::process;
 
 use clap::Parser as _;
 
-use crate::arguments::{Arguments, Format};
+use crate::arguments::{Arguments, Command, Format};
 use crate::output::{Failure, Terminal};
 
 fn main() -> process::ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if let Command::Run(run) = &mut arguments.command {
+        run.python_log_levels = output::python_levels(&arguments.log.log_level);
+    }
     let terminal = Terminal::new(arguments.format, arguments.quiet);
     let started = output::start_logging(&arguments.log);
     match started.and_then(|()| commands::execute(arguments.command, terminal)) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use qbb::journal::{QuantumEnd, RunOutcome};
+use qbb_executor::scheduler::RetryPolicy;
 use qbb_executor::{FunctionRegistry, RunError, RunReport};
 use qbb_pipeline::Runner;
 use support::{Space, Witness};
@@ -234,4 +235,77 @@ fn an_interpreter_that_is_not_there_is_named() {
     space.options.python = Some("/no/such/python".into());
     let error = run(&space).unwrap_err().to_string();
     assert!(error.contains("/no/such/python"), "{error}");
+}
+
+/// A worker that has been killed with as much memory as its quantum may use has run out of it; the
+/// next attempt is told that it may use more.
+#[test]
+fn a_killed_worker_near_its_limit_has_run_out_of_memory() {
+    // No shell needs less than that.
+    let little = r#"case "$line" in
+        *'"task_label":"isr"'*'"memory":100000}') kill -KILL $$ ;;
+        *'"task_label":"isr"'*'"memory":'*) succeed 0 ;;
+        *'"memory":100000}') succeed 0 ;;
+        *) exit 7 ;;
+      esac"#;
+    let mut space = space(STARTED, little);
+    space.options.max_memory = Some(100_000);
+    space.options.resources.memory = Some(1 << 30);
+    space.options.retries = RetryPolicy { delay: Duration::ZERO, ..RetryPolicy::default() };
+    space.options.retries.retries = 1;
+    let report = run(&space).unwrap();
+    assert_eq!(report.outcome, RunOutcome::Complete, "{:?}", report.failures);
+    assert_eq!(report.executed, 15 + space.quanta_of("isr").len() as u32);
+    for quantum in space.quanta_of("isr") {
+        let repeated = report.state.finished(quantum).unwrap();
+        assert_eq!(repeated.attempt, 1);
+    }
+}
+
+#[test]
+fn the_peak_of_a_dead_worker_is_recorded() {
+    let space = space(STARTED, "kill -KILL $$");
+    let report = run(&space).unwrap();
+    let failure = report.failures[0].quantum;
+    let usage = report.state.finished(failure).unwrap().usage.unwrap();
+    assert!(usage.memory > 100_000 && usage.memory < 1 << 30, "{usage:?}");
+}
+
+#[test]
+fn what_was_learned_is_no_limit_that_is_told() {
+    let learns = r#"case "$line" in
+        *'"memory":null}') succeed 0 ;;
+        *) exit 7 ;;
+      esac"#;
+    let mut space = space(STARTED, learns);
+    space.options.resources.memory = Some(1 << 30);
+    assert_eq!(run(&space).unwrap().outcome, RunOutcome::Complete);
+}
+
+#[test]
+fn endless_output_does_not_fill_the_disk() {
+    let prints = r#"case "$line" in
+        *'"task_label":"isr"'*) yes 'the same again and again' | head -c 30000000 >&2; succeed 0 ;;
+        *) succeed 0 ;;
+      esac"#;
+    let space = space(STARTED, prints);
+    assert_eq!(run(&space).unwrap().outcome, RunOutcome::Complete);
+    for entry in space.root().join("logs").read_dir_utf8().unwrap() {
+        let text = fs_err::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(text.len() < 17 << 20, "{} bytes", text.len());
+        assert!(text.starts_with("-m qbb_worker.serve\n"), "the beginning is kept");
+        let told = text.lines().filter(|line| line.ends_with("printed here are left out]"));
+        assert_eq!(told.count(), 1);
+    }
+}
+
+#[test]
+fn threads_that_a_task_leaves_running_are_named() {
+    let space = space_with(STARTED, "succeed 0", r#""threads_left":["forgotten","pool-1"],"#);
+    let witness = Witness::default();
+    let report = space.run_with(FunctionRegistry::new(), &witness, None).unwrap();
+    assert_eq!(report.outcome, RunOutcome::Complete);
+    let warnings = witness.warnings.lock().unwrap();
+    assert_eq!(warnings.len(), 15, "{warnings:?}");
+    assert!(warnings[0].contains("left threads running: forgotten, pool-1"), "{warnings:?}");
 }

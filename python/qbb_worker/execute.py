@@ -7,12 +7,13 @@ __all__ = ("Options", "QuantumRunner")
 import dataclasses
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .diagnosis import Profile, debug_failure
 from .errors import WorkerError, type_name
 from .graph import BuiltQuantum, GraphParts
+from .process import Bystanders
 
 _LOG = logging.getLogger("lsst.qbb_worker")
 
@@ -45,6 +46,9 @@ class Options:
     """Labels of tasks of which several quanta may run at a time."""
     packed: list[str] = dataclasses.field(default_factory=list)
     """Dataset types of metadata and logs that go into replies, not files."""
+    log_levels: list[Any] = dataclasses.field(default_factory=list)
+    """Pairs of a logger and its level, as ``pipetask --log-level`` has them; a
+    logger that is `None` stands for those of the middleware."""
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Options:
@@ -99,19 +103,13 @@ class QuantumRunner:
     def __init__(
         self, parts: GraphParts, store: Any, options: Options, job_metadata: dict[str, Any]
     ):
-        import astropy.units as u
-        from lsst.pipe.base import ExecutionResources, TaskFactory
+        from lsst.pipe.base import TaskFactory
 
         self._parts = parts
         self._store = store
         self._options = options
         self._job_metadata = job_metadata
         self._task_factory = TaskFactory()
-        self._resources = ExecutionResources(
-            num_cores=options.cores_per_quantum,
-            max_mem=options.memory_per_quantum,
-            default_mem_units=u.B,
-        )
         self._profile = Profile(options.profile)
 
     def finish(self, worker: str) -> None:
@@ -130,6 +128,7 @@ class QuantumRunner:
         init_quantum: Mapping[str, Any],
         dimension_data: Mapping[str, list[Any]],
         attempt: int,
+        memory: int | None = None,
     ) -> dict[str, Any]:
         """Execute a quantum.
 
@@ -141,6 +140,9 @@ class QuantumRunner:
             Records for all data IDs in the quantum.
         attempt : `int`
             How often this quantum was tried before in the same output run.
+        memory : `int`, optional
+            Memory that the task may use, in bytes, if that is not what the
+            options say.
 
         Returns
         -------
@@ -162,11 +164,15 @@ class QuantumRunner:
         skipped = False
         outputs = [ref.id for ref in built.output_refs]
         packed = self._packed(built)
+        bystanders = Bystanders()
+        left: list[str] = []
         with self._store.butler(built.inputs, outputs, blocks, special, packed) as butler:
+            if built.log_ref is not None:
+                butler.before_put[built.log_ref.id] = _warner(bystanders, left)
             try:
                 with self._profile.running():
                     skipped = (
-                        self._executor(butler, attempt)
+                        self._executor(butler, attempt, memory)
                         .execute(built.task_node, built.quantum, built.quantum_id)
                         .skipped_existing
                     )
@@ -182,7 +188,8 @@ class QuantumRunner:
                 )
                 if self._options.pdb:
                     debug_failure(exc, f"{built.task_node.label} {built.quantum.dataId}")
-            return self._describe(built, butler, failure, skipped=skipped)
+            reply = self._describe(built, butler, failure, skipped=skipped)
+            return reply | {"threads_left": left}
 
     def _packed(self, built: BuiltQuantum) -> list[uuid.UUID]:
         """Tell which of a quantum's datasets go into the reply."""
@@ -192,19 +199,26 @@ class QuantumRunner:
             if ref is not None and ref.datasetType.name in self._options.packed
         ]
 
-    def _executor(self, butler: Any, attempt: int) -> Any:
+    def _executor(self, butler: Any, attempt: int, memory: int | None) -> Any:
         """Make an executor for one quantum.
 
         A new one each time, because an executor remembers all quanta that it
         has run and writes that list into each log.
         """
+        import astropy.units as u
+        from lsst.pipe.base import ExecutionResources
         from lsst.pipe.base.single_quantum_executor import SingleQuantumExecutor
 
+        resources = ExecutionResources(
+            num_cores=self._options.cores_per_quantum,
+            max_mem=memory if memory is not None else self._options.memory_per_quantum,
+            default_mem_units=u.B,
+        )
         again = attempt > 0
         return SingleQuantumExecutor(
             task_factory=self._task_factory,
             limited_butler_factory=lambda quantum: butler,
-            resources=self._resources,
+            resources=resources,
             enable_lsst_debug=self._options.debug,
             skip_existing=self._options.skip_existing,
             # What an earlier attempt of the same run left behind is always in
@@ -270,6 +284,23 @@ class QuantumRunner:
         except Exception as exc:
             _LOG.warning("Cannot read existing metadata %s: %s", built.metadata_ref, exc)
             return None
+
+
+def _warner(bystanders: Bystanders, left: list[str]) -> Callable[[Any], None]:
+    """Make what adds a warning to a log if the task has left threads running.
+
+    Their names are added to the list.  The log is written last, so the task
+    has ended then.
+    """
+
+    def warn(records: Any) -> None:
+        left.extend(bystanders.newcomers())
+        if left:
+            text = f"Threads left running: {', '.join(left)}"
+            arguments = (_LOG.name, logging.WARNING, __file__, 0, text, (), None)
+            records.append(_LOG.makeRecord(*arguments))
+
+    return warn
 
 
 def _caveats(metadata: Any | None) -> int | None:

@@ -36,6 +36,9 @@ _DESCRIPTORS = 3
 _PR_SET_PDEATHSIG = 1
 """Number of a ``prctl`` option (``linux/prctl.h``)."""
 
+_RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes in which the system tells resident memory (`int`)."""
+
 
 class Parent(Worker):
     """A worker that leaves work to its children.
@@ -113,10 +116,10 @@ class Parent(Worker):
         """Wait for a worker that is known to end."""
         pid = member(request, "pid", int)
         try:
-            _, status = os.waitpid(pid, 0)
+            _, status, usage = os.wait4(pid, 0)
         except ChildProcessError as exc:
             raise WorkerError("request", f"Process {pid} is not a worker of this one.") from exc
-        return {"ok": True, "status": status}
+        return {"ok": True, "status": status, "max_resident": usage.ru_maxrss * _RESIDENT_UNIT}
 
     def serve(self) -> None:
         """Answer requests until the socket is closed."""

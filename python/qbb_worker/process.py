@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 __all__ = (
+    "Bystanders",
     "child_processes",
+    "forget_peak_memory",
     "keep_to_one_thread",
     "resident_memory",
     "thread_names",
 )
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _ONE_THREAD = (
@@ -62,6 +65,59 @@ def thread_names() -> list[str]:
     return sorted(
         (task / "comm").read_text().strip() for task in tasks.iterdir() if task.name != own
     )
+
+
+def _thread_numbers() -> set[int]:
+    """Return the system's numbers of all threads of this process."""
+    import threading
+
+    try:
+        return {int(name) for name in os.listdir("/proc/self/task")}
+    except OSError:
+        return {number for t in threading.enumerate() if (number := t.native_id) is not None}
+
+
+class Bystanders:
+    """Threads that are there before a task runs and are not its own."""
+
+    def __init__(self) -> None:
+        self._before = _thread_numbers()
+
+    def newcomers(self) -> list[str]:
+        """Return the names of threads that have been started since and still run.
+
+        Returns
+        -------
+        names : `list` [ `str` ]
+            Sorted; of threads that libraries have started without Python's
+            knowledge, the names that the system knows.
+        """
+        import threading
+
+        found = _thread_numbers() - self._before
+        if not found:
+            return []
+        known = {thread.native_id: thread.name for thread in threading.enumerate()}
+        return sorted(known.get(number) or _system_name(number) for number in found)
+
+
+def _system_name(thread: int) -> str:
+    """Return the name that the system has for a thread."""
+    try:
+        return Path(f"/proc/self/task/{thread}/comm").read_text().strip()
+    except OSError:
+        # It has ended in this moment.
+        return str(thread)
+
+
+def forget_peak_memory() -> None:
+    """Make the present memory of this process its peak.
+
+    Otherwise each quantum would seem to need what the greediest one before it
+    has needed.
+    """
+    with suppress(OSError), open("/proc/self/clear_refs", "wb", buffering=0) as stream:
+        stream.write(b"5")
 
 
 def child_processes() -> list[int]:

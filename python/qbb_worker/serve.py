@@ -17,7 +17,12 @@ from typing import Any
 
 from . import PROTOCOL_VERSION, VERSION
 from .errors import WorkerError
-from .process import child_processes, keep_to_one_thread, resident_memory
+from .process import (
+    child_processes,
+    forget_peak_memory,
+    keep_to_one_thread,
+    resident_memory,
+)
 from .service import Service, member, serve
 
 _USAGE = "usage: python -m qbb_worker.serve  (no arguments; requests on standard input)"
@@ -58,7 +63,7 @@ class Worker(Service):
         from .graph import GraphParts
 
         options = Options.from_json(option_tree)
-        _prepare_process(implicit_threading=options.implicit_threading)
+        _prepare_process(options.log_levels, implicit_threading=options.implicit_threading)
         parts = GraphParts(pipeline_graph, header)
         parts.check_multiprocessing(options.side_by_side)
         seconds = time.perf_counter() - begin
@@ -97,11 +102,14 @@ class Worker(Service):
     def _quantum(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if self._runner is None:
             raise WorkerError("request", "Request 'quantum' came before 'start'.")
+        memory = None if request.get("memory") is None else member(request, "memory", int)
+        forget_peak_memory()
         reply: dict[str, Any] = self._runner.run(
             member(request, "quantum", dict),
             member(request, "init_quantum", dict),
             member(request, "dimension_data", dict, {}),
             member(request, "attempt", int, 0),
+            memory,
         )
         left_behind = child_processes()
         if left_behind:
@@ -114,11 +122,11 @@ class Worker(Service):
             self._runner.finish(self.name)
 
 
-def _prepare_process(*, implicit_threading: bool) -> None:
+def _prepare_process(log_levels: list[Any], *, implicit_threading: bool) -> None:
     """Set up logging, threads and cache as ``pipetask`` does.
 
     Log levels decide what ends up in log datasets, so they are the defaults
-    of the stock command.
+    of the stock command, unless others are asked for.
     """
     import atexit
     import shutil
@@ -128,6 +136,7 @@ def _prepare_process(*, implicit_threading: bool) -> None:
     from lsst.utils.threads import disable_implicit_threading
 
     CliLog.initLog(longlog=True, log_tty=True)
+    CliLog.setLogLevels([(component, level) for component, level in log_levels])
     if not implicit_threading:
         disable_implicit_threading()
     defined, folder = DatastoreCacheManager.set_fallback_cache_directory_if_unset()

@@ -74,6 +74,9 @@ class ProduceTask(PipelineTask):
             assert sys.stdin.read() == "", "Standard input must be empty for tasks."
         value = butlerQC.get(inputRefs.raw)["value"] * config.factor
         self.metadata["value"] = float("nan") if detector in config.fail else value
+        memory = butlerQC.resources.max_mem
+        self.metadata["max_mem"] = -1.0 if memory is None else float(memory.value)
+        self.log.debug("Detector %d in detail.", detector)
         self.log.info("Processing detector %d.", detector)
         if detector in config.fail:
             raise ValueError(f"asked to fail on {detector}")
@@ -99,7 +102,9 @@ def misbehave(config: ProduceConfig, detector: int) -> None:
         time.sleep(600)
         os._exit(0)
     if detector in config.threads:
-        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+        threading.Thread(
+            target=time.sleep, args=(600,), name="forgotten", daemon=True
+        ).start()
     for _ in range(config.print_megabytes.get(detector, 0)):
         print("x" * (1 << 20))
     match config.die.get(detector):

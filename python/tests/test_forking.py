@@ -11,7 +11,7 @@ from typing import Any
 
 from qbb_worker.forking import reseed
 
-from .release import ForkingProcess, Graph, build_graph, make_release
+from .release import OUTPUT_RUN, ForkingProcess, Graph, build_graph, make_release
 
 GOOD, OTHER, EXITS, CRASHES, HANGS, LEAVES, PRINTS, THREADS = range(8)
 
@@ -96,14 +96,26 @@ class ForkingTest(unittest.TestCase):
     def test_megabytes_printed_and_threads_started_harm_nobody(self) -> None:
         worker = self.parent.fork()
         before = self.parent.log.stat().st_size
-        for detector in (PRINTS, THREADS):
-            self.assertEqual(
-                worker.run(self.graph, "produce", detector)["status"], "succeeded", detector
-            )
+        # A thread is the business of the quantum that has started it.
+        for detector, threads in ((THREADS, ["forgotten"]), (PRINTS, [])):
+            reply = worker.run(self.graph, "produce", detector)
+            self.assertEqual(reply["status"], "succeeded", detector)
+            self.assertEqual(reply["threads_left"], threads)
+            name = f"produce_log_Cam_D{detector}_u_test_run.json"
+            log = Path(self.root, OUTPUT_RUN, "produce_log", name).read_text()
+            self.assertEqual("Threads left running: forgotten" in log, bool(threads), log)
         self.assertGreater(self.parent.log.stat().st_size - before, 3 << 20)
         worker.close()
         # A daemon thread keeps nobody waiting.
         self.assertEqual(self.parent.wait(worker.pid), 0)
+
+    def test_the_peak_of_a_worker_that_was_killed_is_told(self) -> None:
+        worker = self.parent.fork()
+        os.kill(worker.pid, signal.SIGKILL)
+        reply = self.parent.ask("wait", pid=worker.pid)
+        self.assertEqual(os.waitstatus_to_exitcode(reply["status"]), -signal.SIGKILL)
+        self.assertGreater(reply["max_resident"], 10 << 20)
+        worker.close()
 
     def test_memory_is_told(self) -> None:
         worker = self.parent.fork()

@@ -116,6 +116,39 @@ class ExecutionTest(ServeTestCase):
         left = [path for path in Path(self.root).rglob("*.json") if set(path.parts) & set(types)]
         self.assertEqual(left, [])
 
+    def test_requests_say_how_much_memory_there_is(self) -> None:
+        worker = self.start(memory_per_quantum=1 << 30)
+        told = []
+        for detector, more in ((GOOD, {"memory": 3 << 30}), (NO_WORK, {})):
+            reply = worker.ask(
+                "quantum",
+                quantum=self.graph.quantum("produce", detector),
+                init_quantum=self.graph.init_quantum("produce"),
+                dimension_data=self.graph.dimension_data,
+                **more,
+            )
+            rows = self.paths(reply["actual_outputs"])
+            told.append(self.read(rows["produce_metadata"])["metadata"]["produce"]["scalars"])
+        self.assertEqual([float(scalars["max_mem"]) for scalars in told], [3 << 30, 1 << 30])
+
+    def test_levels_of_logs_are_those_asked_for(self) -> None:
+        detail, usual = "Detector 0 in detail.", "Processing detector 0."
+
+        def shown(*levels: list[str | None]) -> tuple[bool, bool, bool]:
+            with tempfile.TemporaryDirectory() as self.root:
+                worker = self.start(packed=["produce_log"], log_levels=list(levels))
+                (packed,) = worker.run(self.graph, "produce", GOOD)["packed"]
+            records = json.loads(packed["text"])["records"]
+            messages = {record["message"] for record in records}
+            middleware = {r["levelname"] for r in records if r["name"].startswith("lsst.")}
+            return detail in messages, usual in messages, "DEBUG" in middleware
+
+        # Tasks of modules outside of the middleware log under that of their package.
+        self.assertEqual(shown(), (False, False, False))
+        self.assertEqual(shown(["tests.produce", "INFO"]), (False, True, False))
+        self.assertEqual(shown([None, "DEBUG"], ["tests.produce", "DEBUG"]), (True, True, True))
+        self.assertEqual(shown([".", "DEBUG"], ["lsst", "WARNING"]), (True, True, False))
+
     def test_logs_do_not_list_earlier_quanta(self) -> None:
         worker = self.start()
         worker.run(self.graph, "produce", GOOD)

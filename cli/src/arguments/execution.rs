@@ -13,6 +13,9 @@ use super::workers::WorkerArguments;
 pub struct RunArguments {
     /// Submit directory, or a graph file.
     pub target: Utf8PathBuf,
+    /// Levels of logs that concern Python tasks; from options that all commands have.
+    #[arg(skip)]
+    pub python_log_levels: Vec<(Option<String>, String)>,
     /// Quanta to run at a time; 0 is one for each processor.
     #[arg(short, long, default_value_t = 1)]
     pub jobs: usize,

@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Args)]
 pub struct LoggingArguments {
     /// Log what is at least this important: ERROR, WARNING, INFO, VERBOSE, DEBUG or TRACE; for one
-    /// part of the program with COMPONENT=LEVEL. May be repeated.
+    /// part of the program, or for one logger of Python tasks (`lsst.ip.isr=DEBUG`), with COMPONENT=LEVEL.
+    /// May be repeated.
     #[arg(
         long,
         value_name = "[COMPONENT=]LEVEL",

@@ -55,6 +55,7 @@ pub fn of(arguments: &RunArguments) -> RunOptions {
         debug,
         profile: profile.clone(),
         pdb,
+        python_log_levels: arguments.python_log_levels.clone(),
         pack: arguments.pack,
         fork: !arguments.workers.no_fork && start_method != Some(StartMethod::Spawn),
         worker_max_quanta: arguments.workers.worker_max_quanta.map(NonZeroU32::get),

@@ -71,13 +71,35 @@ fn targets(wanted: &[String]) -> Result<Targets, Failure> {
     for wanted in wanted.iter().flat_map(|wanted| wanted.split(',')) {
         targets = match wanted.split_once('=') {
             None => ours(targets, level(wanted)?),
-            // Loggers of Python: options that are copied from `pipetask` are understood, but only
-            // what this program does is logged here.
+            // Loggers of Python, see `python_levels`.
             Some((component, wanted)) if is_python(component) => level(wanted).map(|_| targets)?,
             Some((component, wanted)) => targets.with_target(target(component)?, level(wanted)?),
         };
     }
     Ok(targets)
+}
+
+/// Levels that loggers of Python tasks are to have: those of components of the middleware, and the
+/// one for everything, as `pipetask` understands them. `None` stands for all of the middleware.
+pub fn python_levels(wanted: &[String]) -> Vec<(Option<String>, String)> {
+    let mut levels = Vec::new();
+    for wanted in wanted.iter().flat_map(|wanted| wanted.split(',')) {
+        let (component, level) = match wanted.split_once('=') {
+            None => (None, wanted),
+            Some((component, level)) if is_python(component) => {
+                (Some(component.trim().to_owned()), level)
+            }
+            Some(_) => continue,
+        };
+        let level = match level.trim().to_ascii_uppercase().as_str() {
+            "WARN" => "WARNING".to_owned(),
+            // Python knows no such level.
+            "OFF" | "FATAL" => "CRITICAL".to_owned(),
+            level => level.to_owned(),
+        };
+        levels.push((component, level));
+    }
+    levels
 }
 
 /// A level by any of the names that the middleware's commands know.
@@ -98,7 +120,8 @@ fn level(name: &str) -> Result<LevelFilter, Failure> {
 
 fn is_python(component: &str) -> bool {
     let component = component.trim();
-    matches!(component, "" | "." | "lsst") || component.starts_with("lsst.")
+    // Other packages have loggers, too; components of this program are written without dots.
+    matches!(component, "" | "lsst") || component.contains('.')
 }
 
 /// The target of a component; all of them begin with `qbb`.
@@ -178,6 +201,23 @@ mod tests {
         assert!(enabled(&["executor::python=TRACE"], "qbb_executor::python::pool", Level::TRACE));
         assert!(!enabled(&["executor::python=TRACE"], "qbb_executor::run", Level::DEBUG));
         assert!(!enabled(&["lsst.isr=TRACE"], "qbb_executor::run", Level::DEBUG));
+    }
+
+    #[test]
+    fn loggers_of_python_have_the_levels_that_concern_them() {
+        let wanted =
+            ["lsst.isr=debug,executor=TRACE", "verbose", ".=WARN", "lsst=OFF", "my.task=INFO"];
+        let told = python_levels(&wanted.map(str::to_owned));
+        let told: Vec<(Option<&str>, &str)> =
+            told.iter().map(|(name, level)| (name.as_deref(), level.as_str())).collect();
+        let expected = [
+            (Some("lsst.isr"), "DEBUG"),
+            (None, "VERBOSE"),
+            (Some("."), "WARNING"),
+            (Some("lsst"), "CRITICAL"),
+            (Some("my.task"), "INFO"),
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use super::link::Link;
-use super::process::{ExchangeError, Origin, WorkerProcess, open_log};
+use super::log_file::LogFile;
+use super::process::{ExchangeError, Origin, WorkerProcess};
 use super::protocol::{Request, StartReply};
 use crate::process_table::ProcessTable;
 
@@ -38,6 +39,9 @@ struct ForkReply {
 struct WaitReply {
     /// As the system gives it.
     status: i32,
+    /// Bytes.
+    #[serde(default)]
+    max_resident: u64,
 }
 
 /// The process. Dropping the last reference ends it.
@@ -67,7 +71,7 @@ impl ForkingParent {
         let failed = |error: std::io::Error| {
             ExchangeError::Protocol(format!("cannot make a worker with its log in {log}: {error}"))
         };
-        let (stderr, log_begin) = open_log(log).map_err(failed)?;
+        let (stderr, log) = LogFile::open(log).map_err(failed)?;
         let (their_requests, requests) = std::io::pipe().map_err(failed)?;
         let (replies, their_replies) = std::io::pipe().map_err(failed)?;
         let link = Link::new(OwnedFd::from(requests), OwnedFd::from(replies)).map_err(failed)?;
@@ -76,13 +80,15 @@ impl ForkingParent {
             self.lock().ask_with(&ForkRequest::Fork { worker: name }, &descriptors)?;
         self.table.add(pid);
         let (origin, table) = (Origin::Forked(self.clone()), self.table.clone());
-        Ok(WorkerProcess::new(pid, origin, Some(link), log, log_begin, table))
+        Ok(WorkerProcess::new(pid, origin, Some(link), log, table))
     }
 
-    /// Waits for a worker that has ended or was killed. Until then its number is its own.
-    pub fn wait(&self, pid: u32) -> Option<ExitStatus> {
-        let WaitReply { status } = self.lock().ask(&ForkRequest::Wait { pid }).ok()?;
-        Some(ExitStatus::from_raw(status))
+    /// Waits for a worker that has ended or was killed, and tells the most memory that it held. Until then
+    /// its number is its own.
+    pub fn wait(&self, pid: u32) -> Option<(ExitStatus, u64)> {
+        let WaitReply { status, max_resident } =
+            self.lock().ask(&ForkRequest::Wait { pid }).ok()?;
+        Some((ExitStatus::from_raw(status), max_resident))
     }
 
     fn lock(&self) -> MutexGuard<'_, WorkerProcess> {

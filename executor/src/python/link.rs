@@ -17,6 +17,9 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 /// Longest reply; one that is longer is not from our package.
 const MAX_REPLY: usize = 1 << 30;
 
+/// How often whoever waits for a reply looks after other things.
+const PULSE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
 /// How much is read at once.
 const CHUNK: usize = 64 << 10;
 
@@ -114,8 +117,8 @@ impl Link {
         }
     }
 
-    /// Receives a line, without its end.
-    pub fn receive(&mut self, life: &Life) -> std::io::Result<Vec<u8>> {
+    /// Receives a line, without its end. Calls `pulse` once in a while if that takes long.
+    pub fn receive(&mut self, life: &Life, mut pulse: impl FnMut()) -> std::io::Result<Vec<u8>> {
         let mut searched = 0;
         let mut ended = false;
         loop {
@@ -140,7 +143,7 @@ impl Link {
                     return Err(ErrorKind::UnexpectedEof.into());
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    ended = self.wait(Direction::In, life).is_err();
+                    ended = self.wait_for_reply(life, &mut pulse).is_err();
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -148,8 +151,24 @@ impl Link {
         }
     }
 
-    /// Waits until something can be sent or received; an error if the process ends instead.
+    fn wait_for_reply(&self, life: &Life, pulse: &mut impl FnMut()) -> std::io::Result<()> {
+        while !self.wait_until(Direction::In, life, Some(&PULSE))? {
+            pulse();
+        }
+        Ok(())
+    }
+
     fn wait(&self, direction: Direction, life: &Life) -> std::io::Result<()> {
+        self.wait_until(direction, life, None).map(drop)
+    }
+
+    /// Waits until something can be sent or received, and tells whether time was left; an error if the process ends instead.
+    fn wait_until(
+        &self,
+        direction: Direction,
+        life: &Life,
+        most: Option<&Timespec>,
+    ) -> std::io::Result<bool> {
         let (end, flags) = match direction {
             Direction::Out => (&self.requests, PollFlags::OUT),
             Direction::In => (&self.replies, PollFlags::IN),
@@ -158,13 +177,14 @@ impl Link {
         if let Some(life) = &life.0 {
             watched.push(PollFd::new(life, PollFlags::IN));
         }
-        match poll(&mut watched, None) {
+        match poll(&mut watched, most) {
+            Ok(0) => return Ok(false),
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         let possible = !watched[0].revents().is_empty();
         let ended = watched.get(1).is_some_and(|life| !life.revents().is_empty());
-        if ended && !possible { Err(ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        if ended && !possible { Err(ErrorKind::BrokenPipe.into()) } else { Ok(true) }
     }
 }
 
@@ -193,7 +213,7 @@ mod tests {
         let long = vec![b'x'; 30_000];
         for line in [&b"short"[..], &long, b""] {
             link.send(&[line, b"\n"].concat(), &life).unwrap();
-            assert_eq!(link.receive(&life).unwrap(), line);
+            assert_eq!(link.receive(&life, || ()).unwrap(), line);
         }
         drop(link);
         assert_eq!(life.wait(Duration::from_secs(60)), Some(true));
@@ -204,16 +224,16 @@ mod tests {
     fn the_last_words_of_a_process_are_heard() {
         let (mut child, mut link, life) = shell("echo one; printf two");
         life.wait(Duration::from_secs(60));
-        assert_eq!(link.receive(&life).unwrap(), b"one");
-        assert_eq!(link.receive(&life).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        assert_eq!(link.receive(&life, || ()).unwrap(), b"one");
+        assert_eq!(link.receive(&life, || ()).unwrap_err().kind(), ErrorKind::UnexpectedEof);
         child.wait().unwrap();
     }
 
     #[test]
     fn a_process_whose_child_holds_the_pipes_open_is_dead_all_the_same() {
         let (mut child, mut link, life) = shell("sleep 600 & echo $!; exit 3");
-        let sleeper = String::from_utf8(link.receive(&life).unwrap()).unwrap();
-        assert!(link.receive(&life).is_err());
+        let sleeper = String::from_utf8(link.receive(&life, || ()).unwrap()).unwrap();
+        assert!(link.receive(&life, || ()).is_err());
         // More than a pipe holds.
         assert!(link.send(&vec![b'x'; 1 << 20], &life).is_err());
         assert_eq!(child.wait().unwrap().code(), Some(3));

@@ -5,6 +5,7 @@
 mod forking;
 mod interpreter;
 mod link;
+mod log_file;
 mod nursery;
 mod outcomes;
 mod package;

@@ -13,17 +13,23 @@ use crate::process_table::KillReason;
 const NO_WORK: u32 = 4;
 const PARTIAL_OUTPUTS: u32 = 64;
 
-pub(super) fn outcome_of_death(death: &Death) -> Option<QuantumOutcome> {
+/// The outcome of a quantum whose worker died; none if we wanted that. It had run for so many seconds.
+pub(super) fn outcome_of_death(death: &Death, run_time: f64) -> Option<QuantumOutcome> {
+    let usage = death.peak_memory.map(|memory| ResourceUsage {
+        memory,
+        run_time,
+        ..ResourceUsage::default()
+    });
     match death.killed {
         Some(KillReason::Interrupted) => None,
         Some(KillReason::TimedOut) => {
             let message = format!("it ran into its time limit; {death}");
             let failure = QuantumOutcome::failure("qbb.TimedOut", message);
-            Some(QuantumOutcome { exit_code: death.exit_code(), ..failure })
+            Some(QuantumOutcome { exit_code: death.exit_code(), usage, ..failure })
         }
         None => {
             let failure = QuantumOutcome::failure("qbb.WorkerDied", death.to_string());
-            Some(QuantumOutcome { exit_code: death.exit_code(), ..failure })
+            Some(QuantumOutcome { exit_code: death.exit_code(), usage, ..failure })
         }
     }
 }

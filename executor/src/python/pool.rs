@@ -34,6 +34,8 @@ pub(crate) struct PythonSetup {
     /// Folder for the workers' standard error.
     pub logs: Utf8PathBuf,
     pub options: WorkerOptions,
+    /// Whether somebody has said how much memory quanta may use, by task.
+    pub memory_said: Vec<bool>,
     /// URI of the root of the output datastore.
     pub root: String,
     /// Content of the output repository's `butler.yaml`.

@@ -1,11 +1,9 @@
 //! One worker process and the talk with it.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,16 +14,14 @@ use serde::de::DeserializeOwned;
 use super::forking::ForkingParent;
 use super::interpreter::Interpreter;
 use super::link::{Life, Link};
+use super::log_file::LogFile;
 use super::package::WorkerPackage;
 use super::protocol::{FaultReply, WorkerFault};
 use crate::process_table::{KillReason, ProcessTable};
+use crate::products::children_usage;
 
 /// How long a process that was asked to leave may take.
 const LEAVE_TIME: Duration = Duration::from_secs(2);
-
-/// How much of a dead worker's standard error is shown.
-const SHOWN_LINES: usize = 8;
-const SHOWN_BYTES: u64 = 4096;
 
 /// A running process that answers requests. Dropping it closes its input, upon which it ends; it is killed if that does
 /// not help.
@@ -36,9 +32,7 @@ pub struct WorkerProcess {
     // `None` while the process is being ended.
     link: Option<Link>,
     life: Life,
-    log: Utf8PathBuf,
-    /// Where this process' part of the log file begins.
-    log_begin: u64,
+    log: LogFile,
     table: Arc<ProcessTable>,
     reaped: bool,
 }
@@ -47,7 +41,7 @@ pub struct WorkerProcess {
 #[derive(Debug)]
 pub(super) enum Origin {
     /// We do.
-    Child(Child),
+    Child,
     /// The process that forked it does, when we say so.
     Forked(Arc<ForkingParent>),
 }
@@ -73,6 +67,8 @@ pub struct Death {
     pub status: Option<ExitStatus>,
     /// Whether it was us.
     pub(crate) killed: Option<KillReason>,
+    /// Most memory that it held since it was last told to forget that, in bytes, if the system knows.
+    pub peak_memory: Option<u64>,
     /// Last lines of its standard error.
     pub last_lines: String,
     /// File with all of it.
@@ -128,7 +124,7 @@ impl WorkerProcess {
         log: &Utf8Path,
         table: Arc<ProcessTable>,
     ) -> std::io::Result<Self> {
-        let (stderr, log_begin) = open_log(log)?;
+        let (stderr, log) = LogFile::open(log)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(stderr));
         table.expect(&mut command);
         // A group of its own, so that programs which tasks start can be killed with it.
@@ -139,7 +135,7 @@ impl WorkerProcess {
             Some(link) => Some(link?),
             None => None,
         };
-        Ok(Self::new(child.id(), Origin::Child(child), link, log, log_begin, table))
+        Ok(Self::new(child.id(), Origin::Child, link, log, table))
     }
 
     /// Starts a process that talks over a socket, its standard input, and can be handed
@@ -149,7 +145,7 @@ impl WorkerProcess {
         log: &Utf8Path,
         table: Arc<ProcessTable>,
     ) -> std::io::Result<Self> {
-        let (stderr, log_begin) = open_log(log)?;
+        let (stderr, log) = LogFile::open(log)?;
         let (ours, theirs) = UnixStream::pair()?;
         command.stdin(Stdio::from(OwnedFd::from(theirs)));
         command.stdout(Stdio::null()).stderr(Stdio::from(stderr));
@@ -159,7 +155,7 @@ impl WorkerProcess {
         drop(command);
         table.add(child.id());
         let link = Link::new(ours.try_clone()?.into(), ours.into())?;
-        Ok(Self::new(child.id(), Origin::Child(child), Some(link), log, log_begin, table))
+        Ok(Self::new(child.id(), Origin::Child, Some(link), log, table))
     }
 
     /// A process that is there already.
@@ -167,12 +163,10 @@ impl WorkerProcess {
         pid: u32,
         origin: Origin,
         link: Option<Link>,
-        log: &Utf8Path,
-        log_begin: u64,
+        log: LogFile,
         table: Arc<ProcessTable>,
     ) -> Self {
-        let (life, log) = (Life::of(pid), log.to_owned());
-        Self { pid, origin, link, life, log, log_begin, table, reaped: false }
+        Self { pid, origin, link, life: Life::of(pid), log, table, reaped: false }
     }
 
     /// Number of the process.
@@ -215,8 +209,11 @@ impl WorkerProcess {
             Some(descriptors) => link.send_with(&line, descriptors, &self.life),
             None => link.send(&line, &self.life),
         };
+        let log = &mut self.log;
+        let reply = sent.and_then(|()| link.receive(&self.life, || log.bound()));
+        self.log.bound();
         // Whatever goes wrong with a pipe, the other end is no longer of use.
-        let Ok(reply) = sent.and_then(|()| link.receive(&self.life)) else {
+        let Ok(reply) = reply else {
             return Err(ExchangeError::Died(self.bury()));
         };
         let understood = |error: serde_json::Error| {
@@ -234,9 +231,10 @@ impl WorkerProcess {
     fn bury(&mut self) -> Death {
         // Closing our ends makes a healthy worker leave.
         self.link = None;
-        let log = self.log.clone();
+        let log = self.log.path().to_owned();
         if self.reaped {
-            return Death { status: None, killed: None, last_lines: String::new(), log };
+            let last_lines = String::new();
+            return Death { status: None, killed: None, peak_memory: None, last_lines, log };
         }
         self.leave_time();
         let killed = self.table.kill_reason(self.pid);
@@ -246,11 +244,16 @@ impl WorkerProcess {
         }
         self.table.remove(self.pid);
         self.reaped = true;
-        let status = match &mut self.origin {
-            Origin::Child(child) => child.wait().ok(),
+        let ended = match &self.origin {
+            Origin::Child => {
+                children_usage(self.pid).ok().map(|(status, used)| (status, used.max_resident))
+            }
             Origin::Forked(parent) => parent.wait(self.pid),
         };
-        Death { status, killed, last_lines: last_lines(&self.log, self.log_begin), log }
+        let status = ended.map(|(status, _)| status);
+        let peak_memory = ended.map(|(_, peak)| peak).filter(|&peak| peak > 0);
+        self.log.bound();
+        Death { status, killed, peak_memory, last_lines: self.log.last_lines(), log }
     }
 
     /// Waits a moment for the process to end by itself, without reaping it.
@@ -276,47 +279,5 @@ impl Drop for WorkerProcess {
         if !self.reaped {
             self.bury();
         }
-    }
-}
-
-/// Opens a log to append to, and tells where that begins.
-pub(super) fn open_log(log: &Utf8Path) -> std::io::Result<(File, u64)> {
-    let file = fs_err::OpenOptions::new().create(true).append(true).open(log)?;
-    let begin = file.metadata()?.len();
-    Ok((file.into(), begin))
-}
-
-/// The last lines of a file from an offset on; empty if there are none or it cannot be read.
-fn last_lines(path: &Utf8Path, begin: u64) -> String {
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(begin.max(length.saturating_sub(SHOWN_BYTES))))?;
-        let mut bytes = Vec::new();
-        file.take(SHOWN_BYTES).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_default();
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_last_lines_of_this_process_are_shown() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let path = Utf8Path::from_path(file.path()).unwrap();
-        let earlier = "of another process\n";
-        let ours: String = (0..20).map(|i| format!("line {i}\n\n")).collect();
-        fs_err::write(path, format!("{earlier}{ours}")).unwrap();
-        let begin = earlier.len() as u64;
-        let shown = last_lines(path, begin);
-        assert!(shown.starts_with("line 12\n") && shown.ends_with("line 19"), "{shown}");
-        fs_err::write(path, earlier).unwrap();
-        assert_eq!(last_lines(path, begin), "");
-        assert_eq!(last_lines("/nonexistent".into(), 0), "");
     }
 }

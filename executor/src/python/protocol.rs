@@ -27,6 +27,8 @@ pub(crate) struct WorkerOptions {
     pub side_by_side: Vec<String>,
     /// Dataset types whose content comes with the reply, so that it can be packed.
     pub packed: Vec<String>,
+    /// Names of loggers, none for those of the middleware, and their levels.
+    pub log_levels: Vec<(Option<String>, String)>,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,6 +58,8 @@ pub(super) enum Request<'a> {
         init_quantum: &'a RawValue,
         dimension_data: &'a RawValue,
         attempt: u32,
+        /// Bytes that the task may use, if that is not what the options say.
+        memory: Option<u64>,
     },
 }
 
@@ -173,6 +177,9 @@ pub(crate) struct QuantumReply {
     /// Child processes that the task has left running.
     #[serde(default)]
     pub left_behind: Vec<u32>,
+    /// Names of threads that the task has left running.
+    #[serde(default)]
+    pub threads_left: Vec<String>,
     /// Datasets that were not written as files.
     #[serde(default)]
     pub packed: Vec<PackedJson>,

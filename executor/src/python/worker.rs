@@ -21,6 +21,7 @@ use crate::logging::quantum_span;
 struct Aftermath {
     resident: Option<u64>,
     left_behind: Vec<u32>,
+    threads_left: Vec<String>,
     /// What goes into the pack.
     parcel: Parcel,
 }
@@ -95,6 +96,11 @@ impl Worker {
     /// Ends a process that should not run more quanta.
     fn recycle(&mut self, job: QuantumJob, after: &Aftermath, events: &impl Fn(PoolEvent)) {
         self.quanta += 1;
+        if !after.threads_left.is_empty() {
+            let quantum = self.setup.butler.graph().describe_quantum(job.quantum);
+            let names = after.threads_left.join(", ");
+            events(PoolEvent::Warning(format!("{quantum} left threads running: {names}")));
+        }
         if !after.left_behind.is_empty() && self.process.is_some() {
             let quantum = self.setup.butler.graph().describe_quantum(job.quantum);
             let what = match after.left_behind.len() {
@@ -127,11 +133,14 @@ impl Worker {
     fn run(&mut self, job: QuantumJob) -> (Option<QuantumOutcome>, Aftermath) {
         let _span = quantum_span(self.setup.butler.graph(), job).entered();
         let mut after = Aftermath::default();
+        let begun = Timestamp::now();
         let outcome = match self.try_run(job, &mut after) {
             Ok(outcome) => Some(outcome),
             Err(ExchangeError::Died(death)) => {
                 let parcel = &mut after.parcel;
-                outcome_of_death(&death).map(|outcome| self.with_log(job, outcome, parcel))
+                let run_time = Timestamp::now().seconds_since(begun);
+                outcome_of_death(&death, run_time)
+                    .map(|outcome| self.with_log(job, outcome, parcel))
             }
             Err(ExchangeError::Fault(fault)) => Some(QuantumOutcome::failure(
                 "qbb.WorkerFault",
@@ -188,11 +197,26 @@ impl Worker {
             init_quantum: &init_block,
             dimension_data: &dimension_data,
             attempt: job.attempt,
+            memory: self.told_memory(job),
         })?;
+        let threads_left = std::mem::take(&mut reply.threads_left);
         let left_behind = std::mem::take(&mut reply.left_behind);
         let parcel = parcel_of_reply(&graph, std::mem::take(&mut reply.packed))?;
-        *after = Aftermath { resident: reply.resident, left_behind, parcel };
+        *after = Aftermath { resident: reply.resident, left_behind, threads_left, parcel };
         outcome_of_reply(&graph, reply)
+    }
+
+    /// Memory that a task is told it may use: what was set aside, if somebody has said how much that is
+    /// or a quantum was given more because it had too little. What was learned from peaks is no limit.
+    fn told_memory(&self, job: QuantumJob) -> Option<u64> {
+        let butler = &self.setup.butler;
+        let task = butler.graph().quanta.task(job.quantum);
+        let was_raised = || {
+            butler.with_journal(|journal| {
+                journal.repeated(job.quantum).is_some_and(|repeated| repeated.memory.is_some())
+            })
+        };
+        job.memory.filter(|_| self.setup.memory_said[task.index()] || was_raised())
     }
 
     /// Makes the packed log of an earlier attempt a file, which the worker takes over and removes.

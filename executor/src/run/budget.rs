@@ -74,7 +74,7 @@ impl Needed {
         let nothing = TaskResources::default();
         for task in &pipeline.tasks {
             let said = options.tasks.get(&task.label).unwrap_or(&nothing);
-            let (memory, known) = match said.memory.or(request.options.max_memory) {
+            let (memory, known) = match request.options.memory_said(&task.label) {
                 Some(memory) => (memory, MemoryRequest::Declared),
                 // Functions share our own process, so that nothing can be measured.
                 None if shares_process(task) => (0, MemoryRequest::Declared),

@@ -124,7 +124,11 @@ pub(super) fn start_python(
                 Vec::new()
             },
             packed: packing.names(&request.graph.pipeline),
+            log_levels: options.python_log_levels.clone(),
         },
+        memory_said: (request.graph.pipeline.tasks.iter())
+            .map(|task| options.memory_said(&task.label).is_some())
+            .collect(),
         root: datastore.root.as_str().to_owned(),
         search_paths: options.config_search_path.clone(),
         config: Value::Object(request.repository.tree().clone()),

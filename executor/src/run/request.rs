@@ -85,6 +85,9 @@ pub struct RunOptions {
     pub profile: Option<Utf8PathBuf>,
     /// Whether a debugger is started when a quantum of a Python task fails.
     pub pdb: bool,
+    /// Loggers of Python tasks and their levels, with the meaning they have for `pipetask`: a name, an
+    /// empty one for the root logger, none for those of the middleware.
+    pub python_log_levels: Vec<(Option<String>, String)>,
 
     /// Which failures are repeated, and when.
     pub retries: RetryPolicy,
@@ -135,6 +138,7 @@ impl Default for RunOptions {
             debug: false,
             profile: None,
             pdb: false,
+            python_log_levels: Vec::new(),
             retries: RetryPolicy::default(),
             resources: ResourceOptions::default(),
             selection: Selection::default(),
@@ -151,6 +155,12 @@ impl Default for RunOptions {
 }
 
 impl RunOptions {
+    /// Memory in bytes that somebody has said quanta of a task may use.
+    pub(super) fn memory_said(&self, label: &str) -> Option<u64> {
+        let said = self.resources.tasks.get(label).and_then(|said| said.memory);
+        said.or(self.max_memory)
+    }
+
     /// The options as the journal keeps them, for people.
     pub(crate) fn to_json(&self, jobs: NonZeroUsize) -> String {
         serde_json::json!({
@@ -173,6 +183,7 @@ impl RunOptions {
             "debug": self.debug,
             "profile": self.profile,
             "pdb": self.pdb,
+            "python_log_levels": self.python_log_levels,
             "retries": self.retries.retries,
             "retry_delay_seconds": self.retries.delay.as_secs_f64(),
             "memory": self.resources.memory_budget(),
