@@ -37,10 +37,17 @@ from lsst.pipe.base import (
     UnprocessableDataError,
     UpstreamFailureNoWorkFound,
 )
-from lsst.pipe.base.connectionTypes import InitInput, InitOutput, Input, Output, PrerequisiteInput
+from lsst.pipe.base.connectionTypes import InitInput, InitOutput, Input, Output
 
-from kit_task_base import DigestTask, define_task, flat_refs, is_listed
-from kit_tasks import DICT, EXPOSURE_DETECTOR, TABLE, detector_calibration
+from kit_task_base import DigestTask, define_task, is_listed
+from kit_tasks import (
+    DICT,
+    EXPOSURE_DETECTOR,
+    TABLE,
+    cameras,
+    detector_calibration,
+    raw_images,
+)
 
 EXPOSURE = ("instrument", "exposure")
 
@@ -121,16 +128,7 @@ class FaultyTask(DigestTask):
             self.metadata["cores"] = butlerQC.resources.num_cores
             self.metadata["memory"] = -1.0 if memory is None else float(memory.value)
         time.sleep(fault.get("sleep", 0.0))
-        summary = self.summarize(butlerQC, data_id, inputRefs)
-        self.log.info("%s read %d datasets", data_id, summary["n_inputs"])
-        self.metadata["n_inputs"] = summary["n_inputs"]
-        outputs = [
-            (name, ref)
-            for name, refs in sorted(outputRefs, key=lambda pair: pair[0])
-            for ref in flat_refs(refs)
-        ]
-        for name, ref in outputs[: fault.get("outputs")]:
-            butlerQC.put(self.content(name, ref, summary), ref)
+        self.digest(butlerQC, data_id, inputRefs, outputRefs, fault.get("outputs"))
         if "raise" in fault:
             self.raise_it(fault)
 
@@ -174,14 +172,8 @@ def define_faulty_task(connections: type[PipelineTaskConnections]) -> tuple[type
 class PrepareConnections(PipelineTaskConnections, dimensions=EXPOSURE_DETECTOR):
     """Begins with raw images, and writes more than one dataset."""
 
-    raw = Input(doc="Raw image.", name="raw", storageClass=DICT, dimensions=EXPOSURE_DETECTOR)
-    camera = PrerequisiteInput(
-        doc="Camera.",
-        name="camera",
-        storageClass=DICT,
-        dimensions=("instrument",),
-        isCalibration=True,
-    )
+    raw = raw_images(doc="Raw image.")
+    camera = cameras(doc="Camera.")
     bias = detector_calibration(doc="Bias frame.", name="bias")
     dark = detector_calibration(doc="Dark frame, loaded when needed.", name="dark", deferLoad=True)
     schema = InitOutput(doc="Schema of the table.", name="prepared_schema", storageClass=DICT)

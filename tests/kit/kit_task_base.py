@@ -167,24 +167,34 @@ class DigestTask(PipelineTask):
             raise RuntimeError(f"configured to fail for {data_id}")
         if is_listed(data_id, config.no_work_on):
             raise NoWorkFound(f"configured to find no work for {data_id}")
-        summary = self.summarize(butlerQC, data_id, inputRefs)
-        self.log.info("%s read %d datasets", data_id, summary["n_inputs"])
-        self.metadata["n_inputs"] = summary["n_inputs"]
-        outputs = [
-            (name, ref)
-            for name, refs in sorted(outputRefs, key=lambda pair: pair[0])
-            for ref in flat_refs(refs)
-        ]
         partial = is_listed(data_id, config.partial_on)
-        if partial or is_listed(data_id, config.incomplete_on):
-            outputs = outputs[:1]
-        for name, ref in outputs:
-            butlerQC.put(self.content(name, ref, summary), ref)
+        some = partial or is_listed(data_id, config.incomplete_on)
+        self.digest(butlerQC, data_id, inputRefs, outputRefs, 1 if some else None)
         if partial:
             try:
                 raise ValueError(f"configured to write some outputs for {data_id}")
             except ValueError as err:
                 raise AnnotatedPartialOutputsError.annotate(err, self, log=self.log) from err
+
+    def digest(
+        self,
+        context: QuantumContext,
+        data_id: DataCoordinate,
+        inputs: InputQuantizedConnection,
+        outputs: OutputQuantizedConnection,
+        most: int | None,
+    ) -> None:
+        """Read the inputs and write the outputs, or the first ones in the order of connections."""
+        summary = self.summarize(context, data_id, inputs)
+        self.log.info("%s read %d datasets", data_id, summary["n_inputs"])
+        self.metadata["n_inputs"] = summary["n_inputs"]
+        refs = [
+            (name, ref)
+            for name, connected in sorted(outputs, key=lambda pair: pair[0])
+            for ref in flat_refs(connected)
+        ]
+        for name, ref in refs[:most]:
+            context.put(self.content(name, ref, summary), ref)
 
     def summarize(
         self, context: QuantumContext, data_id: DataCoordinate, refs: InputQuantizedConnection

@@ -26,6 +26,16 @@ PATCH_BAND = ("skymap", "tract", "patch", "band")
 PATCH = ("skymap", "tract", "patch")
 TRACT = ("skymap", "tract")
 
+raw_images = partial(Input, name="raw", storageClass=DICT, dimensions=EXPOSURE_DETECTOR)
+"""The images that everything begins with."""
+cameras = partial(
+    PrerequisiteInput,
+    name="camera",
+    storageClass=DICT,
+    dimensions=("instrument",),
+    isCalibration=True,
+)
+"""The camera, a calibration that all detectors share."""
 detector_calibration = partial(
     PrerequisiteInput, storageClass=DICT, dimensions=("instrument", "detector"), isCalibration=True
 )
@@ -42,14 +52,8 @@ visit_images = partial(
 class IsrConnections(PipelineTaskConnections, dimensions=EXPOSURE_DETECTOR):
     """Detrends a raw image with calibrations that are valid at its time."""
 
-    raw = Input(doc="Raw image.", name="raw", storageClass=DICT, dimensions=EXPOSURE_DETECTOR)
-    camera = PrerequisiteInput(
-        doc="Camera; a calibration without a detector.",
-        name="camera",
-        storageClass=DICT,
-        dimensions=("instrument",),
-        isCalibration=True,
-    )
+    raw = raw_images(doc="Raw image.")
+    camera = cameras(doc="Camera; a calibration without a detector.")
     bias = detector_calibration(doc="Bias frame.", name="bias")
     dark = detector_calibration(doc="Dark frame, loaded when needed.", name="dark", deferLoad=True)
     flat = PrerequisiteInput(

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use qbb::journal::JournalState;
+use qbb::journal::{JournalState, Timestamp};
 use qbb_graph::QuantumGraph;
 use serde::{Deserialize, Serialize};
 
 use super::budget::shares_process;
+use crate::scheduler::RecentPeak;
 
 /// Version of the file.
 const VERSION: u32 = 1;
@@ -20,13 +21,18 @@ const NAME: &str = "resources.json";
 #[derive(Debug)]
 pub(super) struct LearnedResources {
     path: Utf8PathBuf,
-    peaks: BTreeMap<String, u64>,
+    peaks: BTreeMap<String, RecentPeak>,
+    /// What was in the file.
+    read: BTreeMap<String, u64>,
     changed: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     version: u32,
+    /// When it was written, in microseconds since 1970.
+    #[serde(default)]
+    as_of: i64,
     tasks: BTreeMap<String, TaskContent>,
 }
 
@@ -37,38 +43,49 @@ struct TaskContent {
 }
 
 impl LearnedResources {
-    /// What is known from the file, and from the journal of the same graph. A file that cannot be
-    /// understood is a warning: it is only advice.
+    /// What is known from the file, and from attempts in the journal of the same graph that have ended
+    /// since it was written. A file that cannot be understood is a warning: it is only advice.
     pub fn read(
         journal: &Utf8Path,
         graph: &QuantumGraph,
         state: &JournalState,
     ) -> (Self, Option<String>) {
         let path = journal.with_file_name(NAME);
-        let (mut peaks, warning) = match read_file(&path) {
-            Ok(peaks) => (peaks, None),
-            Err(reason) => (BTreeMap::new(), Some(format!("{path} is not used: {reason}"))),
+        let (content, warning) = match read_file(&path) {
+            Ok(content) => (content, None),
+            Err(reason) => (Content::nothing(), Some(format!("{path} is not used: {reason}"))),
         };
-        let from_file = peaks.clone();
-        for (label, peak) in peaks_in_journal(graph, state) {
-            let known = peaks.entry(label).or_default();
-            *known = peak.max(*known);
+        let since = Timestamp(content.as_of);
+        let mut learned = Self::of(path, content);
+        for (label, peak) in peaks_in_journal(graph, state, since) {
+            learned.learn(&label, peak);
         }
-        let changed = peaks != from_file;
-        (Self { path, peaks, changed }, warning)
+        (learned, warning)
     }
 
-    /// The highest peak of a task.
+    fn of(path: Utf8PathBuf, content: Content) -> Self {
+        let read: BTreeMap<String, u64> =
+            content.tasks.into_iter().map(|(label, task)| (label, task.peak_memory)).collect();
+        let peaks =
+            read.iter().map(|(label, &peak)| (label.clone(), RecentPeak::new(peak))).collect();
+        Self { path, peaks, read, changed: false }
+    }
+
+    /// The highest peak of a task lately.
     pub fn peak(&self, label: &str) -> Option<u64> {
-        self.peaks.get(label).copied()
+        self.peaks.get(label).map(RecentPeak::get)
     }
 
     /// Takes a peak into account.
     pub fn learn(&mut self, label: &str, peak: u64) {
-        let known = self.peaks.get(label).copied();
-        if known.is_none_or(|known| known < peak) {
-            self.peaks.insert(label.to_owned(), peak);
-            self.changed = true;
+        match self.peaks.get_mut(label) {
+            Some(known) => self.changed |= known.observe(peak),
+            None => {
+                let mut known = RecentPeak::new(0);
+                known.observe(peak);
+                self.peaks.insert(label.to_owned(), known);
+                self.changed = true;
+            }
         }
     }
 
@@ -80,14 +97,19 @@ impl LearnedResources {
         if !self.changed {
             return Ok(());
         }
-        for (label, peak) in read_file(&self.path).unwrap_or_default() {
-            let known = self.peaks.entry(label).or_default();
-            *known = peak.max(*known);
-        }
-        let tasks = (self.peaks.iter())
-            .map(|(label, &peak_memory)| (label.clone(), TaskContent { peak_memory }))
+        let mut tasks: BTreeMap<String, TaskContent> = (self.peaks.iter())
+            .map(|(label, peak)| (label.clone(), TaskContent { peak_memory: peak.get() }))
             .collect();
-        let text = serde_json::to_string_pretty(&Content { version: VERSION, tasks })?;
+        let there = read_file(&self.path).unwrap_or_else(|_| Content::nothing());
+        for (label, TaskContent { peak_memory }) in there.tasks {
+            // What is as it was has been taken into account, and may have been forgotten.
+            if self.read.get(&label) != Some(&peak_memory) {
+                let known = tasks.entry(label).or_insert(TaskContent { peak_memory });
+                known.peak_memory = known.peak_memory.max(peak_memory);
+            }
+        }
+        let as_of = Timestamp::now().0;
+        let text = serde_json::to_string_pretty(&Content { version: VERSION, as_of, tasks })?;
         let folder = match self.path.parent() {
             Some(parent) if !parent.as_str().is_empty() => parent,
             _ => Utf8Path::new("."),
@@ -102,24 +124,36 @@ impl LearnedResources {
     }
 }
 
-fn read_file(path: &Utf8Path) -> Result<BTreeMap<String, u64>, String> {
+impl Content {
+    fn nothing() -> Self {
+        Self { version: VERSION, as_of: 0, tasks: BTreeMap::new() }
+    }
+}
+
+fn read_file(path: &Utf8Path) -> Result<Content, String> {
     let text = match fs_err::read(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Content::nothing()),
         Err(error) => return Err(error.to_string()),
     };
     let content: Content = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     if content.version != VERSION {
         return Err(format!("its version is {}, this program knows {VERSION}", content.version));
     }
-    Ok(content.tasks.into_iter().map(|(label, task)| (label, task.peak_memory)).collect())
+    Ok(content)
 }
 
-/// Highest peaks of attempts that count, of tasks whose quanta have a process to themselves.
-fn peaks_in_journal(graph: &QuantumGraph, state: &JournalState) -> Vec<(String, u64)> {
+/// Highest peaks of attempts that count and have ended since a time, of tasks whose quanta have a
+/// process to themselves.
+fn peaks_in_journal(
+    graph: &QuantumGraph,
+    state: &JournalState,
+    since: Timestamp,
+) -> Vec<(String, u64)> {
     let mut peaks = vec![0; graph.pipeline.tasks.len()];
     for quantum in graph.quanta.iter() {
-        if let Some(usage) = state.finished(quantum).and_then(|finished| finished.usage) {
+        let finished = state.finished(quantum).filter(|finished| finished.ended > since);
+        if let Some(usage) = finished.and_then(|finished| finished.usage) {
             let peak = &mut peaks[graph.quanta.task(quantum).index()];
             *peak = usage.memory.max(*peak);
         }
@@ -135,8 +169,7 @@ mod tests {
     use super::*;
 
     fn learned(path: &Utf8Path) -> LearnedResources {
-        let peaks = read_file(path).unwrap();
-        LearnedResources { path: path.to_owned(), peaks, changed: false }
+        LearnedResources::of(path.to_owned(), read_file(path).unwrap())
     }
 
     #[test]
@@ -154,12 +187,26 @@ mod tests {
         let both = learned(&path);
         assert_eq!((both.peak("isr"), both.peak("calibrate")), (Some(10), Some(6)));
         assert_eq!(both.peak("other"), None);
-        assert_eq!(
-            fs_err::read_to_string(&path).unwrap(),
-            "{\n  \"version\": 1,\n  \"tasks\": {\n    \"calibrate\": {\n      \"peak_memory\": \
-             6\n    },\n    \"isr\": {\n      \"peak_memory\": 10\n    }\n  }\n}\n"
-        );
+        let text = fs_err::read_to_string(&path).unwrap();
+        let written: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(written["tasks"]["calibrate"], serde_json::json!({"peak_memory": 6}));
+        assert!(written["as_of"].as_i64().unwrap() > 1_700_000_000_000_000);
         assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_peak_that_was_forgotten_stays_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap().join(NAME);
+        // Without the time, as earlier versions have written it.
+        fs_err::write(&path, r#"{"version": 1, "tasks": {"isr": {"peak_memory": 90}}}"#).unwrap();
+        let (mut first, mut second) = (learned(&path), learned(&path));
+        (0..150).for_each(|_| first.learn("isr", 10));
+        first.write().unwrap();
+        assert_eq!(learned(&path).peak("isr"), Some(10));
+        second.learn("isr", 95);
+        second.write().unwrap();
+        assert_eq!(learned(&path).peak("isr"), Some(95), "news of another run");
     }
 
     #[test]

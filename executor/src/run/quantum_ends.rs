@@ -86,8 +86,8 @@ impl Dispatcher<'_> {
         if let Some(usage) = outcome.usage
             && usage.memory != 0
             && !shares_process(task)
-            && self.scheduler.on_peak_memory(quantum, usage.memory)
         {
+            self.scheduler.on_peak_memory(quantum, usage.memory);
             self.learned.learn(&task.label, usage.memory);
         }
     }

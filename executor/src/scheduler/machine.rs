@@ -291,7 +291,7 @@ impl Scheduler {
     }
 
     /// An attempt was seen to need so many bytes of memory: quanta of its task that start from now on
-    /// ask for at least that. Returns whether that is news.
+    /// ask for the most that was needed lately. Returns whether that has changed.
     pub fn on_peak_memory(&mut self, quantum: QuantumIx, peak: u64) -> bool {
         self.ledger.learn(self.class(quantum), peak)
     }

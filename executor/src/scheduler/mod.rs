@@ -7,6 +7,7 @@ mod machine;
 #[cfg(test)]
 mod model_tests;
 mod order;
+mod peaks;
 mod resources;
 mod retries;
 mod state;
@@ -14,6 +15,7 @@ mod surroundings;
 
 pub use machine::Scheduler;
 pub use order::depth_first;
+pub use peaks::RecentPeak;
 pub use resources::{Amounts, MemoryRequest, Request, with_margin};
 pub use retries::{FailureCause, RetryOn, RetryPolicy};
 pub use state::{QuantumCounts, QuantumState};

@@ -3,6 +3,8 @@
 use qbb_graph::QuantumIx;
 use rustc_hash::FxHashMap;
 
+use super::peaks::RecentPeak;
+
 /// More memory than the highest peak that was seen is set aside, by this part of it: quanta of a
 /// task differ, and peaks of a sample are lower than those of all.
 const MARGIN: (u64, u64) = (1, 5);
@@ -76,6 +78,8 @@ pub(super) struct Ledger {
     budget: Amounts,
     used: Box<[u64]>,
     requests: Vec<Request>,
+    /// What is learned of each request's memory, margin included.
+    learned: Vec<RecentPeak>,
     /// Memory of quanta that ask for more than others of their task.
     raised: FxHashMap<u32, u64>,
     /// Memory given to what runs, because requests change meanwhile.
@@ -88,7 +92,13 @@ impl Ledger {
         debug_assert!(requests.iter().all(|r| r.amounts.0.len() == budget.0.len()));
         let used = vec![0; budget.0.len()].into();
         let (raised, given) = Default::default();
-        Self { budget, used, requests, raised, given }
+        let learned = (requests.iter())
+            .map(|request| match request.memory {
+                MemoryRequest::Learned => RecentPeak::new(request.amounts.memory()),
+                MemoryRequest::Assumed | MemoryRequest::Declared => RecentPeak::new(0),
+            })
+            .collect();
+        Self { budget, used, requests, learned, raised, given }
     }
 
     /// Number of different requests.
@@ -144,18 +154,17 @@ impl Ledger {
 
     /// Takes a peak into account. Returns whether the request has changed.
     pub fn learn(&mut self, class: usize, peak: u64) -> bool {
-        let request = &mut self.requests[class];
-        let wanted = with_margin(peak);
-        let higher = match request.memory {
-            MemoryRequest::Declared => false,
-            MemoryRequest::Assumed => true,
-            MemoryRequest::Learned => wanted > request.amounts.memory(),
-        };
-        if higher {
-            request.amounts.0[MEMORY] = wanted;
+        let (request, learned) = (&mut self.requests[class], &mut self.learned[class]);
+        if request.memory == MemoryRequest::Declared {
+            return false;
+        }
+        let changed = learned.observe(with_margin(peak));
+        let is_first = request.memory == MemoryRequest::Assumed;
+        if changed || is_first {
+            request.amounts.0[MEMORY] = learned.get();
             request.memory = MemoryRequest::Learned;
         }
-        higher
+        changed || is_first
     }
 
     /// Memory for the next attempt of a quantum that had too little: twice as much, but no more
@@ -195,6 +204,8 @@ mod tests {
         assert_eq!(ledger.memory(0, quantum), 24);
         assert!(!ledger.learn(1, 90));
         assert_eq!(ledger.memory(1, quantum), 50);
+        let fell = (0..300).filter(|_| ledger.learn(0, 10)).count();
+        assert_eq!((fell, ledger.memory(0, quantum)), (1, 12), "one that was greedy is forgotten");
     }
 
     #[test]
