@@ -115,6 +115,15 @@ pub fn link(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
     std::fs::hard_link(from, to)
 }
 
+/// Makes a symbolic link; a watcher sees it as a second name.
+///
+/// # Errors
+/// As [`std::os::unix::fs::symlink`].
+pub fn symlink(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    ask(DiskRequest::Link(from, to))?;
+    std::os::unix::fs::symlink(from, to)
+}
+
 /// Deletes a file.
 ///
 /// # Errors

@@ -161,14 +161,14 @@ impl LocalStore {
         Ok(removed)
     }
 
-    fn unfinished_name(&self) -> String {
+    pub(crate) fn unfinished_name(&self) -> String {
         let number = self.counter.fetch_add(1, Ordering::Relaxed);
         format!("{UNFINISHED_PREFIX}{}-{number}{UNFINISHED_SUFFIX}", self.identity)
     }
 
     /// Does something in a folder, which is made if it was not seen yet, and once more if somebody
     /// has deleted it since.
-    fn with_folder<T>(
+    pub(crate) fn with_folder<T>(
         &self,
         folder: &Utf8Path,
         durable: bool,
@@ -247,7 +247,7 @@ impl LocalStore {
     }
 
     /// Moves a finished file to its place.
-    fn publish(
+    pub(crate) fn publish(
         &self,
         from: &Utf8Path,
         to: &Utf8Path,
@@ -295,7 +295,7 @@ fn sync_folder(folder: &Utf8Path) -> Result<(), StoreError> {
 }
 
 /// Folder and name of a file that is inside a store.
-fn split(file: &Utf8Path) -> (&Utf8Path, &str) {
+pub(crate) fn split(file: &Utf8Path) -> (&Utf8Path, &str) {
     (file.parent().unwrap_or(Utf8Path::new("/")), file.file_name().unwrap_or_default())
 }
 

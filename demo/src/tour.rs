@@ -14,7 +14,7 @@ use qbb_graph::{Check, DatasetIx, QuantumGraph};
 use qbb_pipeline::PipelineDefinition;
 use qbb_registry::SqliteRegistry;
 use qbb_submit_dirs::{Submission, SubmitDirectory};
-use qbb_transfer::{TransferOptions, TransferReport, transfer};
+use qbb_transfer::{InputMode, Inputs, TransferPlan, TransferReport, transfer};
 
 use crate::error::DemoError;
 use crate::image::Image;
@@ -193,9 +193,12 @@ impl Demo {
     pub fn transfer(&self, graph: &QuantumGraph) -> Result<TransferReport, DemoError> {
         let repository = RepositoryConfig::open(self.folders.personal.as_str())?;
         let mut registry = qbb_registry::open_writer(&repository)?;
-        let options = TransferOptions { inputs: true, output_chain: true };
         let journal = self.journal(graph)?;
-        Ok(transfer(graph, &journal, &mut *registry, options, &mut |_, _| {})?)
+        let mut known = qbb_registry::open_reader(&repository)?;
+        let (mode, datastore) = (InputMode::Reference, &repository.datastore);
+        let inputs = Inputs::prepare(graph, mode, &mut *known, datastore, &|_, _| {})?;
+        let plan = TransferPlan { inputs, output_chain: true, packed: None };
+        Ok(transfer(graph, &journal, &mut *registry, plan, &mut |_, _| {})?)
     }
 
     /// Draws the mosaics side by side; returns the number of stars in them.

@@ -6,6 +6,7 @@ use qbb_dimensions::Timespan;
 use qbb_graph::{DatasetIx, QuantumGraph};
 use qbb_pipeline::DatasetTypeIx;
 use qbb_registry::{CollectionKind, NewCollection, Transaction};
+use rustc_hash::FxHashSet;
 
 use crate::contents::MemberColumns;
 use crate::error::TransferError;
@@ -90,14 +91,21 @@ pub(crate) fn update_output_chain(
 }
 
 /// The TAGGED and CALIBRATION memberships through which inputs were found, by collection and dataset
-/// type.
-pub(crate) fn members_of_inputs(graph: &QuantumGraph) -> Vec<MemberColumns> {
+/// type; only of the given ones, if there are any.
+pub(crate) fn members_of_inputs(
+    graph: &QuantumGraph,
+    only: Option<FxHashSet<[u8; 16]>>,
+) -> Vec<MemberColumns> {
     let structure = &graph.collections;
     let mut groups: BTreeMap<(u32, DatasetTypeIx), MemberColumns> = BTreeMap::new();
     for (i, (&dataset, &collection)) in
         structure.dataset.iter().zip(structure.collection.iter()).enumerate()
     {
         let dataset = DatasetIx(dataset);
+        let id = graph.datasets.id[dataset.index()];
+        if only.as_ref().is_some_and(|only| !only.contains(&id)) {
+            continue;
+        }
         let dataset_type = graph.datasets.dataset_type(dataset);
         let entry = &structure.collections[collection as usize];
         let data_ids = graph.dataset_type_data_ids(dataset_type);
@@ -108,7 +116,7 @@ pub(crate) fn members_of_inputs(graph: &QuantumGraph) -> Vec<MemberColumns> {
         let timespan = (kind(&entry.kind) == CollectionKind::Calibration)
             .then(|| Timespan::from((structure.begin[i], structure.end[i])));
         let cells = data_ids.row(graph.datasets.data_id[dataset.index()]);
-        members.push(graph.datasets.id[dataset.index()], cells, timespan);
+        members.push(id, cells, timespan);
     }
     groups.into_values().collect()
 }

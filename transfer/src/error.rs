@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use qbb::ButlerError;
 use qbb::pack::PackError;
-use qbb_datastore::StoreError;
+use qbb_datastore::{PathTemplatesError, StoreError, TemplateError};
 use qbb_registry::RegistryError;
 use uuid::Uuid;
 
@@ -55,6 +55,52 @@ pub enum TransferError {
     Originals {
         /// What the system said.
         source: StoreError,
+    },
+    /// A file cannot be brought into the datastore.
+    #[error("nothing was transferred: {0}")]
+    Store(#[from] StoreError),
+    /// The templates of the datastore are wrong, or have nothing for a dataset type.
+    #[error("nothing was transferred: {0}")]
+    Templates(#[from] PathTemplatesError),
+    /// A path cannot be made from a template.
+    #[error("nothing was transferred: {0}")]
+    Template(#[from] TemplateError),
+    /// A file or a datastore is not local, so that files cannot be copied from or to it.
+    #[error(
+        "nothing was transferred: {place} is not local, and only local files can be copied or \
+         linked; use `--inputs reference`"
+    )]
+    NotLocal {
+        /// The file, or the root of the datastore.
+        place: String,
+    },
+    /// A data ID lacks a record that tells the path of its file.
+    #[error("nothing was transferred: a data ID has no dimension record of `{element}`")]
+    NoRecord {
+        /// The dimension element.
+        element: String,
+    },
+    /// Two files would get one path.
+    #[error(
+        "nothing was transferred: {source_file} would get the path `{path}`, which another dataset \
+         has; make `datastore.templates` tell them apart"
+    )]
+    SamePlace {
+        /// The path.
+        path: String,
+        /// The file.
+        source_file: Utf8PathBuf,
+    },
+    /// Another file is in the place of one that is to be copied.
+    #[error(
+        "nothing was transferred: {file} is in the place of {source_file} and is another file; \
+         remove it if no dataset needs it"
+    )]
+    Occupied {
+        /// The file that is there.
+        file: Utf8PathBuf,
+        /// The file that was to be placed there.
+        source_file: Utf8PathBuf,
     },
     /// An input's record has a relative path and the graph does not say relative to what.
     #[error(

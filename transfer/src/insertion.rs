@@ -27,7 +27,7 @@ pub struct InsertionReport {
 /// Contents on their way into a transaction, which whoever began it commits.
 ///
 /// Files are recorded as they are given: a relative path must be in the repository's datastore
-/// already.
+/// already, see [`Placement`](crate::Placement).
 pub struct Insertion<'t> {
     transaction: &'t mut dyn Transaction,
     report: InsertionReport,

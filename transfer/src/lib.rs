@@ -4,7 +4,10 @@ mod batch;
 mod collections;
 mod contents;
 mod error;
+mod expanded;
+mod inputs;
 mod insertion;
+mod placement;
 mod provenance;
 mod transfer;
 mod unpack;
@@ -13,7 +16,9 @@ pub use contents::{
     BATCH, Contents, DatasetColumns, Definitions, File, FileColumns, MemberColumns,
 };
 pub use error::TransferError;
+pub use inputs::{InputMode, Inputs};
 pub use insertion::{Insertion, InsertionReport, insert};
+pub use placement::{PlacedDatasets, Placement};
 pub use provenance::PackedProducts;
-pub use transfer::{TransferOptions, TransferReport, transfer, transfer_packed};
+pub use transfer::{TransferPlan, TransferReport, transfer};
 pub use unpack::unpack;

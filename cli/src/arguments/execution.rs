@@ -1,7 +1,7 @@
 //! Arguments of commands that execute and what follows.
 
 use camino::Utf8PathBuf;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::durability::DurabilityChoice;
 use super::run_qbb::RunQbbArguments;
@@ -56,14 +56,34 @@ pub struct RunArguments {
     pub scheduling: SchedulingArguments,
 }
 
+/// What becomes of the inputs of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InputsArgument {
+    /// They are left out.
+    None,
+    /// They stay where they are; the repository refers to them.
+    Reference,
+    /// Their files are copied into the repository.
+    Copy,
+    /// Their files get a second name in the repository, on the same file system.
+    Hardlink,
+    /// The repository has symbolic links to their files.
+    Symlink,
+}
+
 /// Arguments of `qbb transfer`.
 #[derive(Debug, Args)]
 pub struct TransferArguments {
     /// Submit directory.
     pub submit_dir: Utf8PathBuf,
-    /// Also register the inputs, by reference, with the collections they were found in.
-    #[arg(long)]
-    pub inputs: bool,
+    /// Also register the inputs, with the collections they were found in; without a value, by
+    /// reference.
+    #[arg(
+        long, value_enum, value_name = "HOW", num_args = 0..=1,
+        default_value_t = InputsArgument::None, default_missing_value = "reference",
+        hide_default_value = true
+    )]
+    pub inputs: InputsArgument,
     /// Keep metadata, logs and configurations in one file, the provenance graph of the run, which is
     /// registered too; their own files are removed. Goes on that way in later transfers.
     #[arg(long)]

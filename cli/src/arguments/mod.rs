@@ -33,7 +33,7 @@ pub use collections::{
 };
 pub use create::CreateArguments;
 pub use durability::CleanArguments;
-pub use execution::{RunArguments, TransferArguments};
+pub use execution::{InputsArgument, RunArguments, TransferArguments};
 pub use explain::{DataIdArguments, ExplainArguments, ExplainSubject};
 pub use graph::{
     DiffArguments, GraphCommand, PictureArguments, PictureLevel, QuantaArguments,

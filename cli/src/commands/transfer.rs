@@ -6,14 +6,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 use qbb::journal::{JournalState, read_attempts};
 use qbb::provenance::ProvenanceDataset;
 use qbb::{GraphIdentity, QuantumBackedButler};
-use qbb_datastore::RepositoryConfig;
+use qbb_datastore::{Placing, RepositoryConfig};
 use qbb_graph::{GraphError, QuantumGraph};
 use qbb_pipeline::Runner;
 use qbb_submit_dirs::SubmitDirectory;
-use qbb_transfer::{PackedProducts, TransferOptions, TransferReport, transfer_packed, unpack};
+use qbb_transfer::{
+    InputMode, Inputs, PackedProducts, TransferPlan, TransferReport, transfer, unpack,
+};
 use serde::Serialize;
 
-use crate::arguments::TransferArguments;
+use crate::arguments::{InputsArgument, TransferArguments};
 use crate::commands::opened::OpenedRun;
 use crate::commands::provenance::{Told, former};
 use crate::output::{
@@ -57,19 +59,20 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
         })?,
         false => (journal, 0),
     };
+    let inputs = match input_mode(arguments.inputs) {
+        InputMode::None => Inputs::none(&graph),
+        mode => {
+            let mut known = qbb_registry::open_reader(&config)?;
+            Inputs::prepare(&graph, mode, &mut *known, &config.datastore, &|done, total| {
+                bars.count("placing inputs", done, total);
+            })?
+        }
+    };
     bars.stage("transferring");
-    let options =
-        TransferOptions { inputs: arguments.inputs, output_chain: !arguments.no_output_chain };
-    let mut report = transfer_packed(
-        &graph,
-        &journal,
-        &mut *personal,
-        options,
-        products,
-        &mut |done, total| {
-            bars.count("transferring", done, total);
-        },
-    )?;
+    let plan = TransferPlan { inputs, output_chain: !arguments.no_output_chain, packed: products };
+    let mut report = transfer(&graph, &journal, &mut *personal, plan, &mut |done, total| {
+        bars.count("transferring", done, total);
+    })?;
     report.unpacked = unpacked;
     let provenance = match (packed, &root) {
         (Some(packed), Some(root)) => Some(Provenance {
@@ -83,6 +86,16 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let report = Transferred { report, provenance };
     terminal.result(&report, |report| describe(report, place.as_str()))?;
     Ok(ExitCode::Success)
+}
+
+fn input_mode(argument: InputsArgument) -> InputMode {
+    match argument {
+        InputsArgument::None => InputMode::None,
+        InputsArgument::Reference => InputMode::Reference,
+        InputsArgument::Copy => InputMode::Place(Placing::Copy),
+        InputsArgument::Hardlink => InputMode::Place(Placing::Hardlink),
+        InputsArgument::Symlink => InputMode::Place(Placing::Symlink),
+    }
 }
 
 /// A provenance graph in its place in the datastore, not yet registered.
@@ -146,9 +159,13 @@ struct Provenance {
 
 fn describe(transferred: &Transferred, place: &str) -> String {
     let Transferred { report, provenance } = transferred;
-    let inputs = match report.inputs {
-        0 => String::new(),
-        inputs => format!(" and {inputs} inputs by reference"),
+    let inputs = match (report.inputs, report.files_placed) {
+        (0, _) => String::new(),
+        (inputs, 0) => format!(" and {inputs} inputs"),
+        (inputs, files) => format!(
+            " and {inputs} inputs with {files} files ({}) of their own",
+            bytes(report.bytes_placed)
+        ),
     };
     let unpacked = match report.unpacked {
         0 => String::new(),
@@ -164,6 +181,12 @@ fn describe(transferred: &Transferred, place: &str) -> String {
         report.collections_registered,
         report.associations_inserted,
     );
+    if report.inputs_missing != 0 {
+        text.push_str(&format!(
+            "\n{} inputs were left out because their files do not exist",
+            report.inputs_missing
+        ));
+    }
     if let Some(provenance) = provenance {
         text.push_str(&format!(
             "\nmetadata, logs and configurations are in {} ({}); {} files removed",

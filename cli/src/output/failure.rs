@@ -303,7 +303,10 @@ impl From<qbb_registry::RegistryError> for Failure {
 impl From<qbb_transfer::TransferError> for Failure {
     fn from(error: qbb_transfer::TransferError) -> Self {
         use qbb_transfer::TransferError as E;
-        let refused = matches!(&error, E::Registry(error) if is_refusal(error));
+        let refused = match &error {
+            E::Registry(error) => is_refusal(error),
+            error => matches!(error, E::Store(_) | E::Sync { .. } | E::Originals { .. }),
+        };
         let failure = Self::from_error(error);
         if refused { failure.with_code(ExitCode::System) } else { failure }
     }
