@@ -16,6 +16,7 @@ mod exports;
 mod expressions;
 mod graphs;
 mod hooks;
+mod inputs;
 mod interruption;
 mod kit;
 mod postgres;
