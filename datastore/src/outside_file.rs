@@ -7,6 +7,7 @@ use blake2b_simd::State;
 use camino::Utf8Path;
 
 use crate::artifact::{ArtifactPath, PutOptions};
+use crate::checksum::checksum_of_file;
 use crate::disk;
 use crate::local_store::{LocalStore, split};
 use crate::store_error::StoreError;
@@ -80,7 +81,7 @@ impl LocalStore {
                     .map_err(failed)
                 })?;
                 let checksum = match checksum {
-                    true => content_checksum(&mut opened).map(Some).map_err(unreadable),
+                    true => checksum_of_file(source).map(Some).map_err(unreadable),
                     false => Ok(None),
                 };
                 checksum.map(|checksum| PlacedFile { size: metadata.len(), checksum })
@@ -154,17 +155,6 @@ fn copy(
         digest.update(&buffer[..n]);
         disk::append(to, path, &buffer[..n]).map_err(&failed)?;
         size += n as u64;
-    }
-}
-
-fn content_checksum(file: &mut File) -> io::Result<String> {
-    let mut digest = State::new();
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(digest.finalize().to_hex().to_string()),
-            n => digest.update(&buffer[..n]),
-        };
     }
 }
 

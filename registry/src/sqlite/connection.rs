@@ -17,7 +17,13 @@ pub(super) const CACHED_STATEMENTS: usize = 64;
 
 /// Memory for pages of a database that is written, in KiB: pages of large indexes are touched in
 /// random order, and those that do not fit are written again and again.
-const WRITER_CACHE_KIB: i64 = 256 * 1024;
+pub(super) const WRITER_CACHE_KIB: i64 = 256 * 1024;
+
+/// Memory for pages while indexes are made; as much again is taken by each thread that sorts.
+pub(super) const SORTER_CACHE_KIB: i64 = 64 * 1024;
+
+/// Threads that may help sorting.
+const SORTING_THREADS: i64 = 2;
 
 /// The database a connection is to, for error messages.
 #[derive(Debug, Clone)]
@@ -120,5 +126,6 @@ impl DatabaseFile {
 /// Settings of a connection that writes.
 pub(super) fn prepare_to_write(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "threads", SORTING_THREADS)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)
 }

@@ -5,6 +5,7 @@ mod create;
 mod data_ids;
 mod holder;
 mod open_transaction;
+mod postponed_indexes;
 mod registry;
 mod replacement;
 mod rows;

@@ -1,6 +1,6 @@
 //! A write transaction.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use qbb_dimensions::{ElementIx, Universe};
@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, ffi};
 use super::connection::DatabaseFile;
 use super::data_ids::{borrowed, describe};
 use super::open_transaction::OpenTransaction;
+use super::postponed_indexes::PostponedIndexes;
 use super::replacement::Replacement;
 use super::rows::SqliteRows;
 use crate::error::RegistryError;
@@ -26,6 +27,7 @@ pub(super) struct SqliteTransaction<'a> {
     pub(super) datastore: &'a DatastoreTable,
     /// One bit for each temporary table that is in use.
     staged: Cell<u64>,
+    pub(super) postponed: RefCell<PostponedIndexes>,
 }
 
 impl<'a> SqliteTransaction<'a> {
@@ -36,7 +38,8 @@ impl<'a> SqliteTransaction<'a> {
         universe: &'a Arc<Universe>,
         datastore: &'a DatastoreTable,
     ) -> Self {
-        Self { transaction, replacement, database, universe, datastore, staged: Cell::new(0) }
+        let (staged, postponed) = (Cell::new(0), RefCell::default());
+        Self { transaction, replacement, database, universe, datastore, staged, postponed }
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -45,6 +48,7 @@ impl<'a> SqliteTransaction<'a> {
 
     /// Makes everything visible at once.
     pub(super) fn commit(self) -> Result<(), RegistryError> {
+        self.make_indexes()?;
         let database = self.database;
         self.transaction
             .commit()

@@ -35,7 +35,14 @@ impl SqliteTransaction<'_> {
         let datasets =
             Datasets::new(self, dataset_type, collection, batch.keys, batch.id, symbols)?;
         datasets.check_files(batch.files)?;
-        let (new, known) = datasets.insert()?;
+        self.expect_rows("dataset", batch.id.len())?;
+        self.expect_rows(&dataset_type.tags_table, batch.id.len())?;
+        self.expect_rows("dataset_location", batch.files.len())?;
+        self.expect_rows(&self.datastore.records_table, batch.files.len())?;
+        // In the order of most primary keys, so that neighbours in them come one after another.
+        let mut by_id: Vec<usize> = (0..batch.id.len()).collect();
+        by_id.sort_by_key(|&row| batch.id[row]);
+        let (new, known) = datasets.insert(&by_id)?;
         datasets.insert_summaries(&new)?;
         datasets.insert_tags(&new, ConflictKind::DataId)?;
         for rows in known.chunks(CHUNK) {
@@ -66,8 +73,9 @@ impl<'a> Datasets<'a> {
         &self.dataset_type.dataset_type.name
     }
 
-    /// Inserts rows of `dataset`; returns the rows that were new, and those that were not.
-    fn insert(&self) -> Result<(Vec<usize>, Vec<usize>), RegistryError> {
+    /// Inserts rows of `dataset` in the given order; returns the rows that were new, and those that
+    /// were not, both ascending.
+    fn insert(&self, order: &[usize]) -> Result<(Vec<usize>, Vec<usize>), RegistryError> {
         let fail = |error| self.transaction.database.failure("insert datasets", error);
         let mut statement = self
             .transaction
@@ -80,14 +88,13 @@ impl<'a> Datasets<'a> {
         statement.raw_bind_parameter(2, self.dataset_type.id).map_err(fail)?;
         statement.raw_bind_parameter(3, ingest_date()).map_err(fail)?;
         statement.raw_bind_parameter(4, self.collection.1).map_err(fail)?;
-        let (mut new, mut known) = (Vec::with_capacity(self.id.len()), Vec::new());
+        let mut is_new = vec![false; self.id.len()];
         let mut buffer = [0; 32];
-        for (row, id) in self.id.iter().enumerate() {
-            statement.raw_bind_parameter(1, uuid_text(id, &mut buffer)).map_err(fail)?;
-            let changed = statement.raw_execute().map_err(fail)?;
-            (if changed == 0 { &mut known } else { &mut new }).push(row);
+        for &row in order {
+            statement.raw_bind_parameter(1, uuid_text(&self.id[row], &mut buffer)).map_err(fail)?;
+            is_new[row] = statement.raw_execute().map_err(fail)? != 0;
         }
-        Ok((new, known))
+        Ok((0..self.id.len()).partition(|&row| is_new[row]))
     }
 
     /// Says in the collection's summaries that it may contain such datasets. This must come before

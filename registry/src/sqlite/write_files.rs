@@ -34,6 +34,9 @@ impl Datasets<'_> {
         let connection = self.transaction.connection();
         let mut buffer = [0; 32];
         let mut stored = vec![false; self.id.len()];
+        // In the order of primary keys.
+        let mut order: Vec<usize> = (0..files.len()).collect();
+        order.sort_by_key(|&at| self.id[files[at].0 as usize]);
         let mut location = connection
             .prepare_cached(
                 "INSERT INTO dataset_location (datastore_name, dataset_id) VALUES (?, ?) \
@@ -41,8 +44,8 @@ impl Datasets<'_> {
             )
             .map_err(fail)?;
         location.raw_bind_parameter(1, &self.transaction.datastore.name).map_err(fail)?;
-        for (dataset, _) in files {
-            let dataset = *dataset as usize;
+        for &at in &order {
+            let dataset = files[at].0 as usize;
             if !std::mem::replace(&mut stored[dataset], true) {
                 let id = uuid_text(&self.id[dataset], &mut buffer);
                 location.raw_bind_parameter(2, id).map_err(fail)?;
@@ -58,7 +61,8 @@ impl Datasets<'_> {
         );
         let mut statement = connection.prepare_cached(&sql).map_err(fail)?;
         let mut known = Vec::new();
-        for (at, (dataset, file)) in files.iter().enumerate() {
+        for at in order {
+            let (dataset, file) = &files[at];
             let id = uuid_text(&self.id[*dataset as usize], &mut buffer);
             statement.raw_bind_parameter(1, id).map_err(fail)?;
             statement.raw_bind_parameter(2, component(file)).map_err(fail)?;
@@ -72,6 +76,7 @@ impl Datasets<'_> {
                 known.push(at);
             }
         }
+        known.sort_unstable();
         for rows in known.chunks(CHUNK) {
             self.verify_files(files, rows)?;
         }
