@@ -4,6 +4,7 @@
 //! The datasets are made up: ten types of `visit` and `detector` with a file each.
 //! `QBB_BENCH_DATASETS` is how many (300,000), `QBB_BENCH_ROUNDS` how often (3). The floor reads
 //! all rows into memory before its clock starts.
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
