@@ -1,6 +1,6 @@
 //! Records with all that they refer to.
 
-use qbb_dimensions::{DataValue, ElementIx, KeyType, RecordTable, Symbols, Universe};
+use qbb_dimensions::{DataValue, ElementIx, ElementKind, KeyType, RecordTable, Symbols, Universe};
 use qbb_registry::{CellSet, Filter, RegistryError, Snapshot};
 use rustc_hash::FxHashSet;
 
@@ -37,6 +37,37 @@ pub(crate) fn complete(
         let columns: Vec<&[i64]> = found.keys.iter().map(Vec::as_slice).collect();
         let mut wanted = RecordTable::new(target);
         for row in (0..found.len()).filter(|&row| missing.contains(&key(&columns, row))) {
+            wanted.push_from(&found, row as u32);
+        }
+        insert_sorted(tables, wanted);
+    }
+    Ok(())
+}
+
+/// Adds the records of elements that come with others: those of an element that is populated by one
+/// that is there, for all its records, unless there are some already, which the data IDs have
+/// limited to what they need. The middleware does so too.
+pub(crate) fn add_populated(
+    snapshot: &mut dyn Snapshot,
+    universe: &Universe,
+    tables: &mut Vec<RecordTable>,
+    symbols: &mut Symbols,
+) -> Result<(), RegistryError> {
+    for element in universe.elements().iter().filter(|element| element.has_table()) {
+        let ElementKind::Combination { populated_by: Some(source), .. } = element.kind else {
+            continue;
+        };
+        let find = |ix| tables.iter().position(|table| table.element == ix && !table.is_empty());
+        let (Some(at), None) = (find(source), find(element.ix)) else { continue };
+        let dimensions = &universe.element(source).required;
+        let columns: Vec<&[i64]> = tables[at].keys.iter().map(Vec::as_slice).collect();
+        let keys: FxHashSet<Vec<i64>> =
+            (0..tables[at].len()).map(|row| key(&columns, row)).collect();
+        let filter = filter_of(universe, dimensions, &keys, symbols);
+        let found = snapshot.records(element.ix, &filter, symbols)?;
+        let Some(columns) = columns_of(universe, &found, dimensions) else { continue };
+        let mut wanted = RecordTable::new(element);
+        for row in (0..found.len()).filter(|&row| keys.contains(&key(&columns, row))) {
             wanted.push_from(&found, row as u32);
         }
         insert_sorted(tables, wanted);

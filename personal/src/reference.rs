@@ -1,0 +1,218 @@
+//! Bringing datasets that were chosen by condition from one repository into another.
+
+use std::ops::Range;
+
+use qbb_datastore::RepositoryConfig;
+use qbb_dimensions::{Symbols, Universe};
+use qbb_query::DatasetQuery;
+use qbb_registry::{CollectionKind, RegistryReader, open_reader, open_writer};
+use qbb_transfer::{BATCH, DatasetColumns, Insertion, InsertionReport, MemberColumns};
+use rustc_hash::FxHashSet;
+use serde::Serialize;
+
+use crate::choice::{Choice, Structure, with_files, without_files_of};
+use crate::selection_error::SelectionError;
+
+/// Which datasets come, and what comes with them.
+#[derive(Debug, Clone)]
+pub struct SelectionRequest<'a> {
+    /// The datasets.
+    pub query: &'a DatasetQuery,
+    /// Collections that come with them.
+    pub structure: Structure,
+    /// Whether dataset types are registered that are not there.
+    pub register_dataset_types: bool,
+    /// Whether dimension records come with them.
+    pub dimension_records: bool,
+    /// Only count.
+    pub dry_run: bool,
+}
+
+/// What came.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SelectionReport {
+    /// Whether nothing was to be changed.
+    pub dry_run: bool,
+    /// Chosen datasets by type, by name.
+    pub dataset_types: Vec<TypeCount>,
+    /// Whether a limit left some out.
+    pub more: bool,
+    /// Chosen datasets without a file, which stay behind.
+    pub missing: u64,
+    /// Collections that are registered, with what is in chains.
+    pub collections: u64,
+    /// Memberships in TAGGED and CALIBRATION collections.
+    pub memberships: u64,
+    /// Chains that were there with other children, which they keep.
+    pub chains_kept: Vec<String>,
+    /// What was new; absent for a dry run.
+    pub inserted: Option<InsertionReport>,
+}
+
+/// Datasets of one type.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TypeCount {
+    /// The dataset type.
+    pub dataset_type: String,
+    /// Number of datasets that have files.
+    pub datasets: u64,
+    /// Of these, those that the destination stores already.
+    pub present: u64,
+    /// Size of their files in bytes, as far as it is recorded.
+    pub bytes: u64,
+    /// Files whose size is not recorded.
+    pub unknown_sizes: u64,
+}
+
+/// Brings datasets from `source` into `destination` by absolute URI, all in one transaction: with
+/// their ids, dimension records, dataset types and collections. What is there already stays as it
+/// is, so a second call changes nothing. The number of statements depends on the number of dataset
+/// types and collections, and of batches, not of datasets.
+///
+/// # Errors
+/// If the question cannot be answered, the repositories do not fit, or the destination refuses.
+pub fn reference(
+    request: &SelectionRequest<'_>,
+    source: &RepositoryConfig,
+    destination: &RepositoryConfig,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<SelectionReport, SelectionError> {
+    if source.file == destination.file {
+        return Err(SelectionError::Same { place: source.file.to_string() });
+    }
+    let mut registry = open_reader(source)?;
+    let mut personal = open_reader(destination)?;
+    let universe = registry.universe().clone();
+    if *universe != **personal.universe() {
+        let text = |u: &Universe| format!("{} version {}", u.namespace(), u.version());
+        return Err(SelectionError::OtherUniverse {
+            destination: text(personal.universe()),
+            source_universe: text(&universe),
+        });
+    }
+    let mut snapshot = registry.snapshot()?;
+    let mut choice = Choice::read(&universe, &mut *snapshot, request.query, request.structure)?;
+    if !request.dimension_records {
+        choice.definitions.records = Vec::new().into();
+    }
+    let mut report = SelectionReport {
+        dry_run: request.dry_run,
+        more: choice.more,
+        collections: choice.definitions.collections.len() as u64,
+        memberships: choice.members.iter().map(|members| members.id.len() as u64).sum(),
+        ..SelectionReport::default()
+    };
+    let stored = look_up(&mut *personal, &choice, request)?;
+    let (total, mut seen) = (choice.len(), 0);
+    let mut missing: FxHashSet<[u8; 16]> = FxHashSet::default();
+    let mut next = |group: &DatasetColumns, rows: Range<usize>| {
+        let (batch, lost) = with_files(&mut *snapshot, source, group, rows)?;
+        missing.extend(lost);
+        Ok::<DatasetColumns, SelectionError>(batch)
+    };
+    if request.dry_run {
+        for (group, rows) in batches(&choice) {
+            seen += rows.len() as u64;
+            report.count(&next(group, rows)?, &stored);
+            progress("counting", seen, total);
+        }
+        report.missing = missing.len() as u64;
+        return Ok(report);
+    }
+    let mut writer = open_writer(destination)?;
+    let mut transaction = writer.begin()?;
+    for chain in &choice.definitions.collections {
+        if chain.kind == CollectionKind::Chained
+            && let Some(children) = transaction.chain_children(&chain.name)?
+            && children != chain.children
+        {
+            report.chains_kept.push(chain.name.clone());
+        }
+    }
+    let mut insertion = Insertion::new(&mut *transaction);
+    insertion.define(&choice.definitions, &choice.symbols)?;
+    for (group, rows) in batches(&choice) {
+        seen += rows.len() as u64;
+        let batch = next(group, rows)?;
+        report.count(&batch, &stored);
+        insertion.datasets(&without_files_of(batch, &stored), &choice.symbols)?;
+        progress("registering", seen, total);
+    }
+    for members in &choice.members {
+        if missing.is_empty() {
+            insertion.members(members, &choice.symbols)?;
+        } else {
+            insertion.members(&without(members, &missing), &choice.symbols)?;
+        }
+    }
+    report.missing = missing.len() as u64;
+    report.inserted = Some(insertion.report());
+    transaction.commit()?;
+    Ok(report)
+}
+
+/// The chosen datasets in pieces that fit into memory with their files.
+fn batches(choice: &Choice) -> impl Iterator<Item = (&DatasetColumns, Range<usize>)> {
+    choice.groups.iter().flat_map(|group| {
+        let begins = (0..group.len()).step_by(BATCH);
+        begins.map(move |begin| (group, begin..group.len().min(begin + BATCH)))
+    })
+}
+
+/// Which of the chosen datasets the destination stores; checks that it has their dataset types, if
+/// they may not be registered.
+fn look_up(
+    personal: &mut dyn RegistryReader,
+    choice: &Choice,
+    request: &SelectionRequest<'_>,
+) -> Result<FxHashSet<[u8; 16]>, SelectionError> {
+    let mut snapshot = personal.snapshot()?;
+    if !request.register_dataset_types {
+        let known: FxHashSet<String> =
+            snapshot.dataset_types()?.into_iter().map(|known| known.dataset_type.name).collect();
+        let names: Vec<String> = (choice.definitions.dataset_types.iter())
+            .map(|dataset_type| dataset_type.name.clone())
+            .filter(|name| !known.contains(name))
+            .collect();
+        if !names.is_empty() {
+            return Err(SelectionError::Unregistered { names });
+        }
+    }
+    let mut stored = FxHashSet::default();
+    let mut symbols = Symbols::new();
+    for (group, rows) in batches(choice) {
+        stored.extend(snapshot.datastore_records_of(&group.id[rows], &mut symbols)?.id);
+    }
+    Ok(stored)
+}
+
+/// Memberships without those of some datasets.
+fn without(members: &MemberColumns, lost: &FxHashSet<[u8; 16]>) -> MemberColumns {
+    let mut kept =
+        MemberColumns::new(&members.dataset_type, &members.collection, members.keys.len());
+    for (row, id) in members.id.iter().enumerate().filter(|(_, id)| !lost.contains(*id)) {
+        let timespan = members.timespan.as_ref().map(|timespans| timespans[row]);
+        kept.push(*id, members.keys.iter().map(|column| column[row]), timespan);
+    }
+    kept
+}
+
+impl SelectionReport {
+    /// Counts the datasets of a batch.
+    fn count(&mut self, batch: &DatasetColumns, stored: &FxHashSet<[u8; 16]>) {
+        let name = &batch.dataset_type;
+        if self.dataset_types.last().is_none_or(|last| last.dataset_type != *name) {
+            self.dataset_types
+                .push(TypeCount { dataset_type: name.clone(), ..TypeCount::default() });
+        }
+        let Some(count) = self.dataset_types.last_mut() else { return };
+        count.datasets += batch.len() as u64;
+        count.present += batch.id.iter().filter(|id| stored.contains(*id)).count() as u64;
+        for (_, file) in batch.files.iter() {
+            match u64::try_from(file.file_size) {
+                Ok(size) => count.bytes += size,
+                Err(_) => count.unknown_sizes += 1,
+            }
+        }
+    }
+}
