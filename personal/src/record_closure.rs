@@ -103,12 +103,12 @@ fn columns_of<'t>(
         .collect()
 }
 
-fn key(columns: &[&[i64]], row: usize) -> Vec<i64> {
+pub(crate) fn key(columns: &[&[i64]], row: usize) -> Vec<i64> {
     columns.iter().map(|column| column[row]).collect()
 }
 
 /// Restricts each dimension to the values that occur.
-fn filter_of(
+pub(crate) fn filter_of(
     universe: &Universe,
     dimensions: &[ElementIx],
     keys: &FxHashSet<Vec<i64>>,

@@ -33,7 +33,7 @@ pub use reader::{
     RegisteredDatasetType, RegistryReader, Snapshot,
 };
 pub use reading::DatastoreTable;
-pub use repository::{open_reader, open_writer};
+pub use repository::{open_reader, open_writer, schema_versions};
 pub use sqlite::SqliteRegistry;
 pub use writer::{
     Association, ChainChange, ChainEdit, DataIdColumns, DatasetBatch, Decertified, NewCollection,

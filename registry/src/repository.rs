@@ -1,5 +1,7 @@
 //! From a repository's configuration to its registry.
 
+use std::collections::BTreeMap;
+
 use qbb_datastore::RepositoryConfig;
 
 use crate::error::RegistryError;
@@ -41,6 +43,22 @@ pub fn open_writer(config: &RepositoryConfig) -> Result<Box<dyn RegistryWriter>,
     }
     let path = sqlite(config, "written")?;
     Ok(Box::new(SqliteRegistry::open_write(&path, datastore(config))?))
+}
+
+/// Parts of a registry's schema by role, each with its class and version, whether they are known or
+/// not.
+///
+/// # Errors
+/// If the database cannot be read or holds no registry.
+pub fn schema_versions(
+    config: &RepositoryConfig,
+) -> Result<BTreeMap<String, String>, RegistryError> {
+    #[cfg(feature = "postgres")]
+    if config.registry.database.dialect() == "postgresql" {
+        let namespace = config.registry.namespace.as_deref();
+        return PostgresRegistry::schema_versions(&config.registry.database, namespace);
+    }
+    SqliteRegistry::schema_versions(&sqlite(config, "read")?)
 }
 
 fn datastore(config: &RepositoryConfig) -> DatastoreTable {

@@ -26,6 +26,7 @@ mod postgres_writing;
 mod programs;
 mod provenance;
 mod python;
+mod referencing;
 mod repository;
 mod resuming;
 mod scheduling;

@@ -17,6 +17,7 @@ mod reference;
 mod repository;
 mod run_qbb;
 mod scheduling;
+mod selection;
 mod views;
 mod workers;
 
@@ -45,6 +46,9 @@ pub use provenance::ProvenanceArguments;
 pub use repository::DemoArguments;
 pub use run_qbb::{RunQbbArguments, StartMethod};
 pub use scheduling::{SchedulingArguments, SelectionArguments};
+pub use selection::{
+    MigrateCheckArguments, ReferenceArguments, SelectionOptions, TransferDatasetsArguments,
+};
 pub use views::{ReportArguments, StatusArguments, TopArguments, TraceArguments};
 
 /// Run pipelines over a data release that you cannot write to, and keep the results in a
@@ -86,6 +90,12 @@ pub enum Command {
     Demo(DemoArguments),
     /// Create a personal repository for a release, with chosen records of it.
     Create(CreateArguments),
+    /// Bring datasets of the release into your repository by reference, with their collections.
+    Reference(Box<ReferenceArguments>),
+    /// Bring datasets from one repository into another.
+    TransferDatasets(Box<TransferDatasetsArguments>),
+    /// Say whether your repository still fits its release.
+    MigrateCheck(MigrateCheckArguments),
     /// List and change collections, and what is in them.
     #[command(subcommand)]
     Collections(Box<CollectionsCommand>),

@@ -10,6 +10,7 @@ mod explain_quantum;
 mod graph;
 mod log;
 mod manual;
+mod migrate_check;
 mod opened;
 mod pipeline;
 mod prepare;
@@ -19,6 +20,7 @@ mod report;
 mod run;
 mod run_options;
 mod scheduling;
+mod selection;
 mod status;
 mod tables;
 mod top;
@@ -34,6 +36,9 @@ pub fn execute(command: Command, terminal: Terminal) -> Result<ExitCode, Failure
     match command {
         Command::Demo(arguments) => demo::execute(&arguments, terminal),
         Command::Create(arguments) => create::execute(&arguments, terminal),
+        Command::Reference(arguments) => selection::reference(&arguments, terminal),
+        Command::TransferDatasets(arguments) => selection::transfer(&arguments, terminal),
+        Command::MigrateCheck(arguments) => migrate_check::execute(&arguments, terminal),
         Command::Collections(command) => collections::execute(&command, terminal),
         Command::Pipeline(command) => pipeline::execute(command, terminal),
         Command::Prepare(arguments) => prepare::execute(&arguments, terminal),

@@ -321,6 +321,20 @@ impl From<qbb_upkeep::UpkeepError> for Failure {
     }
 }
 
+impl From<qbb_personal::SelectionError> for Failure {
+    fn from(error: qbb_personal::SelectionError) -> Self {
+        use qbb_personal::SelectionError as E;
+        match error {
+            E::Registry(error) => error.into(),
+            E::Transfer(error) => error.into(),
+            E::Unregistered { .. } => {
+                Self::from_error(error).with_hint("add --register-dataset-types")
+            }
+            error => Self::from_error(error),
+        }
+    }
+}
+
 impl From<qbb_personal::CreateError> for Failure {
     fn from(error: qbb_personal::CreateError) -> Self {
         use qbb_personal::CreateError as E;

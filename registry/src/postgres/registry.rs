@@ -1,5 +1,6 @@
 //! An open PostgreSQL registry.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use qbb_datastore::DatabaseUrl;
@@ -65,6 +66,19 @@ impl PostgresRegistry {
         datastore: DatastoreTable,
     ) -> Result<Self, RegistryError> {
         Self::open(url, namespace, datastore, Access::Write)
+    }
+
+    /// Parts of the schema with their classes and versions, known or not.
+    pub(crate) fn schema_versions(
+        url: &DatabaseUrl,
+        namespace: Option<&str>,
+    ) -> Result<BTreeMap<String, String>, RegistryError> {
+        let server = Server::connect(Settings::new(url.expose(), &Environment::of_process())?)?;
+        let schema = match namespace {
+            Some(schema) => schema.to_owned(),
+            None => server.default_schema()?,
+        };
+        Ok(read_attributes(&server, &schema)?.versions())
     }
 
     fn open(

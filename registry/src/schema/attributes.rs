@@ -138,6 +138,16 @@ impl Attributes {
         Self(values)
     }
 
+    /// Parts of the schema with their classes and versions.
+    pub(crate) fn versions(&self) -> BTreeMap<String, String> {
+        let parts = self.0.iter().filter_map(|(name, class)| {
+            let version = self.0.get(&format!("{VERSION_PREFIX}{class}"));
+            let version = version.map_or("without a version", String::as_str);
+            Some((name.strip_prefix(MANAGER_PREFIX)?.to_owned(), format!("{class} {version}")))
+        });
+        parts.collect()
+    }
+
     /// The dimension configuration.
     pub(crate) fn universe(&self) -> Option<&str> {
         self.0.get(UNIVERSE).map(String::as_str)

@@ -108,6 +108,15 @@ impl DatabaseFile {
         Ok((connection, attributes))
     }
 
+    /// Reads the attributes, whatever they allow.
+    pub(super) fn read_attributes(&self) -> Result<Attributes, RegistryError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let fail = |error| self.failure("open the database", error);
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(fail)?;
+        connection.busy_timeout(self.wait).map_err(fail)?;
+        self.attributes(&connection)
+    }
+
     fn attributes(&self, connection: &Connection) -> Result<Attributes, RegistryError> {
         let fail = |error| self.failure("read the attributes of the registry", error);
         if !connection.table_exists(None, "butler_attributes").map_err(fail)? {

@@ -1,5 +1,6 @@
 //! An open SQLite registry.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +83,13 @@ impl SqliteRegistry {
         let inode = FileState::of(&database.path)?.inode;
         let in_copy = access == Access::Write && network_of(&database.path).is_some();
         Ok(Self { connection, database, universe, datastore, access, inode, copy: None, in_copy })
+    }
+
+    /// Parts of the schema with their classes and versions, known or not.
+    pub(crate) fn schema_versions(
+        database: &Utf8Path,
+    ) -> Result<BTreeMap<String, String>, RegistryError> {
+        Ok(DatabaseFile::new(database).read_attributes()?.versions())
     }
 
     /// The repository's universe.

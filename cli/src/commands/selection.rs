@@ -1,0 +1,120 @@
+//! `qbb reference` and `qbb transfer-datasets`.
+
+use qbb_datastore::RepositoryConfig;
+use qbb_personal::{SelectionReport, SelectionRequest, Structure, TypeCount};
+use qbb_query::{DatasetQuery, Selection};
+
+use crate::arguments::{ReferenceArguments, SelectionOptions, TransferDatasetsArguments};
+use crate::commands::remembered::release_of;
+use crate::output::{ExitCode, Failure, ProgressBars, Terminal, bytes, table};
+
+/// Brings datasets of the release by reference, with their collections.
+pub fn reference(arguments: &ReferenceArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
+    let release = release_of(arguments.from.as_deref(), Some(&arguments.repository))?;
+    let request = SelectionRequest {
+        query: &query(&arguments.selection),
+        structure: Structure::Collections,
+        register_dataset_types: true,
+        dimension_records: true,
+        dry_run: arguments.selection.dry_run,
+    };
+    bring(&request, &release, &arguments.repository, terminal)
+}
+
+/// Brings datasets from one repository into another.
+pub fn transfer(
+    arguments: &TransferDatasetsArguments,
+    terminal: Terminal,
+) -> Result<ExitCode, Failure> {
+    let request = SelectionRequest {
+        query: &query(&arguments.selection),
+        structure: match arguments.with_collections {
+            true => Structure::Collections,
+            false => Structure::Runs,
+        },
+        register_dataset_types: arguments.register_dataset_types,
+        dimension_records: !arguments.no_transfer_dimensions,
+        dry_run: arguments.selection.dry_run,
+    };
+    bring(&request, &arguments.source, &arguments.destination, terminal)
+}
+
+fn query(options: &SelectionOptions) -> DatasetQuery {
+    let or_all = |names: &[String]| match names {
+        [] => vec!["*".to_owned()],
+        names => names.to_vec(),
+    };
+    let order_by = options.order_by.iter().flat_map(|names| names.split(','));
+    DatasetQuery {
+        dataset_types: or_all(&options.dataset_type),
+        collections: or_all(&options.collections),
+        find_first: options.find_first,
+        every_membership: false,
+        selection: Selection {
+            restriction: options.r#where.clone(),
+            order_by: order_by.map(|name| name.trim().to_owned()).collect(),
+            limit: Some(options.limit).filter(|&limit| limit != 0),
+            ..Selection::default()
+        },
+    }
+}
+
+fn bring(
+    request: &SelectionRequest<'_>,
+    source: &str,
+    destination: &str,
+    terminal: Terminal,
+) -> Result<ExitCode, Failure> {
+    let (source, destination) =
+        (RepositoryConfig::open(source)?, RepositoryConfig::open(destination)?);
+    let bars = ProgressBars::new(terminal);
+    bars.stage("looking for datasets");
+    let report =
+        qbb_personal::reference(request, &source, &destination, &mut |what, done, total| {
+            bars.count(what, done, total);
+        })?;
+    drop(bars);
+    if report.more {
+        terminal.note("there are more datasets than the limit");
+    }
+    for chain in &report.chains_kept {
+        terminal.note(&format!("warning: {chain} was there with other children, which it keeps"));
+    }
+    terminal.result(&report, describe)?;
+    Ok(ExitCode::Success)
+}
+
+fn describe(report: &SelectionReport) -> String {
+    let size = |count: &TypeCount| match count.unknown_sizes {
+        0 => bytes(count.bytes),
+        unknown => format!("{} and {unknown} unknown", bytes(count.bytes)),
+    };
+    let rows = report.dataset_types.iter().map(|count| {
+        [
+            count.dataset_type.clone(),
+            count.datasets.to_string(),
+            count.present.to_string(),
+            size(count),
+        ]
+    });
+    let mut text = table(["dataset type", "datasets", "there already", "size"], 1, rows);
+    if report.missing != 0 {
+        text.push_str(&format!("{} datasets without a file stay behind\n", report.missing));
+    }
+    match &report.inserted {
+        None => text.push_str(&format!(
+            "nothing was changed; {} collections and {} memberships would come with them",
+            report.collections, report.memberships
+        )),
+        Some(inserted) => text.push_str(&format!(
+            "new: {} datasets, {} dimension records, {} dataset types, {} collections, {} \
+             memberships",
+            inserted.datasets_inserted,
+            inserted.records_inserted,
+            inserted.dataset_types_registered,
+            inserted.collections_registered,
+            inserted.associations_inserted,
+        )),
+    }
+    text
+}
