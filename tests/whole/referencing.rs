@@ -214,7 +214,9 @@ fn a_repository_that_does_not_fit_any_more_is_found_out() {
         report["findings"].as_array().unwrap().clone()
     };
     assert!(findings(0).is_empty());
-    change("UPDATE butler_attributes SET value = '6.0.1' WHERE name LIKE 'version:%StaticDimension%'");
+    change(
+        "UPDATE butler_attributes SET value = '6.0.1' WHERE name LIKE 'version:%StaticDimension%'",
+    );
     let found = findings(0);
     assert_eq!((&found[0]["what"], &found[0]["matters"]), (&"schema".into(), &false.into()));
     change("UPDATE instrument SET detector_max = 7");

@@ -4,7 +4,9 @@ use qbb_datastore::RepositoryConfig;
 use qbb_personal::{SelectionReport, SelectionRequest, Structure, TypeCount};
 use qbb_query::{DatasetQuery, Selection};
 
-use crate::arguments::{ReferenceArguments, SelectionOptions, TransferDatasetsArguments};
+use crate::arguments::{
+    ReferenceArguments, SelectionOptions, TransferDatasetsArguments, split_commas,
+};
 use crate::commands::remembered::release_of;
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal, bytes, table};
 
@@ -42,7 +44,7 @@ pub fn transfer(
 fn query(options: &SelectionOptions) -> DatasetQuery {
     let or_all = |names: &[String]| match names {
         [] => vec!["*".to_owned()],
-        names => names.to_vec(),
+        names => names.iter().flat_map(|names| split_commas(names)).collect(),
     };
     let order_by = options.order_by.iter().flat_map(|names| names.split(','));
     DatasetQuery {
