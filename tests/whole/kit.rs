@@ -142,22 +142,19 @@ impl Prepared {
     pub fn new(scratch: &Scratch, name: &str, release: &str, pipeline_name: &str) -> Self {
         let personal = scratch.path(&format!("{name}-personal"));
         qbb(&["create", &personal, "--from", release]);
-        let submit = Self::over(scratch, &personal, release, pipeline_name);
+        let submit = scratch.path(&format!("{name}-submit"));
+        Self::over(&submit, &personal, release, pipeline_name, Self::RUN);
         Self { personal, submit }
     }
 
     /// Prepares a pipeline of the kit over a release, for a personal repository that is there.
-    /// Returns the submit directory.
-    pub fn over(scratch: &Scratch, personal: &str, release: &str, pipeline_name: &str) -> String {
-        let name = Path::new(personal).file_name().unwrap_or_default().display().to_string();
-        let submit = scratch.path(&format!("{}-submit", name.trim_end_matches("-personal")));
+    pub fn over(submit: &str, personal: &str, release: &str, pipeline_name: &str, run: &str) {
         let pipeline = pipeline(pipeline_name);
         let inputs = if pipeline_name == "user" { RELEASED } else { DEFAULTS };
         let mut arguments = vec!["prepare", "-b", release, "-p", &pipeline, "-i", inputs];
-        arguments.extend(["-d", WHERE, "-o", "u/me/out", "--output-run", Self::RUN]);
-        arguments.extend(["--personal", personal, "--submit-dir", &submit]);
+        arguments.extend(["-d", WHERE, "-o", "u/me/out", "--output-run", run]);
+        arguments.extend(["--personal", personal, "--submit-dir", submit]);
         qbb(&arguments);
-        submit
     }
 
     /// What `qbb status` says.

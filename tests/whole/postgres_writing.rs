@@ -25,7 +25,8 @@ fn a_run_is_transferred_and_the_middleware_goes_on() {
     let personal = scratch.path("personal");
     create_personal(&personal, "me");
     let release = postgres_release().display().to_string();
-    let submit = Prepared::over(&scratch, &personal, &release, "user");
+    let submit = scratch.path("submit");
+    Prepared::over(&submit, &personal, &release, "user", Prepared::RUN);
     qbb(&["run", &submit]);
     let first = qbb(&["transfer", &submit, "--inputs"]);
     assert!(!first.contains("new: 0 datasets"), "{first}");

@@ -1,6 +1,6 @@
 //! Personal repositories, as the middleware sees them.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::kit::{Prepared, Scratch, command, python, qbb, release, script, succeeded};
 
@@ -50,6 +50,32 @@ butler.registry.associate('u/me/tagged', [ref])
 butler.collections.prepend_chain('u/me/out', ['u/me/tagged', 'u/me/more'])
 assert butler.get('note', instrument='QbbCam', detector=4000, collections='u/me/out') == {'a': 1}
 ";
+
+/// As it happens when the last jobs of two campaigns end together: two processes, one repository.
+#[test]
+fn transfers_at_the_same_time_both_land() {
+    let scratch = Scratch::new();
+    let repository = release().display().to_string();
+    let Prepared { personal, submit } = Prepared::new(&scratch, "me", &repository, "user");
+    qbb(&["run", &submit]);
+    let other = scratch.path("other-submit");
+    Prepared::over(&other, &personal, &repository, "user", "u/me/out/run2");
+    qbb(&["run", &other]);
+    let begin = |submit: &str| {
+        let mut transfer = command();
+        transfer.args(["transfer", submit, "--inputs"]);
+        transfer.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let both = [begin(&submit), begin(&other)];
+    for transfer in both {
+        succeeded("qbb transfer", transfer.wait_with_output().unwrap());
+    }
+    script("check_repository.py", &[&personal]);
+    let collections = qbb(&["collections", "list", &personal]);
+    for run in ["u/me/out/run1", "u/me/out/run2"] {
+        assert!(collections.contains(run), "{run} is not in {collections}");
+    }
+}
 
 #[test]
 fn a_release_is_found_by_its_label() {

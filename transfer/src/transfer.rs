@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use qbb::journal::{JournalState, WrittenRecord};
 use qbb_dimensions::DatasetType;
 use qbb_graph::{DatasetIx, QuantumGraph};
-use qbb_registry::RegistryWriter;
+use qbb_registry::{RegistryError, RegistryWriter};
 use serde::Serialize;
 
 use crate::batch::{Segment, segments};
@@ -43,6 +43,9 @@ pub struct TransferReport {
     pub associations_inserted: u64,
 }
 
+/// How often a transfer is begun when other clients' changes come in between.
+const MOST_ATTEMPTS: u32 = 3;
+
 /// What is transferred besides the outputs.
 #[derive(Debug)]
 pub struct TransferPlan<'a> {
@@ -71,8 +74,33 @@ pub fn transfer(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<TransferReport, TransferError> {
     check_universe(graph, personal)?;
+    let mut attempts = 1;
+    let mut report = loop {
+        match insert(graph, journal, personal, &plan, progress) {
+            // All is undone, and what is there by now is left alone.
+            Err(TransferError::Registry(RegistryError::Contended { .. }))
+                if attempts < MOST_ATTEMPTS =>
+            {
+                attempts += 1;
+            }
+            result => break result?,
+        }
+    };
+    (report.inputs_missing, report.files_placed, report.bytes_placed) = plan.inputs.figures();
+    plan.inputs.keep();
+    Ok(report)
+}
+
+/// Inserts all of it in one transaction.
+fn insert(
+    graph: &QuantumGraph,
+    journal: &JournalState,
+    personal: &mut dyn RegistryWriter,
+    plan: &TransferPlan<'_>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<TransferReport, TransferError> {
     let written: Vec<bool> = graph.datasets.iter().map(|d| journal.is_written(d)).collect();
-    let TransferPlan { inputs, output_chain, packed } = plan;
+    let &TransferPlan { ref inputs, output_chain, packed } = plan;
     let with_inputs = !inputs.is_none();
     let wanted = |dataset: u32| written[dataset as usize] || inputs.is_wanted(dataset);
     let segments: Vec<Segment> = (segments(graph).into_iter())
@@ -140,8 +168,6 @@ pub fn transfer(
         collections::update_output_chain(graph, &mut *transaction, with_inputs)?;
     }
     transaction.commit()?;
-    (report.inputs_missing, report.files_placed, report.bytes_placed) = inputs.figures();
-    inputs.keep();
     report.datasets_inserted = inserted.datasets_inserted;
     report.records_inserted = inserted.records_inserted;
     report.dataset_types_registered = inserted.dataset_types_registered + packed_types;
