@@ -29,7 +29,18 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     let n_quanta = bench.quanta.len() as f64;
     report.note(&format!("{n_quanta} quanta of {} tasks", bench.overrides.len()));
     let round = Cell::new(0);
-    let [ours, ours_two, ours_separate, our_job, stock, forkserver, spawn, job, floor] = alternate(
+    let [
+        ours,
+        ours_two,
+        ours_separate,
+        our_job,
+        our_exchange_job,
+        stock,
+        forkserver,
+        spawn,
+        job,
+        floor,
+    ] = alternate(
         setting.rounds,
         [
             &mut || {
@@ -39,6 +50,7 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
             &mut || bench.run_ours(round.get(), &["-j", "2"]),
             &mut || bench.run_ours(round.get(), &["-j", "2", "--no-fork"]),
             &mut || bench.run_our_job(round.get()),
+            &mut || bench.run_our_exchange_job(round.get()),
             &mut || bench.run_stock(round.get()),
             &mut || bench.run_in_processes(round.get(), "forkserver"),
             &mut || bench.run_in_processes(round.get(), "spawn"),
@@ -72,6 +84,10 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     let what = "a quantum as a job of its own";
     report.compare(&format!("{what}: wall"), seconds, &our_job.wall(), &job.wall());
     report.compare(&format!("{what}: CPU"), seconds, &our_job.cpu(), &job.cpu());
+    let what = "the same of a `.qg`";
+    report.compare(&format!("{what}: wall"), seconds, &our_exchange_job.wall(), &job.wall());
+    let (ours, theirs) = (our_exchange_job.peak(), job.peak());
+    report.compare(&format!("{what}: peak memory"), Unit::Mebibytes, &ours, &theirs);
     Ok(())
 }
 
@@ -88,6 +104,8 @@ struct Bench<'a> {
     quanta: Vec<String>,
     /// A copy of the release in which quanta are run one by one.
     piecemeal: PathBuf,
+    /// Another one, for our jobs of single quanta of the same graph.
+    exchange: PathBuf,
 }
 
 impl<'a> Bench<'a> {
@@ -100,6 +118,7 @@ impl<'a> Bench<'a> {
             graph: setting.scratch("stock.qg"),
             quanta: Vec::new(),
             piecemeal: setting.copy_of_release("piecemeal")?,
+            exchange: setting.copy_of_release("exchange")?,
         };
         let mut first = setting.qbb();
         first.args(["graph", "build", "-q"]).arg(setting.scratch("first.qbb"));
@@ -118,6 +137,7 @@ impl<'a> Bench<'a> {
         measure(bench.add_overrides(&mut stock))?;
         bench.quanta = quanta(&bench.graph)?;
         measure(&mut bench.stock("pre-exec-init-qbb", &bench.piecemeal))?;
+        measure(bench.of_exchange_file().arg("--init-only"))?;
         Ok(bench)
     }
 
@@ -150,6 +170,18 @@ impl<'a> Bench<'a> {
         let quantum = quanta.first().ok_or("the graph has no quanta")?;
         let mut run = self.setting.qbb();
         measure(run.arg("run").arg(&submit).args(["--qgraph-node-id", quantum]))
+    }
+
+    /// Runs one quantum of the middleware's graph.
+    fn run_our_exchange_job(&self, round: usize) -> Result<Measured> {
+        let quantum = self.some_quanta(round - 1, 1)?;
+        measure(self.of_exchange_file().args(["--no-init", "--qgraph-node-id", &quantum]))
+    }
+
+    fn of_exchange_file(&self) -> Command {
+        let mut command = self.setting.qbb();
+        command.arg("run").arg(&self.graph).arg("--personal").arg(&self.exchange);
+        command
     }
 
     /// Calls the tasks without anything that executes them.

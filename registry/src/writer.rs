@@ -98,6 +98,14 @@ pub trait Transaction {
     /// If the database cannot.
     fn forget_files(&mut self, id: &[[u8; 16]]) -> Result<u64, crate::RegistryError>;
 
+    /// Makes the size of a file unknown for all datasets that are in it, so that it can be replaced
+    /// without any moment in which its recorded size is wrong. The path is as in its records.
+    /// Returns the number of records that were changed.
+    ///
+    /// # Errors
+    /// If the database cannot.
+    fn forget_file_size(&mut self, path: &str) -> Result<u64, crate::RegistryError>;
+
     /// Associates datasets with TAGGED collections, or certifies them in CALIBRATION ones.
     /// Returns the number of associations that were new.
     ///

@@ -66,6 +66,13 @@ pub fn script_output(name: &str, arguments: &[&str]) -> Output {
         .expect("the interpreter can be run")
 }
 
+/// Runs a program of the middleware, with the kit's tasks: `pipetask` or `butler`.
+pub fn middleware(program: &str, arguments: &[&str]) -> Output {
+    let program = Path::new(python()).with_file_name(program);
+    let mut command = Command::new(program);
+    command.args(arguments).env("PYTHONPATH", kit()).output().expect("the program can be run")
+}
+
 /// The command, in an environment in which the kit's tasks can be imported.
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qbb"));

@@ -25,6 +25,7 @@ mod postgres_server;
 mod postgres_writing;
 mod programs;
 mod provenance;
+mod provenance_transfer;
 mod python;
 mod referencing;
 mod repository;

@@ -1,21 +1,18 @@
 //! Provenance graphs: what the middleware reads in them, and makes of the same directory itself.
 
-use std::process::{Command, Output};
-
 use crate::kit::{
-    DEFAULTS, Prepared, Scratch, WHERE, command, copy_tree, json, kit, pipeline, python, qbb,
+    DEFAULTS, Prepared, Scratch, WHERE, command, copy_tree, json, middleware, pipeline, qbb,
     release, script, succeeded,
 };
 
 const RUN: &str = "u/me/out/run1";
 
 /// A graph in which much goes wrong: failures, crashes, no work, partial outputs.
-fn troubled_graph(repository: &str, graph: &str) {
+fn troubled_graph(repository: &str, graph: &str, options: &[&str]) {
     let pipeline = pipeline("failing");
     let mut arguments = vec!["graph", "build", "-b", repository, "-p", &pipeline, "-i", DEFAULTS];
     arguments.extend(["-d", WHERE, "-o", "u/me/out", "--output-run", RUN, "-q", graph]);
-    arguments.extend(["-c", r#"isr:crash_on=["detector=1&band=i"]"#]);
-    qbb(&arguments);
+    qbb(&[&arguments, options].concat());
 }
 
 /// UUIDs of quanta of a task whose data IDs contain all of some texts.
@@ -24,15 +21,6 @@ fn quanta(graph: &str, task: &str, texts: &[&str]) -> Vec<String> {
     let lines = listing.lines().filter(|line| line.split_whitespace().nth(1) == Some(task));
     let lines = lines.filter(|line| texts.iter().all(|text| line.contains(text)));
     lines.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
-}
-
-fn middleware(program: &str, arguments: &[&str]) -> Output {
-    let program = std::path::Path::new(python()).with_file_name(program);
-    Command::new(program)
-        .args(arguments)
-        .env("PYTHONPATH", kit())
-        .output()
-        .expect("the program can be run")
 }
 
 /// Runs a graph until some quanta have succeeded at their second attempt and others never did.
@@ -61,7 +49,7 @@ fn the_middleware_reads_what_it_would_have_written() {
     let (repository, graph) = (scratch.path("repository"), scratch.path("graph.qg"));
     let (ours, theirs) = (scratch.path("ours.qg"), scratch.path("theirs.qg"));
     copy_tree(release(), &repository);
-    troubled_graph(&repository, &graph);
+    troubled_graph(&repository, &graph, &["-c", r#"isr:crash_on=["detector=1&band=i"]"#]);
     let foreign = quanta(&graph, "isr", &["detector: 0", "band: 'r'"]).swap_remove(0);
     let stock = ["run-qbb", "--qgraph-node-id", &foreign, &repository, &graph];
     succeeded("pipetask run-qbb", middleware("pipetask", &stock));
@@ -94,6 +82,37 @@ fn the_middleware_reads_what_it_would_have_written() {
     script("dump_products.py", &[&repository, RUN, &after, "--in-provenance"]);
     assert_eq!(fs_err::read(&before).unwrap(), fs_err::read(&after).unwrap());
     script("check_repository.py", &[&repository]);
+}
+
+/// A directory that the stock executor filled, told of by `butler aggregate-graph`, and one that we
+/// filled, told of from our journal: the same quanta have the same attempts with the same statuses,
+/// caveats and exceptions, and the same datasets were written.
+#[test]
+fn both_executors_leave_the_same_provenance() {
+    let scratch = Scratch::new();
+    let [ours, theirs, graph] = ["ours", "theirs", "graph.qg"].map(|name| scratch.path(name));
+    copy_tree(release(), &ours);
+    troubled_graph(&ours, &graph, &[]);
+    copy_tree(ours.as_ref(), &theirs);
+    let executed = middleware("pipetask", &["pre-exec-init-qbb", &theirs, &graph]);
+    succeeded("pipetask pre-exec-init-qbb", executed);
+    let executed = middleware("pipetask", &["run-qbb", &theirs, &graph]);
+    assert_eq!(executed.status.code(), Some(1));
+    let executed =
+        command().args(["run", &graph, "--personal", &ours, "-j", "2"]).output().unwrap();
+    assert_eq!(executed.status.code(), Some(1));
+
+    let [our_file, their_file] = ["ours.qg", "theirs.qg"].map(|name| scratch.path(name));
+    qbb(&["provenance", &graph, "--personal", &ours, "-o", &our_file]);
+    let aggregate = ["aggregate-graph", "--complete", "--register-dataset-types", "-o"];
+    let aggregate = [&aggregate[..], &[&their_file, &graph, &theirs]].concat();
+    succeeded("butler aggregate-graph", middleware("butler", &aggregate));
+    script("compare_provenance.py", &["--statuses-only", &our_file, &their_file]);
+    let shown = [&our_file, &their_file].map(|file| json(&["graph", "show", file]));
+    assert_eq!(shown[0]["tasks"], shown[1]["tasks"]);
+    let caveats = shown[0]["tasks"].as_array().unwrap().iter();
+    assert!(caveats.clone().any(|task| task["blocked"].as_u64() > Some(0)), "{}", shown[0]);
+    assert!(caveats.clone().any(|task| task["failed"].as_u64() > Some(0)), "{}", shown[0]);
 }
 
 /// A personal repository keeps metadata, logs and configurations in the provenance graph of the

@@ -47,6 +47,14 @@ pub enum TransferError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The provenance graph of the run cannot be put in its place.
+    #[error("nothing was transferred: provenance graph {path} cannot be replaced: {source}")]
+    Place {
+        /// Where it belongs.
+        path: Utf8PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Files that are in the provenance graph now could not be removed.
     #[error(
         "everything was transferred, but files that are in the provenance graph now could not be \

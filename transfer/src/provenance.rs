@@ -1,13 +1,14 @@
 //! Metadata, logs and configurations that are kept in the provenance graph of their run.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, ErrorKind};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use qbb::journal::JournalState;
 use qbb::provenance::ProvenanceDataset;
 use qbb_datastore::{ArtifactPath, ArtifactStore as _, LocalStore};
 use qbb_graph::{DatasetIx, DatasetRole, QuantumGraph};
-use qbb_registry::StoredFile;
+use qbb_registry::{RegistryWriter, StoredFile};
 
 use crate::contents::DatasetColumns;
 use crate::error::TransferError;
@@ -43,6 +44,34 @@ impl PackedProducts {
             })
             .collect();
         Self { dataset, file_size: i64::try_from(file_size).unwrap_or(-1), holds }
+    }
+
+    /// Moves the file, which was written to `staged`, to its place below the root of the datastore.
+    ///
+    /// What is there already may be what the registry tells of, with its size. So this is made
+    /// unknown before another file comes there, and whoever reads meanwhile finds what was recorded:
+    /// a later provenance graph holds all that an earlier one does. A file with the same content
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// If the system or the registry refuses. What was there before is there still.
+    pub fn put_in_place(
+        &self,
+        staged: &Utf8Path,
+        root: &Utf8Path,
+        personal: &mut dyn RegistryWriter,
+    ) -> Result<(), TransferError> {
+        let place = root.join(&self.dataset.path);
+        let failed = |source| TransferError::Place { path: place.clone(), source };
+        if same_content(staged, &place).map_err(failed)? {
+            return fs_err::remove_file(staged).map_err(failed);
+        }
+        let mut transaction = personal.begin()?;
+        transaction.forget_file_size(&self.dataset.path)?;
+        transaction.commit()?;
+        fs_err::rename(staged, &place).map_err(failed)?;
+        let folder = place.parent().unwrap_or(root);
+        fs_err::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
     }
 
     /// Whether a dataset is one of those.
@@ -116,7 +145,7 @@ impl PackedProducts {
             while folder != store.root_path() {
                 match std::fs::remove_dir(folder) {
                     // Gone is as good as removed: an earlier call may have been cut off.
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => break,
+                    Err(error) if error.kind() != ErrorKind::NotFound => break,
                     _ => {}
                 }
                 let Some(parent) = folder.parent() else { break };
@@ -124,5 +153,54 @@ impl PackedProducts {
             }
         }
         Ok(removed)
+    }
+}
+
+/// Whether the second file exists and is equal to the first.
+fn same_content(a: &Utf8Path, b: &Utf8Path) -> std::io::Result<bool> {
+    let other = match fs_err::File::open(b) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    let one = fs_err::File::open(a)?;
+    if one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+    loop {
+        let (x, y) = (one.fill_buf()?, other.fill_buf()?);
+        let length = x.len().min(y.len());
+        if x[..length] != y[..length] {
+            return Ok(false);
+        }
+        if length == 0 {
+            return Ok(x.len() == y.len());
+        }
+        one.consume(length);
+        other.consume(length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_the_same_if_all_their_bytes_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            fs_err::write(folder.join(name), bytes).unwrap();
+            folder.join(name)
+        };
+        let long = vec![7; 100_000];
+        let (a, b) = (file("a", &long), file("b", &long));
+        assert!(same_content(&a, &b).unwrap());
+        let mut other = long.clone();
+        other[99_999] = 8;
+        assert!(!same_content(&a, &file("c", &other)).unwrap());
+        assert!(!same_content(&a, &file("d", &long[1..])).unwrap());
+        assert!(!same_content(&a, &folder.join("nothing")).unwrap());
+        assert!(same_content(&file("e", b""), &file("f", b"")).unwrap());
     }
 }

@@ -9,6 +9,7 @@ use qbb::{GraphIdentity, QuantumBackedButler};
 use qbb_datastore::{Placing, RepositoryConfig};
 use qbb_graph::{GraphError, QuantumGraph};
 use qbb_pipeline::Runner;
+use qbb_registry::RegistryWriter;
 use qbb_submit_dirs::SubmitDirectory;
 use qbb_transfer::{
     InputMode, Inputs, PackedProducts, TransferPlan, TransferReport, transfer, unpack,
@@ -43,7 +44,7 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let packed = match &root {
         Some(root) => {
             let told = (&directory, &graph, &journal);
-            pack(arguments, told, &config, root, &bars)?
+            pack(arguments, told, (&config, &mut *personal), root, &bars)?
         }
         None => None,
     };
@@ -110,7 +111,7 @@ struct Packed {
 fn pack(
     arguments: &TransferArguments,
     (directory, graph, journal): (&SubmitDirectory, &QuantumGraph, &JournalState),
-    config: &RepositoryConfig,
+    (config, personal): (&RepositoryConfig, &mut dyn RegistryWriter),
     root: &Utf8Path,
     bars: &ProgressBars,
 ) -> Result<Option<Packed>, Failure> {
@@ -135,10 +136,12 @@ fn pack(
         fs_err::create_dir_all(folder).map_err(Failure::from_error)?;
     }
     let told = Told { graph, journal, history: &history, complete: true };
-    let written = told.write(root, former.as_ref(), &file, &mut |done, total| {
+    let staged = Utf8PathBuf::from(format!("{file}.new"));
+    let written = told.write(root, former.as_ref(), &staged, &mut |done, total| {
         bars.count("writing provenance", done, total);
     })?;
     let products = PackedProducts::new(graph, dataset, written.bytes);
+    products.put_in_place(&staged, root, personal)?;
     Ok(Some(Packed { products, file, bytes: written.bytes }))
 }
 

@@ -8,13 +8,17 @@ use std::io::Read as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use qbb::GraphIdentity;
 use qbb::journal::{Event, JournalWriter, ProcessIdentity, RunCounts, RunOutcome, Timestamp};
-use qbb_graph::{Check, QuantumIx, open_native};
+use qbb_graph::{
+    Attempt, AttemptException, AttemptStatus, Check, DatasetIx, ProvenanceSource, QuantumIx,
+    SourceError, open_native, read_qg, write_provenance,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let corpus = Utf8PathBuf::from(std::env::args().nth(1).ok_or("usage: make_corpus FOLDER")?);
     let data = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../graph/tests/data");
     journal(&corpus.join("journal"), &data)?;
     members(&corpus.join("exchange_member"), &data)?;
+    provenance(&corpus.join("provenance_graph"), &data)?;
     expressions(&corpus.join("expression"))?;
     regions(&corpus.join("region"))
 }
@@ -71,6 +75,43 @@ fn members(folder: &Utf8Path, data: &Utf8Path) -> Result<(), Box<dyn Error>> {
     }
     let records = br#"{"instrument":[["QbbCam",10,9,8,4,"m","k"]],"visit":[["QbbCam",1,2]]}"#;
     fs_err::write(folder.join("dimension_data"), [&[2], &records[..]].concat())?;
+    Ok(())
+}
+
+/// The second attempt at each quantum has succeeded.
+struct SecondAttempts;
+
+impl ProvenanceSource for SecondAttempts {
+    fn attempts(&self, _: QuantumIx) -> Result<Vec<Attempt>, SourceError> {
+        let exception = AttemptException {
+            type_name: "RuntimeError".to_owned(),
+            message: "why".to_owned(),
+            metadata: b"{\"x\":NaN}".to_vec(),
+        };
+        let failure =
+            Attempt { exception: Some(exception), ..Attempt::bare(AttemptStatus::Failed) };
+        let success = Attempt {
+            caveats: Some(3),
+            metadata: Some(b"{\"scalars\":{\"a\":-Infinity}}".to_vec()),
+            logs: Some(b"[{\"message\":\"done\"}]".to_vec()),
+            ..Attempt::bare(AttemptStatus::Successful)
+        };
+        Ok(vec![failure, success])
+    }
+
+    fn is_produced(&self, _: DatasetIx) -> bool {
+        true
+    }
+
+    fn packages(&self) -> Result<Vec<u8>, SourceError> {
+        Ok(b"{\"python\":\"3.11\"}".to_vec())
+    }
+}
+
+fn provenance(folder: &Utf8Path, data: &Utf8Path) -> Result<(), Box<dyn Error>> {
+    fs_err::create_dir_all(folder)?;
+    let graph = read_qg(&data.join("release.qg"))?;
+    write_provenance(&graph, &SecondAttempts, &folder.join("attempts"), &mut |_, _| {})?;
     Ok(())
 }
 

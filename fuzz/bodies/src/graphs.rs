@@ -14,7 +14,7 @@ use crate::place::with_file;
 use crate::repair;
 
 /// A file that the middleware wrote.
-const EXCHANGE: &[u8] = include_bytes!("../../../graph/tests/data/release.qg");
+pub(crate) const EXCHANGE: &[u8] = include_bytes!("../../../graph/tests/data/release.qg");
 
 /// Everything that is said to be safe of any graph that was opened.
 fn ask(graph: &QuantumGraph) {

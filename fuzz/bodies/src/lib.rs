@@ -6,22 +6,25 @@
 mod graphs;
 mod journal;
 mod place;
+mod provenance;
 mod repair;
 mod values;
 
 pub use graphs::{exchange_graph, exchange_member, native_graph};
 pub use journal::journal;
+pub use provenance::provenance_graph;
 pub use values::{expression, region};
 
 /// Something that takes bytes.
 pub type Body = fn(&[u8]);
 
 /// All functions by the names of their targets.
-pub const BODIES: [(&str, Body); 6] = [
+pub const BODIES: [(&str, Body); 7] = [
     ("exchange_graph", exchange_graph),
     ("exchange_member", exchange_member),
     ("expression", expression),
     ("journal", journal),
     ("native_graph", native_graph),
+    ("provenance_graph", provenance_graph),
     ("region", region),
 ];

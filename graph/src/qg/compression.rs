@@ -27,6 +27,18 @@ impl Compression {
             [] => Vec::new(),
             _ => zstd::dict::from_continuous(samples, sizes, size).unwrap_or_default(),
         };
+        Self::prepare(level, dictionary)
+    }
+
+    /// The same with another level.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub(super) fn with_level(&self, level: i32) -> std::io::Result<Self> {
+        Self::prepare(level, self.dictionary.clone())
+    }
+
+    fn prepare(level: i32, dictionary: Vec<u8>) -> std::io::Result<Self> {
         let prepared = EncoderDictionary::try_copy(&dictionary, level)?;
         Ok(Self { level, dictionary, prepared })
     }

@@ -87,22 +87,13 @@ fn attempt(facts: PythonJson<'_>, records: &[u8]) -> LogAttempt {
     let value = |key: &str| facts.get(key).filter(|value| !value.is_null());
     LogAttempt {
         records: records.to_vec(),
-        exception: value("exception").and_then(logged_exception),
+        exception: value("exception").and_then(AttemptException::read),
         metadata: value("metadata").map(|metadata| metadata.text().to_vec()),
         previous_process_quanta: value("previous_process_quanta")
             .filter(|list| list.items().next().is_some())
             .map(|list| list.text().to_vec())
             .unwrap_or_default(),
     }
-}
-
-/// An exception as logs and provenance graphs describe it.
-pub(super) fn logged_exception(facts: PythonJson<'_>) -> Option<AttemptException> {
-    Some(AttemptException {
-        type_name: facts.get("type_name")?.string()?.into_owned(),
-        message: facts.get("message")?.string()?.into_owned(),
-        metadata: facts.get("metadata").map(|m| m.text().to_vec()).unwrap_or_default(),
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! All attempts at all quanta of a graph.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use camino::Utf8Path;
 use qbb_graph::{
@@ -10,7 +10,7 @@ use qbb_graph::{
 use qbb_pipeline::Task;
 use uuid::Uuid;
 
-use super::log_text::{LogAttempt, logged_exception, parse_log};
+use super::log_text::{LogAttempt, parse_log};
 use super::metadata_text::MetadataNode;
 use super::packages::packages_json;
 use super::products::ProductStore;
@@ -28,7 +28,8 @@ pub struct RunProvenance<'a> {
     products: &'a dyn ProductStore,
     packs: Packs,
     former: Option<ProvenanceTexts<'a>>,
-    missing: AtomicU64,
+    /// Datasets of each quantum that have not been found. Quanta may be asked for repeatedly.
+    missing: Vec<AtomicU8>,
     is_strict: bool,
 }
 
@@ -66,7 +67,7 @@ impl<'a> RunProvenance<'a> {
         products: &'a dyn ProductStore,
     ) -> Self {
         let packs = Packs::new(journal.directory().unwrap_or(Utf8Path::new("")));
-        let missing = AtomicU64::new(0);
+        let missing = graph.quanta.iter().map(|_| AtomicU8::new(0)).collect();
         let (former, is_strict) = (None, false);
         Self { graph, journal, history, products, packs, former, missing, is_strict }
     }
@@ -85,7 +86,7 @@ impl<'a> RunProvenance<'a> {
 
     /// How many metadata and log datasets that were written have not been found so far.
     pub fn missing(&self) -> u64 {
-        self.missing.load(Ordering::Relaxed)
+        self.missing.iter().map(|missing| u64::from(missing.load(Ordering::Relaxed))).sum()
     }
 
     fn task(&self, quantum: QuantumIx) -> &'a Task {
@@ -189,8 +190,8 @@ impl<'a> RunProvenance<'a> {
         let (metadata, log) = (metadata.filter(is_written), log.filter(is_written));
         let metadata_text = metadata.map(|dataset| self.read(dataset)).transpose()?.flatten();
         let log_text = log.map(|dataset| self.read(dataset)).transpose()?.flatten();
-        let lost = u64::from(metadata.is_some() && metadata_text.is_none())
-            + u64::from(log.is_some() && log_text.is_none());
+        let lost = u8::from(metadata.is_some() && metadata_text.is_none())
+            + u8::from(log.is_some() && log_text.is_none());
         let former = match &self.former {
             // Also where there are several attempts: a log that was removed when it was taken over
             // into a provenance graph is not part of a later one.
@@ -204,7 +205,7 @@ impl<'a> RunProvenance<'a> {
                 let what = self.graph.describe_quantum(quantum);
                 return Err(format!("metadata or log of {what} was written and is gone").into());
             }
-            self.missing.fetch_add(lost, Ordering::Relaxed);
+            self.missing[quantum.index()].store(lost, Ordering::Relaxed);
         }
         let logs = match &log_text {
             Some(text) => {
@@ -360,52 +361,8 @@ fn former_attempts(
     former: &ProvenanceTexts<'_>,
     id: Uuid,
 ) -> Result<Option<Vec<Attempt>>, SourceError> {
-    let Some(block) = former.quantum(id)? else { return Ok(None) };
-    let texts = |text: Option<Vec<u8>>| -> Result<Vec<Option<Vec<u8>>>, SourceError> {
-        let Some(text) = text else { return Ok(Vec::new()) };
-        let attempts = PythonJson::parse(&text)?.get("attempts");
-        Ok((attempts.into_iter().flat_map(PythonJson::items))
-            .map(|value| (!value.is_null()).then(|| value.text().to_vec()))
-            .collect())
-    };
-    let mut metadata = texts(former.metadata(id)?)?.into_iter();
-    let mut logs = texts(former.logs(id)?)?.into_iter();
-    let told = PythonJson::parse(&block)?.get("attempts");
-    let mut attempts: Vec<Attempt> = (told.into_iter().flat_map(PythonJson::items))
-        .map(|told| Attempt {
-            metadata: metadata.next().flatten(),
-            logs: logs.next().flatten(),
-            ..former_attempt(told)
-        })
-        .collect();
+    let Some(mut attempts) = former.attempts(id)? else { return Ok(None) };
     // What was in flight then has ended or is to be told anew.
     attempts.pop_if(|attempt| attempt.status == AttemptStatus::Unknown);
     Ok(Some(attempts).filter(|attempts| !attempts.is_empty()))
-}
-
-fn former_attempt(told: PythonJson<'_>) -> Attempt {
-    let value = |key: &str| told.get(key).filter(|value| !value.is_null());
-    let status = value("status").and_then(PythonJson::integer).and_then(AttemptStatus::from_number);
-    let usage = |usage: PythonJson<'_>| {
-        let number = |key: &str| usage.get(key)?.number();
-        let start: jiff::Timestamp = usage.get("start")?.string()?.parse().ok()?;
-        Some(AttemptUsage {
-            memory: number("memory")?,
-            start: start.as_microsecond(),
-            prep_time: number("prep_time")?,
-            init_time: number("init_time")?,
-            run_time: number("run_time")?,
-            run_time_cpu: number("run_time_cpu")?,
-        })
-    };
-    let caveats = value("caveats").and_then(PythonJson::integer);
-    Attempt {
-        caveats: caveats.and_then(|bits| u32::try_from(bits).ok()),
-        exception: value("exception").and_then(logged_exception),
-        usage: value("resource_usage").and_then(usage),
-        previous_process_quanta: value("previous_process_quanta")
-            .map(|quanta| quanta.text().to_vec())
-            .unwrap_or_default(),
-        ..Attempt::bare(status.unwrap_or(AttemptStatus::Unknown))
-    }
 }

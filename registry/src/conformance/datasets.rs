@@ -137,4 +137,16 @@ fn check_files(
     assert_eq!(found.file_size, [7]);
     assert_eq!(&*found.path[0], "run1/c");
     assert_eq!(found.checksum, [None]);
+    drop(snapshot);
+    drop(reader);
+
+    let mut transaction = writer.begin().unwrap();
+    assert_eq!(transaction.forget_file_size("run1/elsewhere").unwrap(), 0);
+    assert_eq!(transaction.forget_file_size("run1/c").unwrap(), 1);
+    assert_eq!(transaction.forget_file_size("run1/c").unwrap(), 0, "it is unknown already");
+    transaction.commit().unwrap();
+    let mut reader = repository.reader();
+    let mut snapshot = reader.snapshot().unwrap();
+    let found = snapshot.datastore_records_of(&[id(12)], &mut sample.symbols).unwrap();
+    assert_eq!((&*found.path[0], found.file_size[0]), ("run1/c", -1));
 }

@@ -26,6 +26,16 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         self.source.run("forget stored files", &deletion)
     }
 
+    /// Makes the size in all rows of a path unknown.
+    pub(super) fn unset_file_size(&self, path: &str) -> Result<u64, RegistryError> {
+        let table = &self.datastore.records_table;
+        let mut update = statement(&self.source, table);
+        update.push("UPDATE ").push_table(table);
+        update.push(&format!(" SET {SIZE} = {UNKNOWN_SIZE} WHERE path = ")).bind(path.to_owned());
+        update.push(&format!(" AND {SIZE} <> {UNKNOWN_SIZE}"));
+        self.source.run("forget the size of a file", &update)
+    }
+
     /// Checks that files belong to datasets of the batch.
     pub(super) fn check_files(&self, batch: &DatasetBatch<'_>) -> Result<(), RegistryError> {
         let invalid = |file: &StoredFile, reason: String| RegistryError::Invalid {

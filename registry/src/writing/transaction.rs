@@ -234,6 +234,10 @@ impl<S: WriteSource> Transaction for TableTransaction<'_, S> {
         self.guarded("forget_files", |this| this.delete_files(id))
     }
 
+    fn forget_file_size(&mut self, path: &str) -> Result<u64, RegistryError> {
+        self.guarded("forget_file_size", |this| this.unset_file_size(path))
+    }
+
     fn associate(
         &mut self,
         association: &Association<'_>,

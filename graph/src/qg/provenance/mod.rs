@@ -7,6 +7,7 @@ mod attempt;
 mod places;
 mod read;
 mod text;
+mod told;
 mod write;
 #[cfg(test)]
 mod write_tests;

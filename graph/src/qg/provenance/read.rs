@@ -16,7 +16,7 @@ use super::{ADDRESSES, LOGS, METADATA, NODES, PACKAGES, QUANTA};
 use crate::error::{GraphError, Result};
 use crate::mapped::MappedFile;
 use crate::model::GraphHeader;
-use crate::python_json::PythonJson;
+use crate::python_json::{PythonJson, PythonJsonError};
 
 /// A provenance graph file.
 pub struct ProvenanceReader {
@@ -256,6 +256,11 @@ impl ProvenanceTexts<'_> {
     /// If the file is damaged.
     pub fn metadata(&self, id: Uuid) -> Result<Option<Vec<u8>>> {
         self.text(id, METADATA, &self.metadata, 3)
+    }
+
+    /// An error in what was found for a quantum or dataset.
+    pub(super) fn fail(&self, member: &str, id: Uuid, error: &PythonJsonError) -> GraphError {
+        self.container.fail(member, format!("block of {id}: {error}"))
     }
 
     fn text(

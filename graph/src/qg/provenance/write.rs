@@ -18,8 +18,11 @@ use crate::error::{GraphError, Result};
 use crate::model::{DatasetIx, QuantumGraph, QuantumIx};
 use crate::publish::publish;
 
-/// Compression level of blocks.
+/// Compression level of metadata and logs, and of all that is no block.
 const LEVEL: i32 = 10;
+/// That of quanta and datasets: they are mostly UUIDs, of which the dictionary knows nothing, so
+/// searching longer for matches takes four times the time and finds less.
+const LEVEL_OF_NAMES: i32 = 3;
 /// Size of the dictionary, and how many quanta it is trained on at most.
 const DICTIONARY_SIZE: usize = 65_536;
 const DICTIONARY_SAMPLES: usize = 512;
@@ -106,6 +109,14 @@ struct Chunk {
     attempts: u64,
 }
 
+/// Who makes blocks.
+struct Makers<'c> {
+    /// Of metadata and logs.
+    texts: Workers<'c>,
+    /// Of quanta and datasets.
+    names: Workers<'c>,
+}
+
 impl Writer<'_> {
     fn failed(&self) -> impl FnOnce(std::io::Error) -> GraphError {
         GraphError::io("write", self.path)
@@ -170,7 +181,12 @@ impl Writer<'_> {
             (super::super::INIT_QUANTA, text::init_quanta(self.graph)),
         ];
         let compression = self.compression()?;
-        let workers = Workers::new(&compression, self.int_size);
+        let names = compression.with_level(LEVEL_OF_NAMES);
+        let names = names.map_err(GraphError::io("prepare compression of", self.path))?;
+        let workers = Makers {
+            texts: Workers::new(&compression, self.int_size),
+            names: Workers::new(&names, self.int_size),
+        };
         let mut written = ProvenanceWritten::default();
         publish(self.path, |file| {
             let mut zip = ZipWriter::new(file);
@@ -184,7 +200,7 @@ impl Writer<'_> {
             }
             let mut places = Places::default();
             written.attempts = self.quanta(&mut zip, &workers, &mut places, progress)?;
-            self.datasets(&mut zip, &workers, &mut places)?;
+            self.datasets(&mut zip, &workers.names, &mut places)?;
             (written.quanta, written.datasets) = self.addresses(&mut zip, &places)?;
             let file = zip.finish().map_err(|error| self.failed()(error.into()))?;
             file.flush().map_err(self.failed())
@@ -219,7 +235,7 @@ impl Writer<'_> {
     fn quanta<W: Write + Seek>(
         &self,
         zip: &mut ZipWriter<W>,
-        workers: &Workers<'_>,
+        workers: &Makers<'_>,
         places: &mut Places,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<u64> {
@@ -231,7 +247,12 @@ impl Writer<'_> {
         start_member(zip, self.path, LOGS, true)?;
         for batch in all.chunks(BATCH) {
             let chunks: Vec<Chunk> = (batch.par_chunks(CHUNK))
-                .map(|quanta| workers.with(|own| self.chunk(quanta, own), self.failed()))
+                .map(|quanta| {
+                    let make = |texts: &mut Worker<'_>| {
+                        workers.names.with(|names| self.chunk(quanta, names, texts), self.failed())
+                    };
+                    workers.texts.with(make, self.failed())
+                })
                 .collect::<Result<_>>()?;
             for chunk in &chunks {
                 attempts += chunk.attempts;
@@ -260,22 +281,27 @@ impl Writer<'_> {
         Ok(attempts)
     }
 
-    fn chunk(&self, quanta: &[QuantumIx], own: &mut Worker<'_>) -> Result<Chunk> {
+    fn chunk(
+        &self,
+        quanta: &[QuantumIx],
+        names: &mut Worker<'_>,
+        texts: &mut Worker<'_>,
+    ) -> Result<Chunk> {
         let mut chunk = Chunk::default();
         for &quantum in quanta {
             let attempts = self.attempts(quantum)?;
             chunk.attempts += attempts.len() as u64;
-            text::quantum(self.graph, quantum, &attempts, &mut own.text);
-            own.block(&mut chunk.quanta).map_err(self.failed())?;
+            text::quantum(self.graph, quantum, &attempts, &mut names.text);
+            names.block(&mut chunk.quanta).map_err(self.failed())?;
             if attempts.is_empty() {
                 chunk.metadata.sizes.push(0);
                 chunk.logs.sizes.push(0);
                 continue;
             }
-            text::by_attempt(attempts.iter().map(|a| a.metadata.as_ref()), &mut own.text);
-            own.block(&mut chunk.metadata).map_err(self.failed())?;
-            text::by_attempt(attempts.iter().map(|a| a.logs.as_ref()), &mut own.text);
-            own.block(&mut chunk.logs).map_err(self.failed())?;
+            text::by_attempt(attempts.iter().map(|a| a.metadata.as_ref()), &mut texts.text);
+            texts.block(&mut chunk.metadata).map_err(self.failed())?;
+            text::by_attempt(attempts.iter().map(|a| a.logs.as_ref()), &mut texts.text);
+            texts.block(&mut chunk.logs).map_err(self.failed())?;
         }
         Ok(chunk)
     }
