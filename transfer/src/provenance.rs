@@ -129,7 +129,9 @@ impl PackedProducts {
         let store = LocalStore::new(root).map_err(failed)?;
         let mut folders: BTreeSet<Utf8PathBuf> = BTreeSet::new();
         let mut removed = 0;
+        let mut any_packed = false;
         for dataset in graph.datasets.iter().filter(|&dataset| self.holds(dataset)) {
+            any_packed |= journal.packed(dataset).is_some();
             for record in journal.records(dataset) {
                 let path = ArtifactPath::of_record(record.path).map_err(failed)?;
                 // What is a part of something else is not ours to remove.
@@ -152,8 +154,24 @@ impl PackedProducts {
                 folder = parent;
             }
         }
+        if any_packed {
+            // Workers make folders for logs before these are packed.
+            remove_empty_folders(&root.join(&graph.header.output_run));
+        }
         Ok(removed)
     }
+}
+
+/// Removes a folder with all folders in it as far as they are empty; links are left alone, and so is
+/// what the system does not let go.
+fn remove_empty_folders(folder: &Utf8Path) {
+    for entry in folder.read_dir_utf8().into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_empty_folders(entry.path());
+        }
+    }
+    // Fails if there is something in it.
+    let _ = std::fs::remove_dir(folder);
 }
 
 /// Whether the second file exists and is equal to the first.
@@ -184,6 +202,23 @@ fn same_content(a: &Utf8Path, b: &Utf8Path) -> std::io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_are_removed_if_nothing_is_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Utf8Path::from_path(folder.path()).unwrap().join("run");
+        for name in ["empty/within", "full/empty"] {
+            fs_err::create_dir_all(run.join(name)).unwrap();
+        }
+        fs_err::write(run.join("full/file"), "").unwrap();
+        remove_empty_folders(&run);
+        assert!(!run.join("empty").exists() && !run.join("full/empty").exists());
+        assert!(run.join("full/file").exists());
+        fs_err::remove_file(run.join("full/file")).unwrap();
+        remove_empty_folders(&run);
+        assert!(!run.exists());
+        remove_empty_folders(&run);
+    }
 
     #[test]
     fn files_are_the_same_if_all_their_bytes_are() {
