@@ -12,6 +12,7 @@ from typing import Any
 from lsst.daf.butler import (
     Butler,
     CollectionType,
+    Config,
     DatasetRef,
     DatasetType,
     FileDataset,
@@ -20,7 +21,11 @@ from lsst.daf.butler import (
 from lsst.daf.butler.formatters.json import JsonFormatter
 
 CAMERA = "Cam"
-RUNS = ["r/one", "r/two", "r/a#b", "r/three four"]
+HASH = "r/a#b"
+"""A RUN of whose files the middleware deletes none unless it deletes all: it takes what follows the
+``#`` for the name of a member of an archive.
+"""
+RUNS = ["r/one", "r/two", HASH, "r/three four"]
 TAGS = ["t/one", "t/two"]
 CALIBS = ["c/one", "c/two"]
 CHAINS = ["chain/a", "chain/b", "chain/c"]
@@ -59,9 +64,18 @@ def put(root: str, name: str, run: str, detector: int) -> None:
         butler.put({"what": f"{name} {run} {detector}"}, ref)
 
 
-def make_repository(root: Path, elsewhere: Path) -> None:
-    """Make a repository with files of all sorts: its own, referenced, shared, in an archive."""
-    Butler.makeRepo(root)
+def make_repository(
+    root: Path, elsewhere: Path, database: str | None = None, schema: str | None = None
+) -> None:
+    """Make a repository with files of all sorts: its own, referenced, shared, in an archive.
+
+    Equal arguments give equal repositories, UUIDs included.
+    """
+    config = Config()
+    if database is not None:
+        config["registry", "db"] = database
+        config["registry", "namespace"] = schema
+    Butler.makeRepo(str(root), config=config)
     elsewhere.mkdir()
     with Butler.from_config(root, writeable=True) as butler:
         butler.registry.insertDimensionData("instrument", {"name": CAMERA, "detector_max": 9})
@@ -79,7 +93,7 @@ def make_repository(root: Path, elsewhere: Path) -> None:
         ]:
             for name in names:
                 butler.collections.register(name, kind, f"About {name}.")
-        for run in ("r/one", "r/a#b"):
+        for run in ("r/one", HASH):
             for name in TYPES:
                 for detector in DETECTORS[: 1 if name == "note" else 3]:
                     ref = make_ref(butler, name, run, detector)
@@ -148,7 +162,9 @@ def describe(root: Path, elsewhere: Path) -> dict[str, Any]:
     inside = (path for path in root.rglob("*") if path.is_file())
     own = ("butler.yaml", "gen3.sqlite3")
     state["files"] = sorted(
-        str(path.relative_to(root)) for path in inside if not path.name.startswith(own)
+        str(path.relative_to(root))
+        for path in inside
+        if not path.name.startswith(own) and HASH not in str(path)
     )
     state["elsewhere"] = sorted(path.name for path in elsewhere.iterdir())
     return state

@@ -6,6 +6,7 @@
 mod agreement;
 mod book;
 mod building;
+mod collections;
 mod containment;
 mod creating;
 mod demo;

@@ -26,6 +26,8 @@ struct Repaired {
     trashed_datasets: u64,
     files_deleted: u64,
     refused: Vec<String>,
+    /// What was to be put right.
+    findings: Vec<Finding>,
 }
 
 /// Compares registry and datastore, and repairs if told to.
@@ -47,14 +49,13 @@ pub fn execute(arguments: &VerifyArguments, terminal: Terminal) -> Result<ExitCo
     };
     let mut verification = compare()?;
     let mut repaired = None;
-    if arguments.repair && verification.findings.iter().any(|finding| finding.kind.is_repairable())
-    {
-        for finding in verification.findings.iter().filter(|finding| finding.kind.is_repairable()) {
-            terminal.note(&format!("repairing {}", describe_finding(finding)));
-        }
+    let is_repairable = |finding: &Finding| finding.kind.is_repairable();
+    if arguments.repair && verification.findings.iter().any(is_repairable) {
         let mut registry = qbb_registry::open_writer(&config)?;
-        repaired = Some(Repaired::from(repair(&config, &mut *registry, &verification)?));
-        verification = compare()?;
+        let repairs = repair(&config, &mut *registry, &verification)?;
+        let before = std::mem::replace(&mut verification, compare()?);
+        let what = before.findings.into_iter().filter(is_repairable).collect();
+        repaired = Some(Repaired::new(&repairs, what));
     }
     let mut counts = BTreeMap::new();
     for finding in &verification.findings {
@@ -66,14 +67,15 @@ pub fn execute(arguments: &VerifyArguments, terminal: Terminal) -> Result<ExitCo
     Ok(if sound { ExitCode::Success } else { ExitCode::Incomplete })
 }
 
-impl From<Repairs> for Repaired {
-    fn from(repairs: Repairs) -> Self {
+impl Repaired {
+    fn new(repairs: &Repairs, findings: Vec<Finding>) -> Self {
         Self {
             sizes: repairs.sizes,
             locations: repairs.locations,
             trashed_datasets: repairs.trash.datasets,
             files_deleted: repairs.trash.files,
             refused: repairs.trash.refused.iter().map(ToString::to_string).collect(),
+            findings,
         }
     }
 }
@@ -81,17 +83,15 @@ impl From<Repairs> for Repaired {
 fn describe(report: &Report, listed: usize) -> String {
     let verification = &report.verification;
     let mut text = String::new();
-    let mut last: Option<(FindingKind, usize)> = None;
-    for finding in &verification.findings {
-        let number = match last {
-            Some((kind, number)) if kind == finding.kind => number + 1,
-            _ => 0,
-        };
-        last = Some((finding.kind, number));
-        // What is only unknown is counted, not listed.
-        if number < listed && finding.kind.is_problem() {
-            text.push_str(&format!("{}\n", describe_finding(finding)));
+    if let Some(repaired) = &report.repaired {
+        for line in first_of_each(&repaired.findings, listed).map(describe_finding) {
+            text.push_str(&format!("repaired: {line}\n"));
         }
+    }
+    // What is only unknown is counted, not listed.
+    let problems = first_of_each(&verification.findings, listed);
+    for line in problems.filter(|finding| finding.kind.is_problem()).map(describe_finding) {
+        text.push_str(&format!("{line}\n"));
     }
     if !report.counts.is_empty() {
         let kinds = verification.findings.iter().map(|finding| finding.kind);
@@ -125,6 +125,11 @@ fn describe(report: &Report, listed: usize) -> String {
     }
     text.push_str(if report.sound { "; they agree" } else { "; they do not agree" });
     text
+}
+
+/// The first findings of each kind; they are sorted by kind.
+fn first_of_each(findings: &[Finding], most: usize) -> impl Iterator<Item = &Finding> {
+    findings.chunk_by(|a, b| a.kind == b.kind).flat_map(move |same| same.iter().take(most))
 }
 
 fn meaning(kind: FindingKind) -> &'static str {
