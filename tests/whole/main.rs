@@ -8,6 +8,7 @@ mod book;
 mod building;
 mod collections;
 mod containment;
+mod debugging;
 mod creating;
 mod demo;
 mod execution;

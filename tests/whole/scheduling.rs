@@ -1,6 +1,7 @@
 //! Retries, selections, deleted intermediates and explanations, from the command line.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -113,6 +114,75 @@ fn failures_are_repeated_selected_explained_and_made_good() {
     let read = read.args(["-c", READ, &personal]).output().unwrap();
     let totals = forecast["tasks"][1]["quanta"].as_u64().unwrap();
     assert_eq!(succeeded("the real Butler", read).trim(), format!("0 {totals} {quanta}"));
+}
+
+/// Begins, and waits until a file says that it may end, or for a minute.
+const WAITS: &str = r#"
+touch "FLAGS/$4"
+n=0
+while ! test -e FLAGS/go && test $n -lt 600; do sleep 0.1; n=$((n + 1)); done
+echo "bytes: 1" > "$2"
+"#;
+
+/// Another process tells where quanta of a run stand that goes on, and does not disturb it.
+#[test]
+fn quanta_of_a_run_that_goes_on_are_explained() {
+    let scratch = Scratch::new();
+    let (pipeline, personal, submit) =
+        (scratch.path("pipeline.yaml"), scratch.path("personal"), scratch.path("submit"));
+    let flags = scratch.path("flags");
+    fs_err::create_dir(&flags).unwrap();
+    fs_err::write(&pipeline, sizes_and_totals(&WAITS.replace("FLAGS", &flags))).unwrap();
+    let repository = release().display().to_string();
+    qbb(&["create", &personal, "--from", &repository]);
+    let query = "instrument = 'QbbCam' AND detector IN (0..1)";
+    let mut prepare = vec!["prepare", "-b", &repository, "-p", &pipeline, "-i", "QbbCam/defaults"];
+    prepare.extend(["-d", query, "-o", "u/me/sizes", "--output-run", "u/me/sizes/run1"]);
+    prepare.extend(["--personal", &personal, "--submit-dir", &submit]);
+    qbb(&prepare);
+
+    let mut run = command();
+    run.args(["run", &submit, "-j", "1", "--memory", "2GB"]);
+    let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = || {
+        let entry = fs_err::read_dir(&flags).unwrap().next()?;
+        Some(entry.unwrap().file_name().into_string().unwrap())
+    };
+    let end = Instant::now() + Duration::from_secs(60);
+    let begun = loop {
+        match begun() {
+            Some(begun) => break begun,
+            None if Instant::now() > end => panic!("nothing has begun: {:?}", run.try_wait()),
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    let (exposure, detector) = begun.split_once('-').unwrap();
+    let name = |detector: &str| format!("size,exposure={exposure},detector={detector}");
+    let running = explain(&submit, &name(detector));
+    assert_eq!(running["state"], "running", "{running}");
+    assert_eq!((&running["attempts"], &running["place"]["worker"]), (&1.into(), &0.into()));
+    assert_eq!((&running["run"]["running"], &running["run"]["jobs"]), (&1.into(), &1.into()));
+    assert_eq!(running["run"]["memory"], 2_000_000_000u64, "{running}");
+    assert_eq!(running["run"]["memory_taken"], running["place"]["memory"], "{running}");
+    let other = if detector == "0" { "1" } else { "0" };
+    let ready = explain(&submit, &name(other));
+    assert_eq!((&ready["state"], &ready["attempts"]), (&"ready".into(), &0.into()), "{ready}");
+    let waiting = explain(&submit, &format!("total,exposure={exposure}"));
+    assert_eq!(waiting["state"], "waiting", "{waiting}");
+    let mut states: Vec<&str> = (waiting["waiting_for"].as_array().unwrap().iter())
+        .map(|other| other["state"].as_str().unwrap())
+        .collect();
+    states.sort_unstable();
+    assert_eq!(states, ["ready", "running"]);
+    let text = command().args(["explain", "quantum", &submit, &name(detector)]).output().unwrap();
+    assert_eq!(text.status.code(), Some(1), "it has not succeeded yet");
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("\nruns"), "{text}");
+
+    fs_err::write(format!("{flags}/go"), "").unwrap();
+    assert!(run.wait().unwrap().success(), "nobody has disturbed it");
+    let done = explain(&submit, &name(detector));
+    assert_eq!((&done["state"], &done["run"]), (&"succeeded".into(), &Value::Null), "{done}");
 }
 
 /// How many sizes and totals a Rubin user finds.
