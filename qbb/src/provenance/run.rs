@@ -313,7 +313,7 @@ fn attempt(
     };
     let mut attempt = Attempt {
         exception: known.exception.map(exception),
-        usage: known.usage.map(|used| usage(&used, known.started)),
+        usage: known.usage.filter(has_stages).map(|used| usage(&used, known.started)),
         ..Attempt::bare(status)
     };
     if let Some(log) = log {
@@ -343,6 +343,12 @@ fn attempt(
 fn exception(info: &ExceptionInfo) -> AttemptException {
     let (type_name, message) = (info.type_name.clone(), info.message.clone());
     AttemptException { type_name, message, metadata: Vec::new() }
+}
+
+/// Of a process that died its peak of memory is known, and how long it took to die; the middleware takes
+/// nothing for resource usage that does not tell the stages of a quantum.
+fn has_stages(used: &ResourceUsage) -> bool {
+    used.prep_time > 0.0 || used.init_time > 0.0 || used.run_time_cpu > 0.0
 }
 
 fn usage(used: &ResourceUsage, started: Timestamp) -> AttemptUsage {
