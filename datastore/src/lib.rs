@@ -20,6 +20,7 @@ mod record;
 mod remembered_release;
 mod repository;
 mod repository_index;
+mod retrieval;
 mod store_error;
 mod template;
 mod template_columns;
@@ -43,6 +44,7 @@ pub use repository::{
     DatastoreConfig, IndexAnswer, RegistryConfig, RepositoryConfig, RepositoryError,
 };
 pub use repository_index::{RepositoryIndex, RepositoryIndexError};
+pub use retrieval::{Retrieval, TransferMode, retrieve};
 pub use store_error::StoreError;
 pub use template::{PathTemplate, TemplateError, TemplateProblem};
 pub use template_columns::{TemplateColumns, TemplateColumnsRow};

@@ -54,7 +54,8 @@ impl FieldColumn {
         self.len() == 0
     }
 
-    fn to_json(&self, row: usize, symbols: &Symbols) -> Value {
+    /// The value of a row; bytes in hexadecimal. Panics if there is no such row, as indexing does.
+    pub fn to_json(&self, row: usize, symbols: &Symbols) -> Value {
         match self {
             Self::Int(values) => values[row].into(),
             Self::Float(values) => values[row].into(),

@@ -1,5 +1,7 @@
 //! Half-open intervals of time.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::time::TaiNanos;
@@ -56,6 +58,23 @@ impl Timespan {
     /// Whether the instant lies in it.
     pub fn contains(self, instant: TaiNanos) -> bool {
         self.begin <= instant && instant < self.end
+    }
+}
+
+/// As the middleware writes it: `[begin, end)` in TAI, with `∞` for what is unbounded.
+impl fmt::Display for Timespan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("(empty)");
+        }
+        match self.begin <= Self::UNBOUNDED.begin {
+            true => f.write_str("(-∞, ")?,
+            false => write!(f, "[{}, ", self.begin)?,
+        }
+        match self.end >= Self::UNBOUNDED.end {
+            true => f.write_str("∞)"),
+            false => write!(f, "{})", self.end),
+        }
     }
 }
 

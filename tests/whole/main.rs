@@ -29,6 +29,7 @@ mod programs;
 mod provenance;
 mod provenance_transfer;
 mod python;
+mod queries;
 mod referencing;
 mod repository;
 mod resuming;

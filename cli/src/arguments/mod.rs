@@ -12,6 +12,7 @@ mod graph;
 mod log;
 mod logging;
 mod provenance;
+mod query;
 #[cfg(test)]
 mod reference;
 mod repository;
@@ -43,6 +44,12 @@ pub use graph::{
 pub use log::LogArguments;
 pub use logging::{LogFormat, LoggingArguments};
 pub use provenance::ProvenanceArguments;
+pub use query::{
+    ChainView, CollectionTypeArgument, ConditionArguments, DatasetArguments, ExistingArguments,
+    GetUriArguments, QueryCollectionsArguments, QueryCommand, QueryDataIdsArguments,
+    QueryDatasetTypesArguments, QueryDatasetsArguments, QueryRecordsArguments, RetrieveArguments,
+    RetrieveMode,
+};
 pub use repository::DemoArguments;
 pub use run_qbb::{RunQbbArguments, StartMethod};
 pub use scheduling::{SchedulingArguments, SelectionArguments};
@@ -81,6 +88,8 @@ pub enum Format {
     Text,
     /// One JSON document on standard output.
     Json,
+    /// Comma-separated values on standard output; for queries only.
+    Csv,
 }
 
 /// The commands.
@@ -99,6 +108,13 @@ pub enum Command {
     /// List and change collections, and what is in them.
     #[command(subcommand)]
     Collections(Box<CollectionsCommand>),
+    /// Ask a repository for datasets, data IDs, dimension records, collections or dataset types.
+    #[command(subcommand)]
+    Query(QueryCommand),
+    /// Print where the files of a dataset are.
+    GetUri(GetUriArguments),
+    /// Bring files of datasets into a folder.
+    RetrieveArtifacts(Box<RetrieveArguments>),
     /// Export pipelines from Python.
     #[command(subcommand)]
     Pipeline(PipelineCommand),

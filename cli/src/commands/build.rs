@@ -146,7 +146,7 @@ fn hooks(
 }
 
 /// Lists separated by commas, given several times.
-fn list(values: &[String]) -> Vec<String> {
+pub fn list(values: &[String]) -> Vec<String> {
     values.iter().flat_map(|value| split_commas(value)).collect()
 }
 
@@ -180,7 +180,7 @@ fn unanchored(arguments: &ResumeArguments) -> Result<Option<(String, String)>, F
 }
 
 /// Values of bind names.
-fn bindings(texts: &[String], universe: &Arc<Universe>) -> Result<Bindings, Failure> {
+pub fn bindings(texts: &[String], universe: &Arc<Universe>) -> Result<Bindings, Failure> {
     let none = DimensionGroup::empty(universe);
     let mut bindings = Bindings::new();
     for text in texts {

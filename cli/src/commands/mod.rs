@@ -15,6 +15,7 @@ mod opened;
 mod pipeline;
 mod prepare;
 mod provenance;
+mod query;
 mod remembered;
 mod report;
 mod run;
@@ -40,6 +41,9 @@ pub fn execute(command: Command, terminal: Terminal) -> Result<ExitCode, Failure
         Command::TransferDatasets(arguments) => selection::transfer(&arguments, terminal),
         Command::MigrateCheck(arguments) => migrate_check::execute(&arguments, terminal),
         Command::Collections(command) => collections::execute(&command, terminal),
+        Command::GetUri(arguments) => query::get_uri(&arguments, terminal),
+        Command::RetrieveArtifacts(arguments) => query::retrieve_artifacts(&arguments, terminal),
+        Command::Query(command) => query::execute(command, terminal),
         Command::Pipeline(command) => pipeline::execute(command, terminal),
         Command::Prepare(arguments) => prepare::execute(&arguments, terminal),
         Command::Graph(command) => graph::execute(command, terminal),

@@ -40,8 +40,27 @@ impl Terminal {
         let text = match self.format {
             Format::Json => serde_json::to_string_pretty(value).map_err(Failure::internal)?,
             Format::Text => text(value),
+            Format::Csv => {
+                return Err(Failure::usage("only the results of queries are written as CSV")
+                    .with_hint("use --format json"));
+            }
         };
         self.print(&text)
+    }
+
+    /// Writes a result that is too long to be put together first. A reader that went away is no
+    /// failure.
+    pub fn stream(
+        self,
+        write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>,
+    ) -> Result<(), Failure> {
+        let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+        match write(&mut out).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Failure::system("standard output could not be written", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Prints text as it is, with a newline at its end. A reader that went away is no failure.
@@ -53,6 +72,12 @@ impl Terminal {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Says what even programs should find in their logs.
+    pub fn warn(self, text: &str) {
+        // Nothing sensible is left to do when standard error is gone.
+        let _ = writeln!(std::io::stderr(), "warning: {text}");
     }
 
     /// Says something that is not a result, to people only.

@@ -1,0 +1,39 @@
+//! `qbb query dataset-types`.
+
+use qbb_query::choose_dataset_types;
+use qbb_query::engine::SearchedCollections;
+
+use super::open;
+use super::rendering::{ResultTable, write};
+use crate::arguments::QueryDatasetTypesArguments;
+use crate::commands::build::list;
+use crate::output::{Failure, Terminal};
+
+/// Lists dataset types by name.
+pub fn execute(arguments: &QueryDatasetTypesArguments, terminal: Terminal) -> Result<(), Failure> {
+    let (_, mut reader) = open(&arguments.repository)?;
+    let mut snapshot = reader.snapshot()?;
+    let registered = snapshot.dataset_types()?;
+    let mut names = list(&arguments.dataset_types);
+    if names.is_empty() {
+        names.push("*".to_owned());
+    }
+    let mut chosen = choose_dataset_types(&registered, &names)?;
+    let collections = list(&arguments.collections);
+    if !collections.is_empty() {
+        let searched = SearchedCollections::new(snapshot.collections()?, &collections)?;
+        let held = snapshot.summaries(&searched.catalog, &searched.flat)?;
+        chosen.retain(|t| held.iter().any(|names| names.contains(&t.dataset_type.name)));
+    }
+    let mut table = ResultTable::new(chosen.len());
+    table.column("name", |row| chosen[row].dataset_type.name.clone().into());
+    if arguments.verbose {
+        table.column("dimensions", |row| {
+            let group = &chosen[row].dataset_type.dimensions;
+            let names = group.names().iter();
+            names.map(|&ix| group.universe().element(ix).name.clone()).collect::<Vec<_>>().into()
+        });
+        table.column("storage class", |row| chosen[row].dataset_type.storage_class.clone().into());
+    }
+    write(terminal, "dataset_types", &[table])
+}

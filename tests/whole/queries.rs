@@ -1,0 +1,79 @@
+//! What is asked of repositories: `qbb query`, `qbb get-uri` and `qbb retrieve-artifacts`.
+
+use std::path::Path;
+
+use crate::kit::{Scratch, json, postgres_release, qbb, qbb_fails, release, root, script};
+
+/// All cases in `tests/agreement/queries`, answered by the middleware too.
+fn agrees(release: &Path) {
+    let cases = root().join("tests/agreement/queries/cases.json").display().to_string();
+    let release = release.display().to_string();
+    let arguments = [cases.as_str(), "--qbb", env!("CARGO_BIN_EXE_qbb"), "--release", &release];
+    let verdict = script("agree_queries.py", &arguments);
+    assert!(verdict.trim_end().ends_with(" 0 wrong"), "{verdict}");
+}
+
+#[test]
+fn answers_are_those_of_the_middleware() {
+    agrees(release());
+}
+
+#[test]
+fn answers_from_postgresql_are_those_of_the_middleware() {
+    agrees(postgres_release());
+}
+
+#[test]
+fn results_are_written_as_text_json_and_csv() {
+    let release = release().display().to_string();
+    let query = |form: &str, more: &[&str]| {
+        let mut arguments = vec!["--format", form, "query", "datasets", &release, "raw"];
+        arguments.extend(["--collections", "QbbCam/defaults", "--limit=0"]);
+        arguments.extend(more);
+        qbb(&arguments)
+    };
+    let listed: serde_json::Value = serde_json::from_str(&query("json", &[])).unwrap();
+    let rows = listed["datasets"].as_array().unwrap();
+    assert!(rows.len() > 100 && rows.iter().all(|row| row["type"] == "raw"), "{listed}");
+    assert_eq!(query("csv", &[]).lines().count(), rows.len() + 1, "a head and the rows");
+    let first = json(&["query", "datasets", &release, "raw", "--limit=1", "--order-by=-exposure"]);
+    let latest = first["datasets"][0]["exposure"].as_i64().unwrap();
+    assert!(rows.iter().all(|row| row["exposure"].as_i64().unwrap() <= latest));
+}
+
+#[test]
+fn uris_lead_to_files() {
+    let release = release().display().to_string();
+    let wanted = ["query", "datasets", &release, "raw", "--collections", "QbbCam/raw/good"];
+    let listed = json(&[&wanted[..], &["--show-uri", "--limit=1"]].concat());
+    let row = &listed["datasets"][0];
+    let (id, uri) = (row["id"].as_str().unwrap(), row["URI"].as_str().unwrap());
+    assert_eq!(qbb(&["get-uri", &release, id]).trim(), uri);
+    let value = |name: &str| format!("{name}={}", row[name].to_string().trim_matches('"'));
+    let (exposure, detector) = (value("exposure"), value("detector"));
+    let place = ["--collections", "QbbCam/raw/good"];
+    let by_data_id = ["get-uri", &release, "raw", "instrument=QbbCam", &exposure, &detector];
+    assert_eq!(qbb(&[&by_data_id[..], &place].concat()).trim(), uri);
+    let several = qbb_fails(3, &[&by_data_id[..5], &place].concat());
+    assert!(several.contains("fit, among them"), "{several}");
+    let unknown = qbb_fails(3, &["get-uri", &release, "rwa"]);
+    assert!(unknown.contains("did you mean `raw`?"), "{unknown}");
+}
+
+#[test]
+fn files_are_brought_once_and_replaced_only_if_told_to() {
+    let scratch = Scratch::new();
+    let release = release().display().to_string();
+    let folder = scratch.path("out");
+    let wanted = ["retrieve-artifacts", &release, &folder, "-d", "raw"];
+    let wanted =
+        [&wanted[..], &["--collections", "QbbCam/raw/good", "--transfer", "copy"]].concat();
+    let planned = json(&[&wanted[..], &["--dry-run"]].concat());
+    assert!(!Path::new(&folder).exists());
+    let brought = json(&wanted);
+    assert!(brought["files"].as_u64().unwrap() > 10, "{brought}");
+    assert_eq!((&planned["files"], &planned["bytes"]), (&brought["files"], &brought["bytes"]));
+    let message = qbb_fails(3, &wanted);
+    assert!(message.contains("--clobber"), "{message}");
+    assert_eq!(json(&[&wanted[..], &["--clobber"]].concat())["files"], brought["files"]);
+}
