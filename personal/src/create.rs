@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 use qbb_datastore::{ArtifactUri, RepositoryConfig};
-use qbb_dimensions::{RecordTable, Symbols, Universe};
+use qbb_dimensions::{RecordTable, Universe};
 use qbb_registry::{NewDatabase, NewRepository, RegistryReader, RegistryWriter, open_writer};
 use serde::Serialize;
 
@@ -58,9 +58,8 @@ pub fn create(
 ) -> Result<CreateReport, CreateError> {
     let universe = release.universe().clone();
     request.check()?;
-    let mut symbols = Symbols::new();
     let mut snapshot = release.snapshot()?;
-    let tables = request.records.read(&mut *snapshot, &universe, &mut symbols)?;
+    let (tables, symbols) = request.records.read(&mut *snapshot, &universe)?;
     drop(snapshot);
     let mut report =
         CreateReport { created: false, records: counts(&universe, &tables), records_inserted: 0 };

@@ -52,6 +52,9 @@ pub enum CreateError {
         /// The name.
         schema: String,
     },
+    /// The release cannot tell which records are meant.
+    #[error(transparent)]
+    Query(#[from] qbb_query::QueryError),
     /// A dimension that the universe does not have.
     #[error(transparent)]
     Dimension(#[from] UniverseError),

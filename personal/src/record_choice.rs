@@ -1,18 +1,25 @@
 //! Which dimension records of a release a repository begins with.
 
+use std::sync::Arc;
+
 use qbb_dimensions::{
     DataValue, DimensionElement, ElementIx, RecordTable, Storage, Symbols, Universe, nearest_name,
 };
+use qbb_query::{DataIdQuery, Selection, data_ids};
 use qbb_registry::{CellSet, Filter, Glob, Snapshot, is_glob};
 
 use crate::create_error::CreateError;
-use crate::record_closure::{complete, insert_sorted};
+use crate::record_closure::{add_populated, complete, insert_sorted};
 
 /// Values of governor dimensions, each with what defines it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordChoice {
     /// The governors, such as instruments and skymaps.
     pub governors: Vec<GovernorChoice>,
+    /// Dimensions of data IDs whose records are chosen, by name.
+    pub dimensions: Vec<String>,
+    /// Condition on those data IDs.
+    pub restriction: String,
 }
 
 /// Values of one governor dimension.
@@ -33,28 +40,46 @@ impl RecordChoice {
     pub(crate) fn read(
         &self,
         snapshot: &mut dyn Snapshot,
-        universe: &Universe,
-        symbols: &mut Symbols,
-    ) -> Result<Vec<RecordTable>, CreateError> {
-        let mut tables = Vec::new();
+        universe: &Arc<Universe>,
+    ) -> Result<(Vec<RecordTable>, Symbols), CreateError> {
+        let (mut tables, mut symbols) = (Vec::new(), Symbols::new());
+        if !self.dimensions.is_empty() {
+            let selection = Selection {
+                restriction: self.restriction.clone(),
+                with_records: true,
+                ..Selection::default()
+            };
+            let query = DataIdQuery {
+                dimensions: self.dimensions.clone(),
+                selection,
+                ..DataIdQuery::default()
+            };
+            let found = data_ids(universe, snapshot, &query)?;
+            tables = found.records;
+            symbols = found.symbols;
+            tables.retain(|table| universe.element(table.element).has_table());
+            tables.sort_by_key(|table| table.element);
+            add_populated(snapshot, universe, &mut tables, &mut symbols)?;
+        }
+        let names_of = &mut symbols;
         for choice in self.governors.iter().filter(|choice| !choice.values.is_empty()) {
             let governor = universe.dimension(&choice.dimension)?;
             if !governor.is_governor() {
                 return Err(CreateError::NotGovernor { dimension: governor.name.clone() });
             }
-            let records = snapshot.records(governor.ix, &Filter::default(), symbols)?;
-            let records = choice.matching(governor, &records, symbols)?;
-            let values = records.keys[0].iter().filter_map(|&cell| symbols.of_cell(cell));
+            let records = snapshot.records(governor.ix, &Filter::default(), names_of)?;
+            let records = choice.matching(governor, &records, names_of)?;
+            let values = records.keys[0].iter().filter_map(|&cell| names_of.of_cell(cell));
             let values = values.map(|name| DataValue::Text(name.to_owned())).collect();
             let filter = Filter { restrictions: vec![(governor.ix, CellSet::Values(values))] };
             insert_sorted(&mut tables, records);
             for element in definitions(universe, governor.ix) {
-                let records = snapshot.records(element.ix, &filter, symbols)?;
+                let records = snapshot.records(element.ix, &filter, names_of)?;
                 insert_sorted(&mut tables, records);
             }
         }
-        complete(snapshot, universe, &mut tables, symbols)?;
-        Ok(tables)
+        complete(snapshot, universe, &mut tables, &mut symbols)?;
+        Ok((tables, symbols))
     }
 }
 

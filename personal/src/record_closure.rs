@@ -75,12 +75,15 @@ pub(crate) fn add_populated(
     Ok(())
 }
 
-/// Puts a table to its place, or its rows to those that are there; none of them may be there
-/// already.
+/// Puts a table to its place, or those of its rows to others that are not there.
 pub(crate) fn insert_sorted(tables: &mut Vec<RecordTable>, table: RecordTable) {
     match tables.binary_search_by_key(&table.element, |table| table.element) {
         Ok(at) => {
-            for row in 0..table.len() {
+            let columns: Vec<&[i64]> = tables[at].keys.iter().map(Vec::as_slice).collect();
+            let known: FxHashSet<Vec<i64>> =
+                (0..tables[at].len()).map(|row| key(&columns, row)).collect();
+            let columns: Vec<&[i64]> = table.keys.iter().map(Vec::as_slice).collect();
+            for row in (0..table.len()).filter(|&row| !known.contains(&key(&columns, row))) {
                 tables[at].push_from(&table, row as u32);
             }
         }

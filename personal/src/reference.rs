@@ -1,12 +1,16 @@
 //! Bringing datasets that were chosen by condition from one repository into another.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use qbb_datastore::RepositoryConfig;
+use qbb_datastore::{ArtifactUri, Placing, RepositoryConfig};
 use qbb_dimensions::{Symbols, Universe};
 use qbb_query::DatasetQuery;
 use qbb_registry::{CollectionKind, RegistryReader, open_reader, open_writer};
-use qbb_transfer::{BATCH, DatasetColumns, Insertion, InsertionReport, MemberColumns};
+use qbb_transfer::{
+    BATCH, DatasetColumns, Definitions, Insertion, InsertionReport, MemberColumns, Placement,
+};
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 
@@ -20,6 +24,9 @@ pub struct SelectionRequest<'a> {
     pub query: &'a DatasetQuery,
     /// Collections that come with them.
     pub structure: Structure,
+    /// How files come into the destination's datastore; `None` has them stay where they are, and
+    /// recorded by absolute URI.
+    pub placing: Option<Placing>,
     /// Whether dataset types are registered that are not there.
     pub register_dataset_types: bool,
     /// Whether dimension records come with them.
@@ -45,6 +52,10 @@ pub struct SelectionReport {
     pub memberships: u64,
     /// Chains that were there with other children, which they keep.
     pub chains_kept: Vec<String>,
+    /// Files that were placed in the destination's datastore.
+    pub files: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
     /// What was new; absent for a dry run.
     pub inserted: Option<InsertionReport>,
 }
@@ -64,10 +75,11 @@ pub struct TypeCount {
     pub unknown_sizes: u64,
 }
 
-/// Brings datasets from `source` into `destination` by absolute URI, all in one transaction: with
-/// their ids, dimension records, dataset types and collections. What is there already stays as it
-/// is, so a second call changes nothing. The number of statements depends on the number of dataset
-/// types and collections, and of batches, not of datasets.
+/// Brings datasets from `source` into `destination`, all in one transaction: with their ids,
+/// dimension records, dataset types and collections. What is there already stays as it is, so a
+/// second call changes nothing; but what was only referred to gets a file if one is wanted. The
+/// number of statements depends on the number of dataset types and collections, and of batches, not
+/// of datasets. `progress` is told what is being done, and how much of how much is done.
 ///
 /// # Errors
 /// If the question cannot be answered, the repositories do not fit, or the destination refuses.
@@ -75,7 +87,7 @@ pub fn reference(
     request: &SelectionRequest<'_>,
     source: &RepositoryConfig,
     destination: &RepositoryConfig,
-    progress: &mut dyn FnMut(&str, u64, u64),
+    progress: &(dyn Fn(&str, u64, u64) + Sync),
 ) -> Result<SelectionReport, SelectionError> {
     if source.file == destination.file {
         return Err(SelectionError::Same { place: source.file.to_string() });
@@ -91,10 +103,7 @@ pub fn reference(
         });
     }
     let mut snapshot = registry.snapshot()?;
-    let mut choice = Choice::read(&universe, &mut *snapshot, request.query, request.structure)?;
-    if !request.dimension_records {
-        choice.definitions.records = Vec::new().into();
-    }
+    let choice = Choice::read(&universe, &mut *snapshot, request.query, request.structure)?;
     let mut report = SelectionReport {
         dry_run: request.dry_run,
         more: choice.more,
@@ -105,6 +114,7 @@ pub fn reference(
     let stored = look_up(&mut *personal, &choice, request)?;
     let (total, mut seen) = (choice.len(), 0);
     let mut missing: FxHashSet<[u8; 16]> = FxHashSet::default();
+    let mut lost: Vec<[u8; 16]> = Vec::new();
     let mut next = |group: &DatasetColumns, rows: Range<usize>| {
         let (batch, lost) = with_files(&mut *snapshot, source, group, rows)?;
         missing.extend(lost);
@@ -113,11 +123,41 @@ pub fn reference(
     if request.dry_run {
         for (group, rows) in batches(&choice) {
             seen += rows.len() as u64;
-            report.count(&next(group, rows)?, &stored);
+            report.count(&next(group, rows)?, &stored.any);
             progress("counting", seen, total);
         }
         report.missing = missing.len() as u64;
         return Ok(report);
+    }
+    // Files are in their places before anything is registered.
+    let mut placed = Vec::new();
+    let mut placement = None;
+    let mut replaced = Vec::new();
+    if let Some(placing) = request.placing {
+        let place = placement.insert(Placement::new(&destination.datastore, &universe, placing)?);
+        let done = AtomicU64::new(0);
+        for (group, rows) in batches(&choice) {
+            let batch = next(group, rows)?;
+            report.count(&batch, &stored.any);
+            let batch = without_files_of(batch, &stored.own);
+            let dataset_type = (choice.definitions.dataset_types.iter())
+                .find(|known| known.name == batch.dataset_type);
+            let Some(dataset_type) = dataset_type else { continue };
+            let records = &choice.definitions.records;
+            let outcome = place.place(&batch, dataset_type, records, &choice.symbols, &|_| {
+                progress("placing files", done.fetch_add(1, Ordering::Relaxed) + 1, total);
+            })?;
+            replaced.extend(
+                outcome
+                    .datasets
+                    .id
+                    .iter()
+                    .filter(|id| stored.any.contains(*id) && !stored.own.contains(*id)),
+            );
+            lost.extend(outcome.missing);
+            placed.push(outcome.datasets);
+        }
+        place.sync()?;
     }
     let mut writer = open_writer(destination)?;
     let mut transaction = writer.begin()?;
@@ -130,14 +170,32 @@ pub fn reference(
         }
     }
     let mut insertion = Insertion::new(&mut *transaction);
-    insertion.define(&choice.definitions, &choice.symbols)?;
-    for (group, rows) in batches(&choice) {
-        seen += rows.len() as u64;
-        let batch = next(group, rows)?;
-        report.count(&batch, &stored);
-        insertion.datasets(&without_files_of(batch, &stored), &choice.symbols)?;
-        progress("registering", seen, total);
+    let definitions = Definitions {
+        records: match request.dimension_records {
+            true => Cow::Borrowed(&*choice.definitions.records),
+            false => Cow::default(),
+        },
+        dataset_types: choice.definitions.dataset_types.clone(),
+        collections: choice.definitions.collections.clone(),
+    };
+    insertion.define(&definitions, &choice.symbols)?;
+    insertion.forget_files(&replaced)?;
+    if request.placing.is_some() {
+        for batch in &placed {
+            seen += batch.len() as u64;
+            insertion.datasets(batch, &choice.symbols)?;
+            progress("registering", seen, total);
+        }
+    } else {
+        for (group, rows) in batches(&choice) {
+            seen += rows.len() as u64;
+            let batch = next(group, rows)?;
+            report.count(&batch, &stored.any);
+            insertion.datasets(&without_files_of(batch, &stored.any), &choice.symbols)?;
+            progress("registering", seen, total);
+        }
     }
+    missing.extend(lost);
     for members in &choice.members {
         if missing.is_empty() {
             insertion.members(members, &choice.symbols)?;
@@ -148,6 +206,10 @@ pub fn reference(
     report.missing = missing.len() as u64;
     report.inserted = Some(insertion.report());
     transaction.commit()?;
+    if let Some(placement) = placement {
+        (report.files, report.bytes) = placement.placed();
+        placement.keep();
+    }
     Ok(report)
 }
 
@@ -159,13 +221,22 @@ fn batches(choice: &Choice) -> impl Iterator<Item = (&DatasetColumns, Range<usiz
     })
 }
 
+/// Datasets that a repository has files of.
+#[derive(Default)]
+struct Stored {
+    /// All of them.
+    any: FxHashSet<[u8; 16]>,
+    /// Those whose files are all in its own datastore.
+    own: FxHashSet<[u8; 16]>,
+}
+
 /// Which of the chosen datasets the destination stores; checks that it has their dataset types, if
 /// they may not be registered.
 fn look_up(
     personal: &mut dyn RegistryReader,
     choice: &Choice,
     request: &SelectionRequest<'_>,
-) -> Result<FxHashSet<[u8; 16]>, SelectionError> {
+) -> Result<Stored, SelectionError> {
     let mut snapshot = personal.snapshot()?;
     if !request.register_dataset_types {
         let known: FxHashSet<String> =
@@ -178,10 +249,20 @@ fn look_up(
             return Err(SelectionError::Unregistered { names });
         }
     }
-    let mut stored = FxHashSet::default();
+    let mut stored = Stored::default();
+    let mut elsewhere: FxHashSet<[u8; 16]> = FxHashSet::default();
     let mut symbols = Symbols::new();
     for (group, rows) in batches(choice) {
-        stored.extend(snapshot.datastore_records_of(&group.id[rows], &mut symbols)?.id);
+        let records = snapshot.datastore_records_of(&group.id[rows], &mut symbols)?;
+        for (id, path) in records.id.iter().zip(&records.path) {
+            stored.any.insert(*id);
+            if ArtifactUri::parse(path).is_ok() {
+                elsewhere.insert(*id);
+            }
+        }
+    }
+    if request.placing.is_some() {
+        stored.own = stored.any.difference(&elsewhere).copied().collect();
     }
     Ok(stored)
 }

@@ -64,6 +64,51 @@ ref = mine.put({'a': 1}, kind, instrument='QbbCam', detector=0)
 assert pathlib.Path(mine.getURI(ref).ospath).is_relative_to(sys.argv[3]), mine.getURI(ref)
 ";
 
+/// Records of chosen data IDs with all that comes with them, and calibrations by reference.
+#[test]
+fn data_ids_and_calibrations_come_along() {
+    let scratch = Scratch::new();
+    let (personal, from) = (scratch.path("personal"), release().display().to_string());
+    let create = [
+        ["create", &personal, "--from", &from, "--dimensions", "visit,detector"].as_slice(),
+        &["--where", "instrument='QbbCam' AND visit=2025062000003 AND detector IN (0,1)"],
+        &["--calibrations", "QbbCam/calib"],
+    ]
+    .concat();
+    let created = json(&create);
+    assert!(created["calibrations"]["memberships"].as_u64().unwrap() > 0, "{created}");
+    script("check_repository.py", &[&personal]);
+    python_says(CHOSEN_RECORDS, &[&personal, &from]);
+    let again = json(&create);
+    assert_eq!((&again["created"], &again["records_inserted"]), (&false.into(), &0.into()));
+    assert_eq!(again["calibrations"]["inserted"]["datasets_inserted"], 0);
+    let none = scratch.path("none");
+    let message =
+        qbb_fails(3, &["create", &none, "--from", &from, "--calibrations", "QbbCam/kalib"]);
+    assert!(message.contains("QbbCam/calib") && !Path::new(&none).exists(), "{message}");
+}
+
+const CHOSEN_RECORDS: &str = "
+import sys
+from lsst.daf.butler import Butler
+mine, release = Butler.from_config(sys.argv[1]), Butler.from_config(sys.argv[2])
+V = 2025062000003
+records = lambda b, e, **k: set(b.query_dimension_records(e, limit=None, explain=False, **k))
+assert {r.id for r in records(mine, 'visit')} == {V}
+assert {(r.visit, r.detector) for r in records(mine, 'visit_detector_region')} == {(V, 0), (V, 1)}
+exposures = {r.exposure for r in records(release, 'visit_definition') if r.visit == V}
+assert exposures <= {r.id for r in records(mine, 'exposure')} and exposures
+assert records(mine, 'visit_definition') == {r for r in records(release, 'visit_definition') if r.visit == V}
+for kind in ('bias', 'flat', 'dark', 'camera'):
+    try:
+        kind = release.get_dataset_type(kind)
+    except Exception:
+        continue
+    ranges = lambda b: sorted((a.collection, str(a.ref.id), str(a.timespan))
+        for a in b.registry.queryDatasetAssociations(kind, 'QbbCam/calib', flattenChains=True))
+    assert ranges(mine) == ranges(release)
+";
+
 #[test]
 fn what_contradicts_a_repository_that_is_there_is_refused() {
     let scratch = Scratch::new();

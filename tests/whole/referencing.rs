@@ -101,8 +101,16 @@ fn a_direct_transfer_has_the_records_that_the_middlewares_has() {
         [&["transfer-datasets", &from, &ours, "--register-dataset-types"], &selection[..]].concat();
     let report = json(&transfer);
     assert!(inserted(&report, "datasets_inserted") > 0, "{report}");
-    python_says(TRANSFER, &[&from, &theirs, &ours]);
+    let copies = created(&scratch, "copies");
+    let mut copy = transfer.clone();
+    copy[2] = &copies;
+    copy.extend(["--transfer", "copy"]);
+    assert_eq!(json(&copy)["inserted"], report["inserted"]);
+    python_says(TRANSFER, &[&from, &theirs, &ours, &copies]);
     script("check_repository.py", &[&ours]);
+    script("check_repository.py", &[&copies, "--true-sizes"]);
+    let again = json(&copy);
+    assert_eq!((inserted(&again, "datasets_inserted"), &again["files"]), (0, &0.into()));
     assert_eq!(inserted(&json(&transfer), "datasets_inserted"), 0);
     let same = qbb_fails(3, &["transfer-datasets", &from, &from]);
     assert!(same.contains("both the source and the destination"), "{same}");
@@ -130,12 +138,47 @@ def contents(butler):
     return sorted((str(r.id), r.run, r.datasetType.name, str(r.dataId.required)) for r in found)
 assert contents(ours) == contents(theirs) and contents(ours)
 assert set(ours.collections.query('*')) == set(theirs.collections.query('*'))
+copies = Butler.from_config(sys.argv[4])
+assert contents(copies) == contents(theirs)
+for ref in theirs.query_datasets('visit_image', '*', find_first=False, limit=None):
+    path = lambda b: b.getURI(ref).ospath.removeprefix(b._datastore.root.ospath)
+    assert path(copies) == path(theirs)
 for element in source.dimensions.elements:
     if element.has_own_table:
         records = lambda b: set(b.query_dimension_records(element.name, limit=None, explain=False))
         missing = records(theirs) - records(ours)
         assert not missing, (element.name, missing)
 ";
+
+/// What was only referred to becomes files, in the same collections.
+#[test]
+fn references_become_files() {
+    let scratch = Scratch::new();
+    let (personal, from) = (created(&scratch, "personal"), release().display().to_string());
+    let reference = ["reference", &personal, "-d", "raw,bias", "--collections", DEFAULTS];
+    let first = json(&reference);
+    let copied = json(&[&reference[..], &["--how", "copy"]].concat());
+    let datasets = inserted(&first, "datasets_inserted");
+    assert_eq!(inserted(&copied, "datasets_inserted"), 0);
+    assert!(copied["files"].as_u64().unwrap() >= datasets.min(1), "{copied}");
+    script("check_repository.py", &[&personal, "--true-sizes"]);
+    python_says(
+        "
+import sys
+from lsst.daf.butler import Butler
+mine = Butler.from_config(sys.argv[1])
+refs = [r for kind in ('raw', 'bias')
+        for r in mine.query_datasets(kind, '*', find_first=False, limit=None)]
+assert refs and all(mine.getURI(r).ospath.startswith(sys.argv[1]) for r in refs)
+",
+        &[&personal, &from],
+    );
+    // A reference to what is there already changes nothing, nor does another copy.
+    for how in ["reference", "copy", "hardlink"] {
+        let again = json(&[&reference[..], &["--how", how]].concat());
+        assert_eq!((inserted(&again, "datasets_inserted"), &again["files"]), (0, &0.into()));
+    }
+}
 
 #[test]
 fn a_selection_can_be_limited_sorted_and_first() {

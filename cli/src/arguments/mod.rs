@@ -54,7 +54,8 @@ pub use repository::DemoArguments;
 pub use run_qbb::{RunQbbArguments, StartMethod};
 pub use scheduling::{SchedulingArguments, SelectionArguments};
 pub use selection::{
-    MigrateCheckArguments, ReferenceArguments, SelectionOptions, TransferDatasetsArguments,
+    MigrateCheckArguments, ReferenceArguments, ReferenceMode, SelectionOptions,
+    TransferDatasetsArguments, TransferMode,
 };
 pub use views::{ReportArguments, StatusArguments, TopArguments, TraceArguments};
 

@@ -39,6 +39,22 @@ pub struct ReferenceArguments {
     pub from: Option<String>,
     #[command(flatten)]
     pub selection: SelectionOptions,
+    /// Whether files stay where they are, or come into the repository.
+    #[arg(long, value_enum, default_value_t = ReferenceMode::Reference, value_name = "HOW")]
+    pub how: ReferenceMode,
+}
+
+/// What becomes of files of the release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReferenceMode {
+    /// They stay where they are; the repository refers to them.
+    Reference,
+    /// They are copied.
+    Copy,
+    /// They get a second name, on the same file system.
+    Hardlink,
+    /// The repository has symbolic links to them.
+    Symlink,
 }
 
 /// Arguments of `qbb transfer-datasets`.
@@ -73,6 +89,12 @@ pub struct TransferDatasetsArguments {
 pub enum TransferMode {
     /// They stay, and are recorded by absolute URI.
     Direct,
+    /// They are copied.
+    Copy,
+    /// They get a second name, on the same file system.
+    Hardlink,
+    /// The destination has symbolic links to them.
+    Symlink,
 }
 
 /// Arguments of `qbb migrate-check`.

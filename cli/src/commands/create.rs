@@ -2,12 +2,13 @@
 
 use camino::Utf8Path;
 use qbb_datastore::{ArtifactUri, DatabaseUrl, RepositoryConfig, lasting_place};
-use qbb_personal::{CreateReport, CreateRequest, GovernorChoice, RecordChoice};
+use qbb_personal::{CreateReport, CreateRequest, GovernorChoice, RecordChoice, SelectionReport};
 use qbb_registry::NewDatabase;
 use serde::Serialize;
 
-use crate::arguments::CreateArguments;
-use crate::output::{ExitCode, Failure, Terminal};
+use crate::arguments::{CreateArguments, split_commas};
+use crate::commands::selection::whole_collections;
+use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
 
 #[derive(Serialize)]
 struct Created<'a> {
@@ -16,6 +17,8 @@ struct Created<'a> {
     from: &'a str,
     #[serde(flatten)]
     report: CreateReport,
+    /// What came of datasets by reference.
+    calibrations: Option<SelectionReport>,
 }
 
 /// Makes a repository with the universe of a release, and chosen records.
@@ -34,7 +37,13 @@ pub fn execute(arguments: &CreateArguments, terminal: Terminal) -> Result<ExitCo
             governor("instrument", &arguments.instrument),
             governor("skymap", &arguments.skymap),
         ],
+        dimensions: arguments.dimensions.clone(),
+        restriction: arguments.r#where.clone().unwrap_or_default(),
     };
+    let calibrations: Vec<String> =
+        arguments.calibrations.iter().flat_map(|names| split_commas(names)).collect();
+    // What would be refused later is looked at before anything is made.
+    registry.snapshot()?.collections()?.resolve(&calibrations)?;
     let request = CreateRequest {
         root: &arguments.repository,
         release: &remembered,
@@ -46,12 +55,23 @@ pub fn execute(arguments: &CreateArguments, terminal: Terminal) -> Result<ExitCo
         records: &records,
     };
     let report = qbb_personal::create(&request, &mut *registry)?;
+    let bars = ProgressBars::new(terminal);
+    let calibrations = match calibrations.is_empty() {
+        true => None,
+        false => {
+            let root = camino::absolute_utf8(&arguments.repository).map_err(Failure::from_error)?;
+            let personal = RepositoryConfig::open(root.as_str())?;
+            Some(whole_collections(&calibrations, &release, &personal, &bars)?)
+        }
+    };
+    drop(bars);
     let universe = registry.universe();
     let created = Created {
         repository: &arguments.repository,
         universe: format!("{} version {}", universe.namespace(), universe.version()),
         from: &remembered,
         report,
+        calibrations,
     };
     terminal.result(&created, describe)?;
     Ok(ExitCode::Success)
@@ -82,6 +102,12 @@ fn describe(created: &Created<'_>) -> String {
             "\nrecords: {} ({} of them new)",
             counts.join(", "),
             report.records_inserted
+        ));
+    }
+    if let Some(inserted) = created.calibrations.as_ref().and_then(|report| report.inserted) {
+        text.push_str(&format!(
+            "\nby reference: {} datasets ({} of them new), {} memberships new",
+            inserted.datasets, inserted.datasets_inserted, inserted.associations_inserted
         ));
     }
     text

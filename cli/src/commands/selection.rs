@@ -1,11 +1,12 @@
 //! `qbb reference` and `qbb transfer-datasets`.
 
-use qbb_datastore::RepositoryConfig;
+use qbb_datastore::{Placing, RepositoryConfig};
 use qbb_personal::{SelectionReport, SelectionRequest, Structure, TypeCount};
 use qbb_query::{DatasetQuery, Selection};
 
 use crate::arguments::{
-    ReferenceArguments, SelectionOptions, TransferDatasetsArguments, split_commas,
+    ReferenceArguments, ReferenceMode, SelectionOptions, TransferDatasetsArguments, TransferMode,
+    split_commas,
 };
 use crate::commands::remembered::release_of;
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal, bytes, table};
@@ -16,6 +17,12 @@ pub fn reference(arguments: &ReferenceArguments, terminal: Terminal) -> Result<E
     let request = SelectionRequest {
         query: &query(&arguments.selection),
         structure: Structure::Collections,
+        placing: match arguments.how {
+            ReferenceMode::Reference => None,
+            ReferenceMode::Copy => Some(Placing::Copy),
+            ReferenceMode::Hardlink => Some(Placing::Hardlink),
+            ReferenceMode::Symlink => Some(Placing::Symlink),
+        },
         register_dataset_types: true,
         dimension_records: true,
         dry_run: arguments.selection.dry_run,
@@ -33,6 +40,12 @@ pub fn transfer(
         structure: match arguments.with_collections {
             true => Structure::Collections,
             false => Structure::Runs,
+        },
+        placing: match arguments.transfer {
+            TransferMode::Direct => None,
+            TransferMode::Copy => Some(Placing::Copy),
+            TransferMode::Hardlink => Some(Placing::Hardlink),
+            TransferMode::Symlink => Some(Placing::Symlink),
         },
         register_dataset_types: arguments.register_dataset_types,
         dimension_records: !arguments.no_transfer_dimensions,
@@ -61,6 +74,29 @@ fn query(options: &SelectionOptions) -> DatasetQuery {
     }
 }
 
+/// Brings all calibrations and other datasets of collections by reference.
+pub fn whole_collections(
+    collections: &[String],
+    release: &RepositoryConfig,
+    personal: &RepositoryConfig,
+    bars: &ProgressBars,
+) -> Result<SelectionReport, Failure> {
+    let request = SelectionRequest {
+        query: &DatasetQuery {
+            dataset_types: vec!["*".to_owned()],
+            collections: collections.to_vec(),
+            ..DatasetQuery::default()
+        },
+        structure: Structure::Collections,
+        placing: None,
+        register_dataset_types: true,
+        dimension_records: true,
+        dry_run: false,
+    };
+    let progress = |what: &str, done, total| bars.count(what, done, total);
+    Ok(qbb_personal::reference(&request, release, personal, &progress)?)
+}
+
 fn bring(
     request: &SelectionRequest<'_>,
     source: &str,
@@ -71,10 +107,9 @@ fn bring(
         (RepositoryConfig::open(source)?, RepositoryConfig::open(destination)?);
     let bars = ProgressBars::new(terminal);
     bars.stage("looking for datasets");
-    let report =
-        qbb_personal::reference(request, &source, &destination, &mut |what, done, total| {
-            bars.count(what, done, total);
-        })?;
+    let report = qbb_personal::reference(request, &source, &destination, &|what, done, total| {
+        bars.count(what, done, total);
+    })?;
     drop(bars);
     if report.more {
         terminal.note("there are more datasets than the limit");
@@ -102,6 +137,9 @@ fn describe(report: &SelectionReport) -> String {
     let mut text = table(["dataset type", "datasets", "there already", "size"], 1, rows);
     if report.missing != 0 {
         text.push_str(&format!("{} datasets without a file stay behind\n", report.missing));
+    }
+    if report.files != 0 {
+        text.push_str(&format!("{} files came ({})\n", report.files, bytes(report.bytes)));
     }
     match &report.inserted {
         None => text.push_str(&format!(
