@@ -130,7 +130,7 @@ pub fn insert(
     contents: &Contents,
     personal: &mut dyn RegistryWriter,
 ) -> Result<InsertionReport, TransferError> {
-    let mut transaction = personal.begin()?;
+    let mut transaction = personal.begin_large()?;
     let mut insertion = Insertion::new(&mut *transaction);
     insertion.define(&contents.definitions, &contents.symbols)?;
     for datasets in &contents.datasets {

@@ -92,3 +92,98 @@ impl SqliteTransaction<'_> {
         cache(WRITER_CACHE_KIB).map_err(fail)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8Path;
+    use qbb_dimensions::Symbols;
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::conformance::Sample;
+    use crate::sqlite::SqliteRegistry;
+    use crate::writer::{DatasetBatch, RegistryWriter as _, StoredFile};
+    use crate::{DatastoreTable, Transaction};
+
+    /// Names and definitions of all that the database has, by name.
+    fn schema(connection: &Connection) -> Vec<(String, Option<String>)> {
+        let sql = "SELECT name, sql FROM sqlite_master ORDER BY name, sql";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Inserts as many datasets as are worth it, by pixels.
+    fn insert(transaction: &mut dyn Transaction) -> Result<u64, RegistryError> {
+        const FIRST_PIXEL: i64 = 8192;
+        let pixels = FIRST_PIXEL..FIRST_PIXEL + WORTH as i64;
+        let id: Vec<[u8; 16]> = pixels.clone().map(|i| ((i as u128) << 64).to_be_bytes()).collect();
+        let file = |dataset: u32| StoredFile {
+            path: format!("run1/{dataset}.json"),
+            formatter: "x.JsonFormatter".to_owned(),
+            storage_class: "StructuredDataDict".to_owned(),
+            component: None,
+            checksum: None,
+            file_size: 1,
+        };
+        let files: Vec<(u32, StoredFile)> =
+            (0..WORTH as u32).map(|dataset| (dataset, file(dataset))).collect();
+        let batch = DatasetBatch {
+            dataset_type: "stars",
+            run: "run1",
+            keys: &[pixels.collect()],
+            id: &id,
+            files: &files,
+        };
+        transaction.insert_datasets(&batch, &Symbols::new())
+    }
+
+    #[test]
+    fn indexes_are_the_same_after_a_commit_a_rollback_and_a_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap().join("me");
+        let mut sample = Sample::new();
+        SqliteRegistry::create(&root, sample.universe()).unwrap();
+        let database = root.join("gen3.sqlite3");
+        let open = || SqliteRegistry::open_write(&database, DatastoreTable::default()).unwrap();
+        sample.fill(&mut open());
+        let own = "CREATE INDEX mine ON dataset (ingest_date) WHERE ingest_date > 0; \
+                   CREATE UNIQUE INDEX only ON dataset (id, run_id)";
+        let connection = Connection::open(&database).unwrap();
+        connection.execute_batch(own).unwrap();
+        let before = schema(&connection);
+
+        let mut registry = open();
+        let mut transaction = registry.begin().unwrap();
+        assert_eq!(insert(&mut *transaction).unwrap(), WORTH);
+        drop(transaction);
+        assert_eq!(schema(&connection), before);
+
+        let mut transaction = registry.begin().unwrap();
+        insert(&mut *transaction).unwrap();
+        let batch = DatasetBatch {
+            dataset_type: "stars",
+            run: "run2",
+            keys: &[vec![8192]],
+            id: &[(8192_u128 << 64).to_be_bytes()],
+            files: &[],
+        };
+        transaction.insert_datasets(&batch, &Symbols::new()).unwrap_err();
+        transaction.commit().unwrap_err();
+        assert_eq!(schema(&connection), before);
+
+        let mut transaction = registry.begin().unwrap();
+        assert_eq!(insert(&mut *transaction).unwrap(), WORTH);
+        assert_eq!(insert(&mut *transaction).unwrap(), 0);
+        transaction.commit().unwrap();
+        assert_eq!(schema(&connection), before);
+        let check = |sql: &str| -> Vec<String> {
+            let mut statement = connection.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| row.get(0)).unwrap();
+            rows.collect::<Result<_, _>>().unwrap()
+        };
+        // Compares every index with its table.
+        assert_eq!(check("PRAGMA integrity_check"), ["ok"]);
+        assert!(check("PRAGMA foreign_key_check").is_empty());
+    }
+}
