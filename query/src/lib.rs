@@ -8,6 +8,8 @@
 //! keys packed from them. [`engine`] has the parts, for whoever asks for more than one thing at a
 //! time.
 
+#[cfg(test)]
+mod answers_tests;
 mod data_ids;
 mod dataset_types;
 mod datasets;
