@@ -6,8 +6,8 @@
 #[path = "../../tests/kit/postgres_server.rs"]
 mod postgres_server;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -216,7 +216,7 @@ fn certifications_at_the_same_time_do_not_overlap() {
     let (registry, mut sample) = Registry::filled();
     let (keys, ids) = sample.flats();
     let keys = keys.map(|column| column[..1].to_vec());
-    let certify = |begin: i64, hold: Duration| {
+    let certify = |begin: i64, hold: &dyn Fn()| {
         let mut writer = registry.writer();
         let mut transaction = writer.begin()?;
         let association = Association {
@@ -227,13 +227,19 @@ fn certifications_at_the_same_time_do_not_overlap() {
             timespan: Some(&[Timespan::from((begin, begin + 100))]),
         };
         transaction.associate(&association, &sample.symbols)?;
-        thread::sleep(hold);
+        hold();
         transaction.commit()
     };
+    let first_is_in = Barrier::new(2);
     thread::scope(|scope| {
-        let first = scope.spawn(|| certify(1_000, Duration::from_millis(600)));
-        thread::sleep(Duration::from_millis(200));
-        let second = certify(1_050, Duration::ZERO);
+        let first = scope.spawn(|| {
+            certify(1_000, &|| {
+                first_is_in.wait();
+                thread::sleep(Duration::from_millis(300));
+            })
+        });
+        first_is_in.wait();
+        let second = certify(1_050, &|| {});
         first.join().unwrap().unwrap();
         match second.unwrap_err() {
             RegistryError::Conflict(conflict) => {
@@ -247,17 +253,28 @@ fn certifications_at_the_same_time_do_not_overlap() {
 #[test]
 fn a_dead_end_of_two_writers_is_told_to_one_of_them() {
     let (registry, _) = Registry::filled();
+    let chain = |name: &str| NewCollection {
+        name: name.to_owned(),
+        kind: CollectionKind::Chained,
+        doc: None,
+        children: Vec::new(),
+    };
+    let mut writer = registry.writer();
+    let mut transaction = writer.begin().unwrap();
+    transaction.register_collections(&[chain("left"), chain("right")]).unwrap();
+    transaction.commit().unwrap();
+    let each_has_one = Barrier::new(2);
     let edit = |first: &str, second: &str| {
         let mut writer = registry.writer();
-        let mut transaction = writer.begin()?;
-        transaction.prepend_to_chain(first, &names(&["run2"]))?;
-        thread::sleep(Duration::from_millis(400));
+        let mut transaction = writer.begin().unwrap();
+        transaction.prepend_to_chain(first, &names(&["run2"])).unwrap();
+        each_has_one.wait();
         transaction.prepend_to_chain(second, &names(&["run2"]))?;
         transaction.commit()
     };
     let results = thread::scope(|scope| {
-        let other = scope.spawn(|| edit("top", "chain"));
-        [edit("chain", "top"), other.join().unwrap()]
+        let other = scope.spawn(|| edit("right", "left"));
+        [edit("left", "right"), other.join().unwrap()]
     });
     let failed: Vec<_> = results.into_iter().filter_map(Result::err).collect();
     assert!(matches!(&failed[..], [RegistryError::Contended { .. }]), "{failed:?}");

@@ -11,7 +11,8 @@ use super::connection::{Server, reason};
 use super::copy_encoder::CopyEncoder;
 use super::settings::LOCK_TIMEOUT;
 use crate::error::RegistryError;
-use crate::writing::{BulkColumn, Value, Violation, ViolationKind};
+use crate::reading::quoted;
+use crate::writing::{BulkColumn, Violation, ViolationKind};
 
 /// Rows are sent in pieces of about this many bytes.
 const PIECE: usize = 256 * 1024;
@@ -57,22 +58,21 @@ impl Server {
         Ok(Err(violation))
     }
 
-    /// Sends rows into a table: their numbers, then columns; returns how many they were.
+    /// Sends rows of columns into a table; returns how many they were.
     pub(super) fn copy_in(
         &self,
         table: &str,
-        names: &str,
-        columns: &[BulkColumn<'_>],
+        columns: &[&BulkColumn<'_>],
         rows: impl Iterator<Item = usize>,
     ) -> Result<u64, tokio_postgres::Error> {
-        let sql = format!("COPY {table} ({names}) FROM STDIN (FORMAT binary)");
+        let names: Vec<String> = columns.iter().map(|column| quoted(column.name)).collect();
+        let sql = format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", names.join(", "));
         self.block_on(async {
             let mut sink = pin!(self.client().copy_in::<_, Cursor<Vec<u8>>>(&sql).await?);
             let mut encoder = CopyEncoder::new(PIECE + PIECE / 8);
-            let width = 1 + columns.len() as i16;
+            let width = columns.len() as i16;
             for row in rows {
                 encoder.begin_row(width);
-                encoder.push(Value::Int(row as i64));
                 for column in columns {
                     encoder.push((column.value)(row));
                 }

@@ -10,7 +10,7 @@ use super::rows::{PostgresRow, copy_rows};
 use crate::error::RegistryError;
 use crate::reading::{Dialect, Query, RowSource, quoted};
 use crate::schema::{ColumnType, Table, create_statements};
-use crate::writing::{BulkColumn, ROW, Staged, Violation, WriteSource};
+use crate::writing::{BulkColumn, ROW, Staged, Value, Violation, WriteSource};
 
 /// A transaction that is rolled back when it is dropped.
 pub(super) struct PostgresTransaction<'s> {
@@ -94,10 +94,9 @@ impl WriteSource for PostgresTransaction<'_> {
             .collect();
         let creation = format!("CREATE TABLE {table} ({}) ON COMMIT DROP", definitions.join(", "));
         self.noted(self.server.batch("make a temporary table", &creation))?;
-        let names: Vec<String> = std::iter::once(ROW.to_owned())
-            .chain(columns.iter().map(|column| quoted(column.name)))
-            .collect();
-        let copied = self.server.copy_in(&table, &names.join(", "), columns, rows);
+        let number = BulkColumn::new(ROW, ColumnType::BigInt, |row: usize| Value::Int(row as i64));
+        let columns: Vec<&BulkColumn<'_>> = std::iter::once(&number).chain(columns).collect();
+        let copied = self.server.copy_in(&table, &columns, rows);
         let len = copied.map_err(|error| match violation(&error) {
             // Not a byte of text that is not text goes into a database.
             Some(violation) => RegistryError::Invalid {
@@ -107,6 +106,26 @@ impl WriteSource for PostgresTransaction<'_> {
             None => self.server.failure("send rows", error),
         });
         Ok(staged.filled(self.noted(len)?))
+    }
+
+    const SENDS_ROWS: bool = true;
+
+    fn send_rows(
+        &self,
+        action: &str,
+        table: &str,
+        columns: &[BulkColumn<'_>],
+        rows: impl Iterator<Item = usize>,
+    ) -> Result<Result<u64, Violation>, RegistryError> {
+        let table = self.dialect().table(table);
+        let columns: Vec<&BulkColumn<'_>> = columns.iter().collect();
+        match self.server.copy_in(&table, &columns, rows) {
+            Ok(sent) => Ok(Ok(sent)),
+            Err(error) => match violation(&error) {
+                Some(violation) => Ok(Err(violation)),
+                None => self.noted(Err(self.server.failure(action, error))),
+            },
+        }
     }
 
     fn unstage(&self, name: &str) {

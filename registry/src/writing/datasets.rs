@@ -37,6 +37,9 @@ impl<S: WriteSource> TableTransaction<'_, S> {
             id: batch.id,
             symbols,
         };
+        if let Some(new) = self.send_datasets(given, batch)? {
+            return Ok(new);
+        }
         let members = Members::new(&self.source, given, None, 0..batch.id.len())?;
         let new = members.insert_datasets()?;
         members.insert_summaries()?;

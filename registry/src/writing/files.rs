@@ -61,25 +61,7 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         if files.is_empty() {
             return Ok(());
         }
-        let text = |name: &'static str, value: fn(&StoredFile) -> Option<&str>| {
-            BulkColumn::new(name, ColumnType::Text, move |row: usize| {
-                value(&files[row].1).map_or(Value::Null, Value::Text)
-            })
-        };
-        let [path, formatter, storage_class, checksum] = TEXTS;
-        let columns = [
-            BulkColumn::new("dataset_id", ColumnType::Uuid, |row: usize| {
-                Value::Uuid(batch.id[files[row].0 as usize])
-            }),
-            text("component", |file| Some(file.component.as_deref().unwrap_or(NO_COMPONENT))),
-            text(path, |file| Some(&file.path)),
-            text(formatter, |file| Some(&file.formatter)),
-            text(storage_class, |file| Some(&file.storage_class)),
-            text(checksum, |file| file.checksum.as_deref()),
-            BulkColumn::new(SIZE, ColumnType::BigInt, |row: usize| {
-                Value::Int(files[row].1.file_size)
-            }),
-        ];
+        let columns = file_columns(batch);
         let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
         let staged = self.source.stage(&columns, 0..files.len())?;
         let action = "record stored files";
@@ -151,4 +133,26 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         })?;
         conflict.map_or(Ok(()), |conflict| Err(conflict.into()))
     }
+}
+
+/// Columns of the datastore's record table, with a row for each file.
+pub(super) fn file_columns<'a>(batch: &'a DatasetBatch<'_>) -> [BulkColumn<'a>; 7] {
+    let files = batch.files;
+    let text = |name: &'static str, value: fn(&StoredFile) -> Option<&str>| {
+        BulkColumn::new(name, ColumnType::Text, move |row: usize| {
+            value(&files[row].1).map_or(Value::Null, Value::Text)
+        })
+    };
+    let [path, formatter, storage_class, checksum] = TEXTS;
+    [
+        BulkColumn::new("dataset_id", ColumnType::Uuid, |row: usize| {
+            Value::Uuid(batch.id[files[row].0 as usize])
+        }),
+        text("component", |file| Some(file.component.as_deref().unwrap_or(NO_COMPONENT))),
+        text(path, |file| Some(&file.path)),
+        text(formatter, |file| Some(&file.formatter)),
+        text(storage_class, |file| Some(&file.storage_class)),
+        text(checksum, |file| file.checksum.as_deref()),
+        BulkColumn::new(SIZE, ColumnType::BigInt, |row: usize| Value::Int(files[row].1.file_size)),
+    ]
 }

@@ -33,6 +33,7 @@ mod overlaps;
 mod records;
 mod removal;
 mod repairs;
+mod sending;
 mod source;
 mod transaction;
 mod trash;

@@ -55,6 +55,24 @@ pub(crate) trait WriteSource: RowSource {
         self.attempt(action, &staged.insertion(table, &names))
     }
 
+    /// Whether [`WriteSource::send_rows`] costs less than staging rows and inserting them.
+    const SENDS_ROWS: bool = false;
+
+    /// Inserts rows that contradict none that are there. If they do, or refer to what is not there,
+    /// the transaction is lost up to the savepoint before.
+    fn send_rows(
+        &self,
+        action: &str,
+        table: &str,
+        columns: &[BulkColumn<'_>],
+        rows: impl Iterator<Item = usize>,
+    ) -> Result<Result<u64, Violation>, RegistryError>
+    where
+        Self: Sized,
+    {
+        self.insert_rows(action, table, columns, rows)
+    }
+
     /// Creates a table with its indexes, if there is none of that name.
     fn ensure_table(&self, table: &Table) -> Result<(), RegistryError>;
 
