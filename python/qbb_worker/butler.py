@@ -17,7 +17,7 @@ __all__ = ("Store", "WorkerButler")
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -75,7 +75,6 @@ class WorkerButler(QuantumBackedButler):
         super().__init__(inputs, outputs, store.universe, store.datastore, **kwargs)
         self._store = store
         self.kept: dict[uuid.UUID, Any] = {}
-        self.before_put: dict[uuid.UUID, Callable[[Any], None]] = {}
         self.texts: dict[uuid.UUID, str] = {}
 
     @property
@@ -95,8 +94,6 @@ class WorkerButler(QuantumBackedButler):
 
     def put(self, obj: Any, ref: DatasetRef, /, *, provenance: Any = None) -> DatasetRef:
         # Inherited.
-        if (prepare := self.before_put.get(ref.id)) is not None:
-            prepare(obj)
         begin = time.perf_counter()
         if (
             ref.id in self.packed

@@ -7,7 +7,7 @@ __all__ = ("Options", "QuantumRunner")
 import dataclasses
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .diagnosis import Profile, debug_failure
@@ -165,10 +165,7 @@ class QuantumRunner:
         outputs = [ref.id for ref in built.output_refs]
         packed = self._packed(built)
         bystanders = Bystanders()
-        left: list[str] = []
         with self._store.butler(built.inputs, outputs, blocks, special, packed) as butler:
-            if built.log_ref is not None:
-                butler.before_put[built.log_ref.id] = _warner(bystanders, left)
             try:
                 with self._profile.running():
                     skipped = (
@@ -188,6 +185,15 @@ class QuantumRunner:
                 )
                 if self._options.pdb:
                     debug_failure(exc, f"{built.task_node.label} {built.quantum.dataId}")
+            left = bystanders.newcomers()
+            if left:
+                # Not in the quantum's log dataset, which says what the stock executor's would.
+                _LOG.warning(
+                    "Task <%s> dataId=%s left threads running: %s.",
+                    built.task_node.label,
+                    built.quantum.dataId,
+                    ", ".join(left),
+                )
             reply = self._describe(built, butler, failure, skipped=skipped)
             return reply | {"threads_left": left}
 
@@ -284,23 +290,6 @@ class QuantumRunner:
         except Exception as exc:
             _LOG.warning("Cannot read existing metadata %s: %s", built.metadata_ref, exc)
             return None
-
-
-def _warner(bystanders: Bystanders, left: list[str]) -> Callable[[Any], None]:
-    """Make what adds a warning to a log if the task has left threads running.
-
-    Their names are added to the list.  The log is written last, so the task
-    has ended then.
-    """
-
-    def warn(records: Any) -> None:
-        left.extend(bystanders.newcomers())
-        if left:
-            text = f"Threads left running: {', '.join(left)}"
-            arguments = (_LOG.name, logging.WARNING, __file__, 0, text, (), None)
-            records.append(_LOG.makeRecord(*arguments))
-
-    return warn
 
 
 def _caveats(metadata: Any | None) -> int | None:

@@ -12,6 +12,7 @@ __all__ = (
 )
 
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,8 +53,6 @@ def thread_names() -> list[str]:
         Threads that libraries started without Python's knowledge included,
         where the system tells (Linux).
     """
-    import threading
-
     tasks = Path("/proc/self/task")
     if not tasks.is_dir():
         return sorted(
@@ -67,21 +66,11 @@ def thread_names() -> list[str]:
     )
 
 
-def _thread_numbers() -> set[int]:
-    """Return the system's numbers of all threads of this process."""
-    import threading
-
-    try:
-        return {int(name) for name in os.listdir("/proc/self/task")}
-    except OSError:
-        return {number for t in threading.enumerate() if (number := t.native_id) is not None}
-
-
 class Bystanders:
     """Threads that are there before a task runs and are not its own."""
 
     def __init__(self) -> None:
-        self._before = _thread_numbers()
+        self._before = _python_threads()
 
     def newcomers(self) -> list[str]:
         """Return the names of threads that have been started since and still run.
@@ -89,25 +78,14 @@ class Bystanders:
         Returns
         -------
         names : `list` [ `str` ]
-            Sorted; of threads that libraries have started without Python's
-            knowledge, the names that the system knows.
+            Sorted.  Threads that libraries keep without Python's knowledge,
+            like those that read tables, are not what a task forgot.
         """
-        import threading
-
-        found = _thread_numbers() - self._before
-        if not found:
-            return []
-        known = {thread.native_id: thread.name for thread in threading.enumerate()}
-        return sorted(known.get(number) or _system_name(number) for number in found)
+        return sorted(thread.name for thread in _python_threads() - self._before)
 
 
-def _system_name(thread: int) -> str:
-    """Return the name that the system has for a thread."""
-    try:
-        return Path(f"/proc/self/task/{thread}/comm").read_text().strip()
-    except OSError:
-        # It has ended in this moment.
-        return str(thread)
+def _python_threads() -> set[threading.Thread]:
+    return set(threading.enumerate())
 
 
 def forget_peak_memory() -> None:
