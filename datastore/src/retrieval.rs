@@ -71,7 +71,10 @@ fn retrieve_one(
     let name = target.file_name().unwrap_or("artifact");
     let unfinished = folder.join(format!(".{name}.{}", uuid::Uuid::new_v4().simple()));
     let made = put(source, &unfinished, folder, mode).and_then(|()| match replace {
-        true => std::fs::rename(&unfinished, target),
+        true => std::fs::rename(&unfinished, target).map(|()| {
+            // Renaming a name of the file that is there already does nothing.
+            let _ = std::fs::remove_file(&unfinished);
+        }),
         false => match std::fs::hard_link(&unfinished, target) {
             Ok(()) => std::fs::remove_file(&unfinished),
             // Some file systems have no links.

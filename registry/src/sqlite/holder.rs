@@ -10,8 +10,7 @@ const LOCKS: &str = "/proc/locks";
 /// The processes that have locks on a file, for people; ourselves left out. `None` if there are none
 /// on this host, or it does not tell.
 pub(super) fn lock_holders(path: &Utf8Path) -> Option<String> {
-    let inode = inode(path)?;
-    let mut found: Vec<u32> = holders(&fs_err::read_to_string(LOCKS).ok()?, inode);
+    let mut found = processes_with_locks(path)?;
     found.retain(|&process| process != std::process::id());
     let mut text = String::new();
     for process in found {
@@ -24,6 +23,12 @@ pub(super) fn lock_holders(path: &Utf8Path) -> Option<String> {
         }
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// The processes that have locks on a file, ourselves among them. `None` if the kernel does not tell.
+pub(super) fn processes_with_locks(path: &Utf8Path) -> Option<Vec<u32>> {
+    let inode = inode(path)?;
+    Some(holders(&fs_err::read_to_string(LOCKS).ok()?, inode))
 }
 
 #[cfg(unix)]

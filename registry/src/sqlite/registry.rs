@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::connection::{CACHED_STATEMENTS, DatabaseFile, prepare_to_write};
 use super::open_transaction::OpenTransaction;
-use super::replacement::{Copy, FileState, network_of};
+use super::replacement::{Copy, inode_of, network_of};
 use super::rows::SqliteRows;
 use super::transaction::SqliteTransaction;
 use crate::error::RegistryError;
@@ -80,7 +80,7 @@ impl SqliteRegistry {
         let universe = Universe::from_json(config).map_err(|source| {
             RegistryError::UnknownUniverse { database: database.path.to_string(), source }
         })?;
-        let inode = FileState::of(&database.path)?.inode;
+        let inode = inode_of(&database.path)?;
         let in_copy = access == Access::Write && network_of(&database.path).is_some();
         Ok(Self { connection, database, universe, datastore, access, inode, copy: None, in_copy })
     }
@@ -112,7 +112,7 @@ impl SqliteRegistry {
 
     /// Connects again if the file was replaced by another one.
     fn refresh(&mut self) -> Result<bool, RegistryError> {
-        let inode = FileState::of(&self.database.path)?.inode;
+        let inode = inode_of(&self.database.path)?;
         if inode == self.inode {
             return Ok(false);
         }
@@ -135,7 +135,7 @@ impl SqliteRegistry {
             // While the lock was waited for, a copy may have taken the file's place.
             let lock = OpenTransaction::begin(&self.connection)
                 .map_err(|error| self.database.failure("begin a transaction", error))?;
-            if FileState::of(&self.database.path)?.inode == self.inode {
+            if inode_of(&self.database.path)? == self.inode {
                 lock.leave();
                 return Ok(());
             }

@@ -9,7 +9,7 @@
 //! Connections to the replaced file go on reading what it was. Their writing is refused by SQLite
 //! itself, which looks whether the file still has its name; ours are opened again.
 
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _};
 use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -53,28 +53,52 @@ pub(super) fn network_of(_: &Utf8Path) -> Option<&'static str> {
     None
 }
 
+/// The number of the file that has a name now. The file is not opened, since closing it would end
+/// the locks that this process has on it, as POSIX demands.
+pub(super) fn inode_of(path: &Utf8Path) -> Result<u64, RegistryError> {
+    fs_err::metadata(path).map(|metadata| inode(&metadata)).map_err(look_failed)
+}
+
 /// What tells whether somebody has written a database.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct FileState {
-    pub(super) inode: u64,
+    inode: u64,
     len: u64,
     modified: Option<SystemTime>,
     counter: Vec<u8>,
+    /// Stays open as long as locks matter, since closing it would end those of this process.
+    file: fs_err::File,
 }
 
 impl FileState {
-    pub(super) fn of(path: &Utf8Path) -> Result<Self, RegistryError> {
+    fn of(path: &Utf8Path) -> Result<Self, RegistryError> {
         let look = || {
             let mut file = fs_err::File::open(path)?;
             let metadata = file.metadata()?;
             let mut header = [0; 100];
             let length = file.read(&mut header)?;
             let counter = header[..length].get(COUNTER).unwrap_or_default().to_vec();
-            let inode = inode(&metadata);
-            Ok(Self { inode, len: metadata.len(), modified: metadata.modified().ok(), counter })
+            let (inode, len) = (inode(&metadata), metadata.len());
+            Ok(Self { inode, len, modified: metadata.modified().ok(), counter, file })
         };
-        look().map_err(|source| io("look at the registry database", source))
+        look().map_err(look_failed)
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let of = |state: &Self| (state.inode, state.len, state.modified);
+        of(self) == of(other) && self.counter == other.counter
+    }
+
+    /// Copies what the file holds.
+    fn copy_to(&mut self, place: &Utf8Path) -> std::io::Result<()> {
+        let mut copy = fs_err::File::create(place)?;
+        self.file.seek(std::io::SeekFrom::Start(0))?;
+        std::io::copy(&mut self.file, &mut copy).map(drop)
+    }
+}
+
+fn look_failed(source: std::io::Error) -> RegistryError {
+    io("look at the registry database", source)
 }
 
 #[cfg(unix)]
@@ -108,15 +132,15 @@ pub(super) struct Copy {
 impl Copy {
     /// Copies a database that is locked. `None` if there is no room for it on this host.
     pub(super) fn of(path: &Utf8Path) -> Result<Option<Self>, RegistryError> {
-        let original = FileState::of(path)?;
+        let mut original = FileState::of(path)?;
         let Ok(folder) = tempfile::Builder::new().prefix("qbb-registry-").tempdir() else {
             return Ok(None);
         };
         let Some(place) = Utf8Path::from_path(folder.path()) else { return Ok(None) };
         let copy = place.join("registry.sqlite3");
         // A full disk is no reason not to go on in the file itself.
-        Ok(match fs_err::copy(path, &copy) {
-            Ok(_) => Some(Self { path: copy, original, folder }),
+        Ok(match original.copy_to(&copy) {
+            Ok(()) => Some(Self { path: copy, original, folder }),
             Err(_) => None,
         })
     }
@@ -141,7 +165,7 @@ impl Replacement<'_> {
     /// Puts the copy in the place of the file. Until the last step nothing has changed.
     pub(super) fn publish(self) -> Result<(), RegistryError> {
         let path = &self.database.path;
-        self.check_unchanged()?;
+        let _open = self.check_unchanged()?;
         let parent = path.parent().filter(|parent| !parent.as_str().is_empty());
         let folder = parent.unwrap_or(Utf8Path::new("."));
         let replace = || {
@@ -155,7 +179,7 @@ impl Replacement<'_> {
             Ok(beside)
         };
         let beside = replace().map_err(|source| io("write the changed registry", source))?;
-        self.check_unchanged()?;
+        let _still_open = self.check_unchanged()?;
         beside
             .persist(path)
             .map_err(|error| io("put the changed registry in its place", error.error))?;
@@ -164,9 +188,11 @@ impl Replacement<'_> {
             .map_err(|source| io("make the changed registry durable", source))
     }
 
-    fn check_unchanged(&self) -> Result<(), RegistryError> {
-        if FileState::of(&self.database.path)? == self.original {
-            return Ok(());
+    /// The file as it is, which is as it was.
+    fn check_unchanged(&self) -> Result<FileState, RegistryError> {
+        let present = FileState::of(&self.database.path)?;
+        if present.is_same(&self.original) {
+            return Ok(present);
         }
         Err(RegistryError::Contended {
             database: self.database.path.to_string(),

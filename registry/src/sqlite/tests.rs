@@ -326,6 +326,30 @@ fn a_copy_takes_the_place_of_the_file_at_once() {
     assert_eq!(repository.files(), ["butler.yaml", "gen3.sqlite3"]);
 }
 
+/// Whatever a process closes that is the file, too, ends its locks.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_file_is_locked_from_the_beginning_to_the_end_of_a_transaction() {
+    let repository = filled();
+    let is_locked = || {
+        let processes = super::holder::processes_with_locks(&repository.database()).unwrap();
+        processes.contains(&std::process::id())
+    };
+    for in_copy in [false, true] {
+        let mut writer = repository.write();
+        if in_copy {
+            writer.write_in_copy_for_test();
+        }
+        assert!(!is_locked());
+        let mut transaction = writer.begin_large().unwrap();
+        assert!(is_locked(), "{in_copy}");
+        transaction.register_collections(&run(&format!("run of {in_copy}"))).unwrap();
+        assert!(is_locked(), "{in_copy}");
+        transaction.commit().unwrap();
+        assert!(!is_locked());
+    }
+}
+
 /// Where locks are lies, somebody may write all the same.
 #[test]
 fn a_copy_does_not_undo_what_somebody_wrote_meanwhile() {
