@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rusqlite::ffi::SQLITE_READONLY_ROLLBACK;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::holder::lock_holders;
@@ -45,6 +46,12 @@ impl DatabaseFile {
                 let holder = lock_holders(&self.path);
                 RegistryError::Busy { database, waited: self.wait, holder }
             }
+            Some(_) if is_unfinished(&source) => RegistryError::ReadOnly {
+                database,
+                reason: "a writer was killed, and what it has left must be undone by somebody who \
+                         may write the file and its folder: open the repository as such once"
+                    .to_owned(),
+            },
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => RegistryError::ReadOnly {
                 database,
                 reason: format!("the file or its folder is read-only ({source})"),
@@ -76,16 +83,12 @@ impl DatabaseFile {
                 });
             }
         }
-        let mode = match access {
-            Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-            Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
-        };
         let fail = |error| self.failure("open the database", error);
-        // Without URI names, no character of the path has a meaning.
-        let connection =
-            Connection::open_with_flags(&self.path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-                .map_err(fail)?;
-        connection.busy_timeout(self.wait).map_err(fail)?;
+        let connection = match access {
+            Access::Read => self.connect_to_read(),
+            Access::Write => self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE),
+        };
+        let connection = connection.map_err(fail)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         if access == Access::Write {
             // SQLite opens a file it cannot write for reading, and complains later.
@@ -110,11 +113,33 @@ impl DatabaseFile {
 
     /// Reads the attributes, whatever they allow.
     pub(super) fn read_attributes(&self) -> Result<Attributes, RegistryError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let fail = |error| self.failure("open the database", error);
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(fail)?;
-        connection.busy_timeout(self.wait).map_err(fail)?;
-        self.attributes(&connection)
+        let connection = self.connect_to_read();
+        self.attributes(&connection.map_err(|error| self.failure("open the database", error))?)
+    }
+
+    fn connect(&self, mode: OpenFlags) -> rusqlite::Result<Connection> {
+        // Without URI names, no character of the path has a meaning.
+        let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(self.wait)?;
+        Ok(connection)
+    }
+
+    /// Connects for reading. If a killed writer has left its transaction half-way, it is undone
+    /// first, which only a connection that may write can do.
+    fn connect_to_read(&self) -> rusqlite::Result<Connection> {
+        let look = |connection: &Connection| {
+            connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
+        };
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        match look(&connection) {
+            Err(error) if is_unfinished(&error) => {
+                look(&self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?)?;
+                self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)
+            }
+            // Whatever else is wrong shows where it is read.
+            _ => Ok(connection),
+        }
     }
 
     fn attributes(&self, connection: &Connection) -> Result<Attributes, RegistryError> {
@@ -130,6 +155,12 @@ impl DatabaseFile {
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(fail)?;
         Ok(Attributes(rows.collect::<Result<_, _>>().map_err(fail)?))
     }
+}
+
+/// Whether a file cannot be read because a transaction in it must be undone, by somebody who may
+/// write.
+fn is_unfinished(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_READONLY_ROLLBACK)
 }
 
 /// Settings of a connection that writes.

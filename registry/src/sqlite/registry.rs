@@ -22,7 +22,8 @@ use crate::writing::TableTransaction;
 
 /// A registry in a SQLite file.
 ///
-/// Opened for reading it never creates or changes a file, and works where nothing can be written.
+/// Opened for reading it never creates or changes a file, and works where nothing can be written;
+/// only what a killed writer has left half-way is undone, if that is possible.
 /// Opened for writing it waits for other writers, and keeps the rollback journal that the
 /// middleware uses, because write-ahead logs fail on network file systems.
 #[derive(Debug)]

@@ -410,8 +410,16 @@ fn a_killed_writer_leaves_the_repository_as_it_was() {
             != fs_err::read(repository.root().join(name)).unwrap()
     };
     assert!(changed("gen3.sqlite3"), "the file was written to before the commit");
+    // Who comes next finds it as it was, whether to read or to write.
+    let left = fs_err::read(copy.root().join(journal)).unwrap();
+    let spoiled = fs_err::read(copy.root().join("gen3.sqlite3")).unwrap();
+    check_reading(&mut copy.read());
+    assert!(!copy.root().join(journal).exists());
+    fs_err::write(copy.root().join("gen3.sqlite3"), spoiled).unwrap();
+    fs_err::write(copy.root().join(journal), left).unwrap();
     let mut writer = copy.write();
     assert_eq!(writer.begin().unwrap().register_collections(&run("run1")).unwrap(), 0);
+    drop(writer);
     check_reading(&mut copy.read());
     assert!(!copy.root().join(journal).exists());
 }
