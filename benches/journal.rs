@@ -5,17 +5,17 @@
 //! `QBB_BENCH_QUANTA` is another number of quanta, `QBB_BENCH_ROUNDS` another number of rounds.
 #![expect(clippy::print_stdout, reason = "the report is what benchmarks are for")]
 
+#[path = "support/reading.rs"]
+mod reading;
 #[path = "support/samples.rs"]
 #[allow(dead_code, reason = "it is for all benchmarks")]
 mod samples;
 
 use std::error::Error;
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use qbb::GraphIdentity;
 use qbb::journal::{
     DatasetOutput, Durability, Event, FileRecord, JournalFollower, JournalWriter, QuantumEnd,
@@ -23,7 +23,7 @@ use qbb::journal::{
 };
 use qbb_datastore::{ArtifactPath, ArtifactStore as _, LocalStore, PutOptions};
 use qbb_graph::{DatasetIx, QuantumIx};
-use rayon::prelude::*;
+use reading::read_and_hash;
 use samples::{Samples, Unit};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -31,8 +31,6 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const IDENTITY: GraphIdentity = GraphIdentity([7; 32]);
 /// Datasets that each quantum writes: one of its own, metadata and log.
 const OUTPUTS: u32 = 3;
-/// Bytes that are read at once by the floor.
-const BLOCK: u64 = 4 << 20;
 
 fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -90,7 +88,7 @@ fn read_states(n_quanta: u32, n_files: usize, rounds: u32) -> Result<()> {
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         ours.push(seconds(|| Ok(open()?))?);
-        floor.push(seconds(|| read_and_hash(&path))?);
+        floor.push(seconds(|| Ok(read_and_hash(&path)?))?);
     }
     let bytes = writers.iter().map(JournalWriter::end).sum::<u64>();
     let what = format!("state from {n_files} file(s), {} MiB", bytes >> 20);
@@ -160,26 +158,6 @@ fn events(quantum: u32) -> impl Iterator<Item = Event> {
         Event::QuantumFinished { quantum, attempt, started, ended, outcome },
     ]
     .into_iter()
-}
-
-/// The least that anybody does who checks what he reads, with the same threads.
-fn read_and_hash(directory: &Utf8Path) -> Result<()> {
-    let mut blocks = Vec::new();
-    for entry in directory.read_dir_utf8()? {
-        let file = Arc::new(File::open(entry?.path())?);
-        let length = file.metadata()?.len();
-        blocks.extend((0..length).step_by(BLOCK as usize).map(|at| (file.clone(), at, length)));
-    }
-    let hashes: Vec<blake3::Hash> = blocks
-        .into_par_iter()
-        .map(|(file, at, length)| {
-            let mut bytes = vec![0; BLOCK.min(length - at) as usize];
-            file.read_exact_at(&mut bytes, at)?;
-            Ok(blake3::hash(&bytes))
-        })
-        .collect::<Result<_>>()?;
-    std::hint::black_box(hashes);
-    Ok(())
 }
 
 /// Quanta that write three small files each, one after the other.

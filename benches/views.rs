@@ -8,13 +8,14 @@
 #[path = "support/process.rs"]
 #[allow(dead_code, reason = "each benchmark uses its part")]
 mod process;
+#[path = "support/reading.rs"]
+mod reading;
 #[path = "support/samples.rs"]
 #[allow(dead_code, reason = "each benchmark uses its part")]
 mod samples;
 #[path = "support/tiled.rs"]
 mod tiled;
 
-use std::os::unix::fs::FileExt as _;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -26,7 +27,7 @@ use qbb::journal::{
 };
 use qbb_graph::{QuantumGraph, QuantumIx};
 use qbb_submit_dirs::{Submission, SubmitDirectory, SubmitError};
-use rayon::prelude::*;
+use reading::read_and_hash;
 use samples::{Samples, Unit};
 
 /// Anything that ends a benchmark.
@@ -40,8 +41,6 @@ const PLACES: u32 = 8;
 const BATCH: usize = 256;
 /// Of so many quanta one has failed.
 const FAILURES: u32 = 10_000;
-/// Bytes that are read at once by the floor.
-const BLOCK: u64 = 4 << 20;
 /// When the run began.
 const BEGIN: i64 = 1_700_000_000_000_000;
 
@@ -70,7 +69,7 @@ fn main() -> Result<()> {
             &mut || ours(&["status", "--format", "json"]),
             &mut || ours(&["report", "--format", "json"]),
             &mut || ours(&["trace", "--output", trace.as_str()]),
-            &mut || measure_inside(|| read_and_hash(&journal)),
+            &mut || measure_inside(|| Ok(read_and_hash(&journal)?)),
         ],
     )?;
     println!("\n| what | qbb | floor | ratio |\n|---|---|---|---|");
@@ -172,24 +171,4 @@ fn length(directory: &Utf8Path) -> Result<u64> {
         sum += entry?.metadata()?.len();
     }
     Ok(sum)
-}
-
-/// The least that anybody does who checks what he reads, with all cores.
-fn read_and_hash(directory: &Utf8Path) -> Result<()> {
-    let mut blocks = Vec::new();
-    for entry in directory.read_dir_utf8()? {
-        let file = std::sync::Arc::new(std::fs::File::open(entry?.path())?);
-        let length = file.metadata()?.len();
-        blocks.extend((0..length).step_by(BLOCK as usize).map(|at| (file.clone(), at, length)));
-    }
-    let hashes: Vec<blake3::Hash> = blocks
-        .into_par_iter()
-        .map(|(file, at, length)| {
-            let mut bytes = vec![0; BLOCK.min(length - at) as usize];
-            file.read_exact_at(&mut bytes, at)?;
-            Ok(blake3::hash(&bytes))
-        })
-        .collect::<std::io::Result<_>>()?;
-    std::hint::black_box(hashes);
-    Ok(())
 }

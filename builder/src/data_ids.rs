@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use qbb_dimensions::{Column, DataIdTable, DimensionGroup, ElementIx, KeyType};
+use qbb_dimensions::{Column, DataIdTable, DimensionGroup};
 use qbb_graph::DataIdGroupIx;
 use qbb_query::engine::{Dictionary, KeyIndex, Layout, Relation};
 use rayon::prelude::*;
@@ -72,7 +72,7 @@ fn finish(
         group.keys().iter().map(|&ix| relation.cells(dictionary, ix)).collect();
     // Ranks compare like values and fit all types.
     let ranks: Vec<Vec<u32>> = (group.required().iter().zip(&columns))
-        .map(|(&ix, cells)| ranks(dictionary, ix, cells))
+        .map(|(&ix, cells)| dictionary.ranks(ix, cells))
         .collect();
     let mut order: Vec<u32> = (0..keys.len() as u32).collect();
     order.par_sort_unstable_by(|&a, &b| {
@@ -90,21 +90,4 @@ fn finish(
     let table = DataIdTable::new(group, columns, len)
         .ok_or_else(|| BuildError::Inconsistent("data IDs without values".to_owned()))?;
     Ok(FinishedGroup { layout, index, table })
-}
-
-/// Position of each cell among the distinct values in their order.
-fn ranks(dictionary: &Dictionary, dimension: ElementIx, cells: &[i64]) -> Vec<u32> {
-    let mut distinct = cells.to_vec();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let mut order: Vec<u32> = (0..distinct.len() as u32).collect();
-    if dictionary.universe().element(dimension).key_type() == Some(KeyType::Text) {
-        let text = |at: u32| dictionary.symbols.of_cell(distinct[at as usize]).unwrap_or_default();
-        order.sort_by(|&a, &b| text(a).cmp(text(b)));
-    }
-    let mut rank = vec![0u32; distinct.len()];
-    for (position, &at) in order.iter().enumerate() {
-        rank[at as usize] = position as u32;
-    }
-    cells.iter().map(|cell| distinct.binary_search(cell).map_or(u32::MAX, |at| rank[at])).collect()
 }

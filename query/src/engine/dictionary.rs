@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use qbb_dimensions::{
-    DataIdIndex, DimensionElement, DimensionGroup, ElementIx, ElementKind, RecordTable, Storage,
-    Symbols, Universe,
+    DataIdIndex, DimensionElement, DimensionGroup, ElementIx, ElementKind, KeyType, RecordTable,
+    Storage, Symbols, Universe,
 };
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use crate::engine::layout::{KeyNumbers, Layout};
@@ -81,6 +82,25 @@ impl Dictionary {
     /// The universe that gives the dimensions.
     pub fn universe(&self) -> &Arc<Universe> {
         &self.universe
+    }
+
+    /// Position of each cell of a dimension among the distinct ones, in the order of their values:
+    /// integers by size, text by its bytes.
+    pub fn ranks(&self, dimension: ElementIx, cells: &[i64]) -> Vec<u32> {
+        let mut distinct = cells.to_vec();
+        distinct.par_sort_unstable();
+        distinct.dedup();
+        let mut order: Vec<u32> = (0..distinct.len() as u32).collect();
+        if self.universe.element(dimension).key_type() == Some(KeyType::Text) {
+            let text = |at: u32| self.symbols.of_cell(distinct[at as usize]).unwrap_or_default();
+            order.sort_by(|&a, &b| text(a).cmp(text(b)));
+        }
+        let mut rank = vec![0u32; distinct.len()];
+        for (position, &at) in order.iter().enumerate() {
+            rank[at as usize] = position as u32;
+        }
+        let position = |cell| distinct.binary_search(cell).map_or(u32::MAX, |at| rank[at]);
+        cells.iter().map(position).collect()
     }
 
     /// The group of a dimension, or of an element's required dimensions, with all that follows.

@@ -2,143 +2,52 @@
 
 use std::fmt::Write as _;
 
-use qbb_dimensions::{ElementIx, KeyType, Symbols, Universe};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
-use crate::error::RegistryError;
 use crate::reading::quoted;
+use crate::writing::{DataIds, Value};
 
 /// Most rows that one verifying statement is handed; keeps its JSON to some megabytes.
 pub(super) const CHUNK: usize = 50_000;
 
-/// Checked data IDs, as columns.
-pub(super) struct DataIds<'a> {
-    universe: &'a Universe,
-    dimensions: &'a [ElementIx],
-    columns: &'a [Vec<i64>],
-    symbols: &'a Symbols,
+/// Binds the values of a row from parameter `first` on.
+pub(super) fn bind(
+    data_ids: &DataIds<'_>,
+    statement: &mut rusqlite::Statement<'_>,
+    first: usize,
+    row: usize,
+) -> rusqlite::Result<()> {
+    for at in 0..data_ids.dimensions().len() {
+        statement.raw_bind_parameter(first + at, borrowed(stored(data_ids.value(at, row))))?;
+    }
+    Ok(())
 }
 
-impl<'a> DataIds<'a> {
-    /// Takes one column of cells for each dimension.
-    pub(super) fn new(
-        universe: &'a Universe,
-        dimensions: &'a [ElementIx],
-        columns: &'a [Vec<i64>],
-        symbols: &'a Symbols,
-        len: usize,
-        what: impl Fn() -> String,
-    ) -> Result<Self, RegistryError> {
-        let invalid = |reason: String| RegistryError::Invalid { what: what(), reason };
-        if columns.len() != dimensions.len() {
-            return Err(invalid(format!(
-                "{} columns of data ID values for {} dimensions",
-                columns.len(),
-                dimensions.len()
-            )));
-        }
-        for (&ix, column) in dimensions.iter().zip(columns) {
-            let dimension = universe.element(ix);
-            if column.len() != len {
-                return Err(invalid(format!(
-                    "{} values of {} for {len} rows",
-                    column.len(),
-                    dimension.name
-                )));
-            }
-            let is_text = dimension.key_type() == Some(KeyType::Text);
-            if let Some(cell) = column.iter().find(|&&c| is_text && symbols.of_cell(c).is_none()) {
-                return Err(invalid(format!("{cell} is no symbol for {}", dimension.name)));
-            }
-        }
-        Ok(Self { universe, dimensions, columns, symbols })
-    }
-
-    pub(super) fn dimensions(&self) -> &'a [ElementIx] {
-        self.dimensions
-    }
-
-    /// The value of a dimension, by position.
-    pub(super) fn value(&self, at: usize, row: usize) -> ValueRef<'a> {
-        cell_value(self.universe, self.dimensions[at], self.columns[at][row], self.symbols)
-    }
-
-    /// The value of a dimension, if the data IDs have it.
-    pub(super) fn find(&self, dimension: ElementIx, row: usize) -> Option<ValueRef<'a>> {
-        let at = self.dimensions.iter().position(|&ix| ix == dimension)?;
-        Some(self.value(at, row))
-    }
-
-    /// Binds the values of a row from parameter `first` on.
-    pub(super) fn bind(
-        &self,
-        statement: &mut rusqlite::Statement<'_>,
-        first: usize,
-        row: usize,
-    ) -> rusqlite::Result<()> {
-        for at in 0..self.dimensions.len() {
-            statement.raw_bind_parameter(first + at, borrowed(self.value(at, row)))?;
-        }
-        Ok(())
-    }
-
-    /// Appends the values of a row to a JSON array under construction, each before a comma.
-    pub(super) fn push_json(&self, json: &mut String, row: usize) {
-        for at in 0..self.dimensions.len() {
-            push_json_value(json, self.value(at, row));
-            json.push(',');
-        }
-    }
-
-    /// Conditions that columns of `alias` equal the elements of the JSON array `j.value`.
-    pub(super) fn json_conditions(&self, alias: &str) -> String {
-        let mut sql = String::new();
-        for (at, &ix) in self.dimensions.iter().enumerate() {
-            let name = quoted(&self.universe.element(ix).name);
-            // Writing to a string cannot fail.
-            let _ = write!(sql, " AND {alias}.{name} = j.value ->> {at}");
-        }
-        sql
-    }
-
-    /// Text of a row for people.
-    pub(super) fn describe(&self, row: usize) -> String {
-        let values =
-            (0..self.dimensions.len()).map(|at| (self.dimensions[at], self.value(at, row)));
-        describe(self.universe, values)
+/// Appends the values of a row to a JSON array under construction, each before a comma.
+pub(super) fn push_json(data_ids: &DataIds<'_>, json: &mut String, row: usize) {
+    for at in 0..data_ids.dimensions().len() {
+        push_json_value(json, stored(data_ids.value(at, row)));
+        json.push(',');
     }
 }
 
-/// The value that a cell stands for, as the database stores it.
-pub(super) fn cell_value<'a>(
-    universe: &Universe,
-    dimension: ElementIx,
-    cell: i64,
-    symbols: &'a Symbols,
-) -> ValueRef<'a> {
-    match universe.element(dimension).key_type() {
-        Some(KeyType::Text) => match symbols.of_cell(cell) {
-            Some(text) => ValueRef::Text(text.as_bytes()),
-            None => ValueRef::Null,
-        },
-        _ => ValueRef::Integer(cell),
+/// Conditions that columns of `alias` equal the elements of the JSON array `j.value`.
+pub(super) fn json_conditions(names: &[&str], alias: &str) -> String {
+    let mut sql = String::new();
+    for (at, name) in names.iter().enumerate() {
+        // Writing to a string cannot fail.
+        let _ = write!(sql, " AND {alias}.{} = j.value ->> {at}", quoted(name));
     }
+    sql
 }
 
-/// `{instrument: 'Cam', visit: 1}`.
-pub(super) fn describe<'a>(
-    universe: &Universe,
-    values: impl IntoIterator<Item = (ElementIx, ValueRef<'a>)>,
-) -> String {
-    let mut text = String::from("{");
-    for (i, (dimension, value)) in values.into_iter().enumerate() {
-        text.push_str(if i == 0 { "" } else { ", " });
-        text.push_str(&universe.element(dimension).name);
-        text.push_str(": ");
-        text.push_str(&describe_value(value));
+/// The value of a cell as the database stores it.
+pub(super) fn stored(value: Value<'_>) -> ValueRef<'_> {
+    match value {
+        Value::Int(value) => ValueRef::Integer(value),
+        Value::Text(text) => ValueRef::Text(text.as_bytes()),
+        _ => ValueRef::Null,
     }
-    text.push('}');
-    text
 }
 
 /// A value for people.
@@ -175,11 +84,6 @@ pub(super) fn borrowed(value: ValueRef<'_>) -> ToSqlOutput<'_> {
 /// A UUID in the database's form.
 pub(super) fn uuid_text<'b>(id: &[u8; 16], buffer: &'b mut [u8; 32]) -> &'b str {
     uuid::Uuid::from_bytes(*id).simple().encode_lower(buffer)
-}
-
-/// A UUID for people.
-pub(super) fn uuid_name(id: &[u8; 16]) -> String {
-    uuid::Uuid::from_bytes(*id).hyphenated().to_string()
 }
 
 /// A JSON array of the given elements.

@@ -4,11 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use qbb_dimensions::{ElementIx, Universe};
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, ffi};
 
 use super::connection::DatabaseFile;
-use super::data_ids::{borrowed, describe};
+use super::data_ids::{borrowed, stored};
 use super::open_transaction::OpenTransaction;
 use super::postponed_indexes::PostponedIndexes;
 use super::replacement::Replacement;
@@ -16,6 +15,7 @@ use super::rows::SqliteRows;
 use crate::error::RegistryError;
 use crate::reading::{DatastoreTable, quoted};
 use crate::schema::key_column_name;
+use crate::writing::{Value, describe};
 
 /// A write transaction on a SQLite registry, rolled back when dropped.
 pub(super) struct SqliteTransaction<'a> {
@@ -92,7 +92,7 @@ impl<'a> SqliteTransaction<'a> {
         error: rusqlite::Error,
         what: impl Fn() -> String,
         dimensions: &[ElementIx],
-        value: impl Fn(ElementIx) -> Option<ValueRef<'v>>,
+        value: impl Fn(ElementIx) -> Option<Value<'v>>,
     ) -> RegistryError {
         let code = error.sqlite_error().map(|error| error.extended_code);
         match code {
@@ -116,10 +116,10 @@ impl<'a> SqliteTransaction<'a> {
     fn missing_record<'v>(
         &self,
         dimensions: &[ElementIx],
-        value: &impl Fn(ElementIx) -> Option<ValueRef<'v>>,
+        value: &impl Fn(ElementIx) -> Option<Value<'v>>,
     ) -> Result<Option<(String, String)>, RegistryError> {
         for dimension in dimensions.iter().map(|&ix| self.universe.element(ix)) {
-            let values: Option<Vec<(ElementIx, ValueRef<'_>)>> =
+            let values: Option<Vec<(ElementIx, Value<'_>)>> =
                 dimension.required.iter().map(|&ix| Some((ix, value(ix)?))).collect();
             let Some(values) = values.filter(|_| dimension.has_table()) else { continue };
             let conditions: Vec<String> = (dimension.required.iter())
@@ -130,7 +130,9 @@ impl<'a> SqliteTransaction<'a> {
                 quoted(&dimension.name),
                 conditions.join(" AND ")
             );
-            let parameters = rusqlite::params_from_iter(values.iter().map(|&(_, v)| borrowed(v)));
+            let parameters = rusqlite::params_from_iter(
+                values.iter().map(|&(_, value)| borrowed(stored(value))),
+            );
             let found = (self.connection().prepare_cached(&sql))
                 .and_then(|mut statement| statement.query_row(parameters, |_| Ok(())).optional())
                 .map_err(|error| self.database.failure("look a record up", error))?;

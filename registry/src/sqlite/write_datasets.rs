@@ -3,7 +3,9 @@
 use qbb_dimensions::{ElementIx, Symbols};
 use rusqlite::types::ValueRef;
 
-use super::data_ids::{CHUNK, DataIds, borrowed, describe_value, json_list, uuid_name, uuid_text};
+use super::data_ids::{
+    CHUNK, bind, borrowed, describe_value, json_conditions, json_list, push_json, stored, uuid_text,
+};
 use super::rows::select;
 use super::transaction::SqliteTransaction;
 use crate::error::{Conflict, ConflictKind, RegistryError};
@@ -11,7 +13,7 @@ use crate::reader::RegisteredDatasetType;
 use crate::reading::{ResultRow as _, RowSource as _, quoted};
 use crate::schema::{dataset_key_columns, summary_table_name};
 use crate::writer::DatasetBatch;
-use crate::writing::ingest_date;
+use crate::writing::{DataIds, ingest_date, uuid_name};
 
 /// Datasets of one type on their way into one collection.
 pub(super) struct Datasets<'a> {
@@ -123,7 +125,7 @@ impl<'a> Datasets<'a> {
             );
             let mut done: Vec<ValueRef<'_>> = Vec::new();
             for &row in rows {
-                let value = self.data_ids.value(at, row);
+                let value = stored(self.data_ids.value(at, row));
                 if done.contains(&value) {
                     continue;
                 }
@@ -168,7 +170,7 @@ impl<'a> Datasets<'a> {
         let mut buffer = [0; 32];
         for &row in rows {
             statement.raw_bind_parameter(2, uuid_text(&self.id[row], &mut buffer)).map_err(fail)?;
-            self.data_ids.bind(&mut statement, 4, row).map_err(fail)?;
+            bind(&self.data_ids, &mut statement, 4, row).map_err(fail)?;
             let changed = statement.raw_execute().map_err(|error| self.failure(error, row))?;
             if changed == 0 {
                 members.push(row);
@@ -184,15 +186,16 @@ impl<'a> Datasets<'a> {
     fn verify_members(&self, rows: &[usize], kind: ConflictKind) -> Result<(), RegistryError> {
         let json = json_list(rows, |json, row| {
             json.push('[');
-            self.data_ids.push_json(json, row);
+            push_json(&self.data_ids, json, row);
             json.push_str("0]");
         });
         let table = &self.dataset_type.tags_table;
+        let keys = dataset_key_columns(&self.dataset_type.dataset_type.dimensions);
         let mut query = select(table, &[("j", "key"), ("t", "dataset_id")]);
         query.push(" FROM json_each(").bind(json).push(") j CROSS JOIN ");
         query.push(&format!("{} t ON t.dataset_type_id = ", quoted(table)));
         query.bind(self.dataset_type.id).push(" AND t.collection_id = ").bind(self.collection.1);
-        query.push(&self.data_ids.json_conditions("t"));
+        query.push(&json_conditions(&keys, "t"));
         let mut seen = vec![false; rows.len()];
         self.transaction.each(&query, |result| {
             let key = result.int(0)? as usize;
@@ -260,7 +263,7 @@ impl<'a> Datasets<'a> {
             let mut same = result.int(1)? == self.dataset_type.id;
             same &= !in_run || result.text(3)? == self.collection.0;
             for at in 0..keys.len() {
-                same &= result.value(4 + at)? == self.data_ids.value(at, row);
+                same &= result.value(4 + at)? == stored(self.data_ids.value(at, row));
             }
             if same {
                 return Ok(());
@@ -302,7 +305,10 @@ impl<'a> Datasets<'a> {
             error,
             || format!("dataset {} ({})", uuid_name(&self.id[row]), self.describe(row)),
             dimensions,
-            |ix| self.data_ids.find(ix, row),
+            |ix| {
+                let at = dimensions.iter().position(|&other| other == ix)?;
+                Some(self.data_ids.value(at, row))
+            },
         )
     }
 }

@@ -2,12 +2,13 @@
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
-use super::data_ids::{CHUNK, describe_value, json_list, push_json_value, uuid_name, uuid_text};
+use super::data_ids::{CHUNK, describe_value, json_list, push_json_value, uuid_text};
 use super::rows::select;
 use super::write_datasets::Datasets;
 use crate::error::{Conflict, ConflictKind, RegistryError};
 use crate::reading::{NO_COMPONENT, ResultRow as _, RowSource as _, UNKNOWN_SIZE, quoted};
 use crate::writer::StoredFile;
+use crate::writing::uuid_name;
 
 /// Columns that say something about a file, after those that identify it.
 const FACTS: [&str; 5] = ["path", "formatter", "storage_class", "checksum", "file_size"];

@@ -7,7 +7,7 @@ use crate::error::RegistryError;
 use crate::schema::ColumnType;
 
 /// Checked data IDs, as columns.
-pub(super) struct DataIds<'a> {
+pub(crate) struct DataIds<'a> {
     universe: &'a Universe,
     dimensions: &'a [ElementIx],
     columns: &'a [Vec<i64>],
@@ -16,7 +16,7 @@ pub(super) struct DataIds<'a> {
 
 impl<'a> DataIds<'a> {
     /// Takes one column of cells for each dimension.
-    pub(super) fn new(
+    pub(crate) fn new(
         universe: &'a Universe,
         dimensions: &'a [ElementIx],
         columns: &'a [Vec<i64>],
@@ -49,33 +49,33 @@ impl<'a> DataIds<'a> {
         Ok(Self { universe, dimensions, columns, symbols })
     }
 
-    pub(super) fn dimensions(&self) -> &'a [ElementIx] {
+    pub(crate) fn dimensions(&self) -> &'a [ElementIx] {
         self.dimensions
     }
 
     /// The value of a dimension, by position.
-    pub(super) fn value(&self, at: usize, row: usize) -> Value<'a> {
+    pub(crate) fn value(&self, at: usize, row: usize) -> Value<'a> {
         Value::of_cell(self.universe, self.dimensions[at], self.columns[at][row], self.symbols)
     }
 
     /// The type of a dimension's column, by position.
-    pub(super) fn column_type(&self, at: usize) -> ColumnType {
+    pub(crate) fn column_type(&self, at: usize) -> ColumnType {
         key_column_type(self.universe, self.dimensions[at])
     }
 
     /// Whether two rows are the same data ID.
-    pub(super) fn same(&self, a: usize, b: usize) -> bool {
+    pub(crate) fn same(&self, a: usize, b: usize) -> bool {
         self.columns.iter().all(|column| column[a] == column[b])
     }
 
     /// Rows ordered so that equal data IDs are neighbours.
-    pub(super) fn compare(&self, a: usize, b: usize) -> std::cmp::Ordering {
+    pub(crate) fn compare(&self, a: usize, b: usize) -> std::cmp::Ordering {
         let of = |row: usize| self.columns.iter().map(move |column| column[row]);
         of(a).cmp(of(b))
     }
 
     /// Text of a row for people.
-    pub(super) fn describe(&self, row: usize) -> String {
+    pub(crate) fn describe(&self, row: usize) -> String {
         let values =
             (0..self.dimensions.len()).map(|at| (self.dimensions[at], self.value(at, row)));
         describe(self.universe, values)

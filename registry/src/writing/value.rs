@@ -68,7 +68,7 @@ impl fmt::Display for Value<'_> {
 }
 
 /// `{instrument: 'Cam', visit: 1}`.
-pub(super) fn describe<'v>(
+pub(crate) fn describe<'v>(
     universe: &Universe,
     values: impl IntoIterator<Item = (ElementIx, Value<'v>)>,
 ) -> String {
@@ -79,6 +79,6 @@ pub(super) fn describe<'v>(
 }
 
 /// A UUID for people.
-pub(super) fn uuid_name(id: &[u8; 16]) -> String {
+pub(crate) fn uuid_name(id: &[u8; 16]) -> String {
     uuid::Uuid::from_bytes(*id).hyphenated().to_string()
 }
