@@ -31,6 +31,9 @@ impl DiskWatcher for FullDisk {
     }
 }
 
+/// What stands between the path of an archive and the name of its member.
+const MEMBER: &str = "#zip-path=";
+
 /// A release with the inputs of a graph, and an empty personal repository.
 struct Setting {
     _folder: tempfile::TempDir,
@@ -41,14 +44,27 @@ struct Setting {
 
 impl Setting {
     fn new() -> Self {
+        Self::with_paths(|_, path| path)
+    }
+
+    /// Files of the release are where `path` says, by position and usual path of a record.
+    fn with_paths(path_of: impl Fn(usize, String) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
         let data = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../qbb/tests/data/visits.qg");
         let mut graph = qbb_graph::open(&data).unwrap();
         let (release, personal) = (path.join("release"), path.join("personal"));
         graph.set_missing_roots(&ArtifactUri::of_folder(&release).unwrap());
-        for record in 0..graph.records.len() {
-            let file = graph.input_uri(record).unwrap().to_file_path().unwrap();
+        let paths = &graph.records.path;
+        let paths: Vec<String> = (0..graph.records.len())
+            .map(|i| path_of(i, String::from_utf8(paths.get(i).to_vec()).unwrap()))
+            .collect();
+        graph.records.path = paths.iter().map(String::as_bytes).collect();
+        for (record, path) in paths.iter().enumerate() {
+            let file = match path.split_once(MEMBER) {
+                Some((archive, _)) => release.join(archive),
+                None => graph.input_uri(record).unwrap().to_file_path().unwrap(),
+            };
             fs_err::create_dir_all(file.parent().unwrap()).unwrap();
             fs_err::write(&file, format!("content of {record}")).unwrap();
         }
@@ -167,6 +183,8 @@ fn files_and_registry_agree_after_every_failure() {
     let report = lacking.transfer(Placing::Hardlink).unwrap();
     assert_eq!((report.inputs_missing, report.inputs), (1, done.inputs - 1));
     assert_eq!(lacking.recorded().len(), files.len() - 1);
+
+    archives_and_shared_files_are_copied_once();
 }
 
 /// Registers an input of the graph under another UUID.
@@ -201,4 +219,25 @@ fn occupy(setting: &Setting) {
     };
     transaction.insert_datasets(&batch, &graph.symbols).unwrap();
     transaction.commit().unwrap();
+}
+
+/// Archives go to their own folder and keep their members; what several datasets share is one file.
+fn archives_and_shared_files_are_copied_once() {
+    let setting = Setting::with_paths(|record, path| match record {
+        0..2 => format!("packed/16d97fc3.zip{MEMBER}{record}.json"),
+        2..4 => "shared/odd name +&.json".to_owned(),
+        _ => path,
+    });
+    let done = setting.transfer(Placing::Copy).unwrap();
+    let (files, recorded) = (setting.files(), setting.recorded());
+    assert_eq!(files.len(), setting.graph.records.len() - 2);
+    assert_eq!(files.len() as u64, done.files_placed);
+    let members: Vec<&str> =
+        recorded.iter().filter_map(|p| p.split_once(MEMBER)).map(|p| p.1).collect();
+    assert_eq!(members, ["0.json", "1.json"]);
+    let mut places: Vec<&str> = recorded.iter().map(|p| p.split(MEMBER).next().unwrap()).collect();
+    places.dedup();
+    assert!(places.iter().any(|place| place.starts_with("zips/") && place.ends_with(".zip")));
+    assert_eq!(places, files.keys().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(setting.transfer(Placing::Copy).unwrap().files_placed, 0);
 }
