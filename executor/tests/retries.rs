@@ -188,8 +188,10 @@ fn lack_of_memory_is_recognised_and_repeated_with_more() {
     assert_eq!(type_name, "OutOfMemory");
     assert!(message.starts_with("it ran out of memory with a peak of 1"), "{message}");
 
-    let learned = fs_err::read_to_string(space.journal().with_file_name("resources.json"));
-    assert!(learned.is_err(), "what was declared is not learned");
+    // It is known to a later run that declares nothing.
+    let learned = fs_err::read(space.journal().with_file_name("resources.json")).unwrap();
+    let learned: Value = serde_json::from_slice(&learned).unwrap();
+    assert!(learned["tasks"]["isr"]["peak_memory"].as_u64().unwrap() > 100_000_000, "{learned}");
 }
 
 #[test]
