@@ -59,9 +59,11 @@ impl Worker {
                     }
                     let (outcome, mut aftermath) = self.run(job);
                     let parcel = std::mem::take(&mut aftermath.parcel);
+                    // Before the end, which may be that of the run.
+                    self.tell_what_is_left(job, &aftermath, events);
                     let end = outcome.map(|outcome| Box::new(LocalEnd { outcome, parcel }));
                     events(PoolEvent::Ended { job, started, end });
-                    self.recycle(job, &aftermath, events);
+                    self.recycle(&aftermath);
                 }
             }
             // Before the next job is taken, so that a quantum is never taken in vain.
@@ -93,9 +95,8 @@ impl Worker {
         }
     }
 
-    /// Ends a process that should not run more quanta.
-    fn recycle(&mut self, job: QuantumJob, after: &Aftermath, events: &impl Fn(PoolEvent)) {
-        self.quanta += 1;
+    /// Names the threads and processes that a quantum has left running.
+    fn tell_what_is_left(&self, job: QuantumJob, after: &Aftermath, events: &impl Fn(PoolEvent)) {
         if !after.threads_left.is_empty() {
             let quantum = self.setup.butler.graph().describe_quantum(job.quantum);
             let names = after.threads_left.join(", ");
@@ -109,6 +110,13 @@ impl Worker {
             };
             let text = format!("{quantum} left {what} ended now");
             events(PoolEvent::Warning(text));
+        }
+    }
+
+    /// Ends a process that should not run more quanta.
+    fn recycle(&mut self, after: &Aftermath) {
+        self.quanta += 1;
+        if !after.left_behind.is_empty() {
             self.process = None;
         }
         let Recycling { quanta, memory } = self.setup.recycling;
