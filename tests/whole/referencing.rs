@@ -186,7 +186,8 @@ fn a_selection_can_be_limited_sorted_and_first() {
     let personal = created(&scratch, "personal");
     let limited = [
         ["reference", &personal, "-d", "raw", "--collections", DEFAULTS].as_slice(),
-        &["--where", "instrument='QbbCam'", "--limit", "3", "--order-by", "-exposure,detector"],
+        &["--where", "instrument=:camera AND detector IN (numbers)", "--bind", "camera=QbbCam"],
+        &["--bind", "numbers=[0, 1, 2]", "--limit", "3", "--order-by", "-exposure,detector"],
     ]
     .concat();
     let report = json(&limited);

@@ -8,18 +8,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 use qbb::journal::Syncer;
 use qbb_datastore::{
     ArtifactPath, ArtifactStore as _, ArtifactUri, DatastoreConfig, IfExists, LocalStore,
-    LookupTarget, PathTemplates, PlacedFile, Placing, PutOptions, StoreError, TemplateColumns,
+    PlacedFile, Placing, PutOptions, StoreError,
 };
-use qbb_dimensions::{DataIdTable, DatasetType, RecordTable, Symbols, Universe};
+use qbb_dimensions::{DatasetType, RecordTable, Symbols, Universe};
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::contents::{DatasetColumns, File, FileColumns};
 use crate::error::TransferError;
 use crate::expanded::expanded;
-
-/// Ends of file names that belong to the ending before them.
-const COMPRESSIONS: [&str; 4] = [".gz", ".bz2", ".xz", ".fz"];
+use crate::file_names::{FileNames, NamingRules, archive_path};
 
 /// Brings files of datasets into a datastore, at the paths of its own templates, with the ending
 /// that they have, as the middleware does when it ingests; archives go to `zips/`.
@@ -30,10 +28,9 @@ const COMPRESSIONS: [&str; 4] = [".gz", ".bz2", ".xz", ".fz"];
 #[derive(Debug)]
 pub struct Placement {
     store: LocalStore,
-    templates: PathTemplates,
+    naming: NamingRules,
     placing: Placing,
     checksum: bool,
-    instrument: Option<qbb_dimensions::ElementIx>,
     /// Where files went, by the hash of where they were; several datasets may share one.
     sources: FxHashMap<u128, u32>,
     /// Hashes of the paths that are taken.
@@ -90,10 +87,9 @@ impl Placement {
             .ok_or_else(|| TransferError::NotLocal { place: datastore.root.to_string() })?;
         Ok(Self {
             store: LocalStore::new(&root)?,
-            templates: PathTemplates::new(&datastore.templates, universe)?,
+            naming: NamingRules::new(datastore, universe)?,
             placing,
             checksum: datastore.checksum,
-            instrument: universe.find("instrument").map(|element| element.ix),
             sources: FxHashMap::default(),
             paths: FxHashSet::default(),
             hashers: [RandomState::new(), RandomState::new()],
@@ -119,7 +115,8 @@ impl Placement {
         let group = &dataset_type.dimensions;
         let data_ids = expanded(group, &datasets.keys, datasets.len(), records)?;
         let first = self.targets.len();
-        let mut names = Names::new(self, datasets, dataset_type, &data_ids, records, symbols);
+        let mut names =
+            FileNames::new(&self.naming, datasets, dataset_type, &data_ids, records, symbols);
         let mut places = Vec::with_capacity(datasets.files.len());
         let mut planned: Vec<(String, Utf8PathBuf)> = Vec::new();
         let mut new_sources: FxHashMap<u128, u32> = FxHashMap::default();
@@ -326,123 +323,5 @@ impl Drop for Placement {
         if !self.kept {
             self.remove();
         }
-    }
-}
-
-/// Expands path templates for the datasets of a batch.
-struct Names<'a> {
-    placement: &'a Placement,
-    datasets: &'a DatasetColumns,
-    dataset_type: &'a DatasetType,
-    data_ids: &'a DataIdTable,
-    records: &'a [RecordTable],
-    symbols: &'a Symbols,
-    /// By component and, where templates depend on it, the cell of the instrument.
-    compiled: FxHashMap<(Option<String>, Option<i64>), Arc<Compiled<'a>>>,
-}
-
-struct Compiled<'a> {
-    template: qbb_datastore::CompiledTemplate,
-    columns: TemplateColumns<'a>,
-}
-
-impl<'a> Names<'a> {
-    fn new(
-        placement: &'a Placement,
-        datasets: &'a DatasetColumns,
-        dataset_type: &'a DatasetType,
-        data_ids: &'a DataIdTable,
-        records: &'a [RecordTable],
-        symbols: &'a Symbols,
-    ) -> Self {
-        let compiled = FxHashMap::default();
-        Self { placement, datasets, dataset_type, data_ids, records, symbols, compiled }
-    }
-
-    /// Where a file of a dataset goes.
-    fn path(
-        &mut self,
-        dataset: u32,
-        component: Option<(&str, &str)>,
-        source: &Utf8Path,
-    ) -> Result<String, TransferError> {
-        let compiled = self.compiled(dataset, component)?;
-        let id = uuid::Uuid::from_bytes(self.datasets.id[dataset as usize]);
-        let (id, row) = (id.as_hyphenated().to_string(), compiled.columns.row(dataset));
-        let mut path = String::with_capacity(128);
-        compiled.template.expand(&self.datasets.run, &id, &row, &mut path)?;
-        path.push_str(extension(source.file_name().unwrap_or_default()));
-        Ok(path)
-    }
-
-    fn compiled(
-        &mut self,
-        dataset: u32,
-        component: Option<(&str, &str)>,
-    ) -> Result<Arc<Compiled<'a>>, TransferError> {
-        let instrument = (self.placement.instrument)
-            .filter(|_| self.placement.templates.depends_on_instrument())
-            .and_then(|instrument| self.data_ids.group().key_position(instrument))
-            .map(|position| self.data_ids.columns()[position][dataset as usize]);
-        let key = (component.map(|(name, _)| name.to_owned()), instrument);
-        if let Some(compiled) = self.compiled.get(&key) {
-            return Ok(compiled.clone());
-        }
-        let target = LookupTarget {
-            dataset_type: self.dataset_type,
-            component,
-            instrument: instrument.and_then(|cell| self.symbols.of_cell(cell)),
-        };
-        let template = self.placement.templates.find(target)?;
-        let template = template.compile(self.dataset_type, component.map(|(name, _)| name))?;
-        let records = self.records;
-        let table = |ix| records.iter().find(|table| table.element == ix);
-        let columns = TemplateColumns::new(&template, self.data_ids, table, self.symbols);
-        let compiled = Arc::new(Compiled { template, columns });
-        self.compiled.insert(key, compiled.clone());
-        Ok(compiled)
-    }
-}
-
-/// Where the middleware puts an archive.
-fn archive_path(source: &Utf8Path) -> String {
-    let name = source.file_name().unwrap_or_default();
-    let folder: String = name.chars().take(4).collect();
-    format!("zips/{folder}/{name}")
-}
-
-/// The ending of a file name with its dot, with what stands before a compression.
-fn extension(name: &str) -> &str {
-    let Some(dot) = name.rfind('.').filter(|&dot| dot > 0) else { return "" };
-    if COMPRESSIONS.contains(&&name[dot..])
-        && let Some(before) = name[..dot].rfind('.').filter(|&before| before > 0)
-    {
-        return &name[before..];
-    }
-    &name[dot..]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endings_keep_what_stands_before_a_compression() {
-        for (name, expected) in [
-            ("x.fits.gz", ".fits.gz"),
-            ("x.fits.fz", ".fits.fz"),
-            ("a.b.yaml", ".yaml"),
-            ("x.gz", ".gz"),
-            ("plain", ""),
-            (".hidden", ""),
-        ] {
-            assert_eq!(extension(name), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn archives_go_where_the_middleware_puts_them() {
-        let path = archive_path(Utf8Path::new("/release/zips/16d9/16d97fc3-09e4.zip"));
-        assert_eq!(path, "zips/16d9/16d97fc3-09e4.zip");
     }
 }

@@ -14,6 +14,9 @@ pub struct SelectionOptions {
     /// Restriction of the data IDs, such as "instrument = 'Cam' AND visit IN (1..9)".
     #[arg(long, value_name = "EXPRESSION", default_value = "", hide_default_value = true)]
     pub r#where: String,
+    /// Value of a bind name in the restriction, as NAME=VALUE.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub bind: Vec<String>,
     /// Of each data ID only the dataset that is found first.
     #[arg(long)]
     pub find_first: bool,

@@ -1,6 +1,7 @@
 //! `qbb reference` and `qbb transfer-datasets`.
 
 use qbb_datastore::{Placing, RepositoryConfig};
+use qbb_dimensions::expression::Bindings;
 use qbb_personal::{SelectionReport, SelectionRequest, Structure, TypeCount};
 use qbb_query::{DatasetQuery, Selection};
 
@@ -8,14 +9,16 @@ use crate::arguments::{
     ReferenceArguments, ReferenceMode, SelectionOptions, TransferDatasetsArguments, TransferMode,
     split_commas,
 };
+use crate::commands::build::bindings;
 use crate::commands::remembered::release_of;
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal, bytes, table};
 
 /// Brings datasets of the release by reference, with their collections.
 pub fn reference(arguments: &ReferenceArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     let release = release_of(arguments.from.as_deref(), Some(&arguments.repository))?;
+    let release = RepositoryConfig::open(&release)?;
     let request = SelectionRequest {
-        query: &query(&arguments.selection),
+        query: &query(&arguments.selection, &release)?,
         structure: Structure::Collections,
         placing: match arguments.how {
             ReferenceMode::Reference => None,
@@ -35,8 +38,9 @@ pub fn transfer(
     arguments: &TransferDatasetsArguments,
     terminal: Terminal,
 ) -> Result<ExitCode, Failure> {
+    let source = RepositoryConfig::open(&arguments.source)?;
     let request = SelectionRequest {
-        query: &query(&arguments.selection),
+        query: &query(&arguments.selection, &source)?,
         structure: match arguments.with_collections {
             true => Structure::Collections,
             false => Structure::Runs,
@@ -51,27 +55,33 @@ pub fn transfer(
         dimension_records: !arguments.no_transfer_dimensions,
         dry_run: arguments.selection.dry_run,
     };
-    bring(&request, &arguments.source, &arguments.destination, terminal)
+    bring(&request, &source, &arguments.destination, terminal)
 }
 
-fn query(options: &SelectionOptions) -> DatasetQuery {
+fn query(options: &SelectionOptions, source: &RepositoryConfig) -> Result<DatasetQuery, Failure> {
+    let bindings = match options.bind.as_slice() {
+        [] => Bindings::new(),
+        texts => bindings(texts, qbb_registry::open_reader(source)?.universe())?,
+    };
+
     let or_all = |names: &[String]| match names {
         [] => vec!["*".to_owned()],
         names => names.iter().flat_map(|names| split_commas(names)).collect(),
     };
     let order_by = options.order_by.iter().flat_map(|names| names.split(','));
-    DatasetQuery {
+    Ok(DatasetQuery {
         dataset_types: or_all(&options.dataset_type),
         collections: or_all(&options.collections),
         find_first: options.find_first,
         every_membership: false,
         selection: Selection {
             restriction: options.r#where.clone(),
+            bindings,
             order_by: order_by.map(|name| name.trim().to_owned()).collect(),
             limit: Some(options.limit).filter(|&limit| limit != 0),
             ..Selection::default()
         },
-    }
+    })
 }
 
 /// Brings all calibrations and other datasets of collections by reference.
@@ -99,15 +109,14 @@ pub fn whole_collections(
 
 fn bring(
     request: &SelectionRequest<'_>,
-    source: &str,
+    source: &RepositoryConfig,
     destination: &str,
     terminal: Terminal,
 ) -> Result<ExitCode, Failure> {
-    let (source, destination) =
-        (RepositoryConfig::open(source)?, RepositoryConfig::open(destination)?);
+    let destination = RepositoryConfig::open(destination)?;
     let bars = ProgressBars::new(terminal);
     bars.stage("looking for datasets");
-    let report = qbb_personal::reference(request, &source, &destination, &|what, done, total| {
+    let report = qbb_personal::reference(request, source, &destination, &|what, done, total| {
         bars.count(what, done, total);
     })?;
     drop(bars);
