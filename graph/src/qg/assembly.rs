@@ -3,8 +3,7 @@
 use std::hash::Hash;
 
 use qbb_dimensions::{
-    DataIdIndex, DataIdTable, DimensionElement, DimensionGroup, ElementIx, KeyType, RecordTable,
-    Symbols,
+    DataIdIndex, DataIdTable, DimensionElement, ElementIx, KeyType, RecordTable, Symbols,
 };
 use qbb_pipeline::{DatasetTypeIx, PipelineGraph};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -15,6 +14,7 @@ use super::models::{
 use super::ordering::{
     EdgeLists, RecordRow, adjacency, inverse, ranks, records, sorted_by_key, sorted_table,
 };
+use super::pipeline_numbers::PipelineNumbers;
 use super::{RECORD_CLASS, RECORD_TABLE, WHOLE_DATASET};
 use crate::expansion::wanted_keys;
 use crate::model::{
@@ -33,12 +33,6 @@ struct DatasetRow {
     dataset_type: u32,
     data_id: u32,
     run: u32,
-}
-
-/// Numbers of the connections of a task by name.
-struct Connections {
-    inputs: FxHashMap<String, u16>,
-    outputs: FxHashMap<String, u16>,
 }
 
 /// Values numbered in order of first appearance.
@@ -68,10 +62,7 @@ pub(super) struct Assembly {
     pipeline: PipelineGraph,
     symbols: Symbols,
     groups: Vec<DataIdIndex>,
-    task_groups: Vec<DataIdGroupIx>,
-    dataset_type_groups: Vec<DataIdGroupIx>,
-    connections: Vec<Connections>,
-    tasks: FxHashMap<String, u32>,
+    numbers: PipelineNumbers,
     runs: Numbering<String>,
     datastores: Numbering<String>,
     datasets: Vec<DatasetRow>,
@@ -88,42 +79,11 @@ pub(super) struct Assembly {
 
 impl Assembly {
     pub(super) fn new(pipeline: PipelineGraph) -> Result<Self, String> {
-        let mut groups: Vec<DimensionGroup> = Vec::new();
-        let mut numbers: FxHashMap<DimensionGroup, u16> = FxHashMap::default();
-        let mut number = |group: &DimensionGroup| -> Result<DataIdGroupIx, String> {
-            if let Some(&number) = numbers.get(group) {
-                return Ok(DataIdGroupIx(number));
-            }
-            let number = u16::try_from(groups.len()).map_err(|_| "too many dimension groups")?;
-            numbers.insert(group.clone(), number);
-            groups.push(group.clone());
-            Ok(DataIdGroupIx(number))
-        };
-        let task_groups = (pipeline.tasks.iter())
-            .map(|task| number(&task.dimensions))
-            .collect::<Result<_, _>>()?;
-        let dataset_type_groups = (pipeline.dataset_types.iter())
-            .map(|node| number(&node.dataset_type.dimensions))
-            .collect::<Result<_, _>>()?;
-        let numbered = |(number, connection): (usize, &qbb_pipeline::Connection)| {
-            (connection.name.clone(), number as u16)
-        };
-        let connections = (pipeline.tasks.iter())
-            .map(|task| Connections {
-                inputs: task.quantum_inputs().enumerate().map(numbered).collect(),
-                outputs: task.quantum_outputs().enumerate().map(numbered).collect(),
-            })
-            .collect();
-        let tasks = (pipeline.tasks.iter().enumerate())
-            .map(|(position, task)| (task.label.clone(), position as u32))
-            .collect();
+        let (numbers, groups) = PipelineNumbers::new(&pipeline)?;
         Ok(Self {
             symbols: Symbols::new(),
             groups: groups.into_iter().map(DataIdIndex::new).collect(),
-            task_groups,
-            dataset_type_groups,
-            connections,
-            tasks,
+            numbers,
             runs: Numbering(FxHashMap::default()),
             datastores: Numbering(FxHashMap::default()),
             datasets: Vec::new(),
@@ -201,8 +161,8 @@ impl Assembly {
     }
 
     pub(super) fn add_quantum(&mut self, quantum: Quantum<'_>) -> Result<(), String> {
-        let task = self.task(&quantum.task_label)?;
-        let group = self.task_groups[task as usize];
+        let task = self.numbers.task(&quantum.task_label)?;
+        let group = self.numbers.task_groups[task as usize];
         let data_id = self
             .data_id(group, &quantum.data_coordinate)
             .map_err(|reason| format!("task `{}`: {reason}", &*quantum.task_label))?;
@@ -210,11 +170,7 @@ impl Assembly {
         for is_input in [true, false] {
             let lists = if is_input { &quantum.inputs } else { &quantum.outputs };
             for (name, datasets) in &lists.0 {
-                let connections = &self.connections[task as usize];
-                let numbers = if is_input { &connections.inputs } else { &connections.outputs };
-                let number = numbers.get(&**name).copied().ok_or_else(|| {
-                    format!("task `{}` has no connection `{}`", &*quantum.task_label, &**name)
-                })?;
+                let number = self.numbers.connection(task, is_input, name)?;
                 for dataset in datasets {
                     let dataset = self.dataset(dataset)?;
                     let side = if is_input { &mut self.inputs } else { &mut self.outputs };
@@ -230,7 +186,7 @@ impl Assembly {
     pub(super) fn add_init_quantum(&mut self, quantum: Quantum<'_>) -> Result<(), String> {
         let task = match &*quantum.task_label {
             "" => None,
-            label => Some(self.task(label)?),
+            label => Some(self.numbers.task(label)?),
         };
         let mut sides = [Vec::new(), Vec::new()];
         for (side, lists) in sides.iter_mut().zip([&quantum.inputs, &quantum.outputs]) {
@@ -243,11 +199,6 @@ impl Assembly {
         let [inputs, outputs] = sides;
         self.init_quanta.push(InitQuantum { id: quantum.quantum_id, task, inputs, outputs });
         self.add_records(quantum.datastore_records)
-    }
-
-    fn task(&self, label: &str) -> Result<u32, String> {
-        let found = self.tasks.get(label).copied();
-        found.ok_or_else(|| format!("the pipeline graph has no task `{label}`"))
     }
 
     fn data_id(&mut self, group: DataIdGroupIx, values: &[Value<'_>]) -> Result<u32, String> {
@@ -278,7 +229,7 @@ impl Assembly {
         let name = &*dataset.dataset_type_name;
         let DatasetTypeIx(dataset_type) = (self.pipeline.find_dataset_type(name))
             .ok_or_else(|| format!("the pipeline graph has no dataset type `{name}`"))?;
-        let group = self.dataset_type_groups[dataset_type as usize];
+        let group = self.numbers.dataset_type_groups[dataset_type as usize];
         let data_id = self
             .data_id(group, &dataset.data_coordinate)
             .map_err(|reason| format!("dataset type `{name}`: {reason}"))?;
@@ -346,14 +297,14 @@ impl Assembly {
                 .map(|index| sorted_table(index.into_table(), &ranks))
                 .unzip();
         for quantum in &mut self.quanta {
-            let group = self.task_groups[quantum.task as usize];
+            let group = self.numbers.task_groups[quantum.task as usize];
             quantum.data_id = row_maps[group.index()][quantum.data_id as usize];
         }
         let mut runs = self.runs.in_order();
         let run_map = inverse(&sorted_by_key(runs.len(), |run| runs[run as usize].clone()));
         runs.sort_unstable();
         for dataset in &mut self.datasets {
-            let group = self.dataset_type_groups[dataset.dataset_type as usize];
+            let group = self.numbers.dataset_type_groups[dataset.dataset_type as usize];
             dataset.data_id = row_maps[group.index()][dataset.data_id as usize];
             dataset.run = run_map[dataset.run as usize];
         }
@@ -398,8 +349,8 @@ impl Assembly {
             pipeline: self.pipeline,
             symbols: self.symbols,
             data_ids,
-            task_groups: self.task_groups,
-            dataset_type_groups: self.dataset_type_groups,
+            task_groups: self.numbers.task_groups,
+            dataset_type_groups: self.numbers.dataset_type_groups,
             runs,
             datasets,
             quanta,

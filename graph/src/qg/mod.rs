@@ -13,6 +13,7 @@ mod json;
 mod models;
 mod ordering;
 mod part;
+mod pipeline_numbers;
 mod provenance;
 mod read;
 mod write;

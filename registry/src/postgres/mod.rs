@@ -11,6 +11,7 @@ mod copy_format;
 mod create;
 mod credentials;
 mod environment;
+mod options;
 mod password_file;
 mod privileges;
 mod registry;
