@@ -16,6 +16,8 @@ pub struct CreateRequest<'a> {
     pub root: &'a Utf8Path,
     /// The release as the repository is to remember it; see [`qbb_datastore::lasting_place`].
     pub release: &'a str,
+    /// The release's configuration, of which storage classes and formatters are taken over.
+    pub release_config: &'a RepositoryConfig,
     /// Where the registry is kept.
     pub database: NewDatabase<'a>,
     /// Root of the datastore; `None` is the folder.
@@ -88,6 +90,7 @@ pub fn create(
         database: request.database,
         datastore_root: request.datastore_root,
         release: Some(request.release),
+        definitions: Some(request.release_config),
     };
     new.create(|writer| {
         report.records_inserted = fill(writer)?;

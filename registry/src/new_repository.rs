@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use qbb_datastore::{ArtifactUri, DatabaseUrl, RELEASE_SETTING};
+use qbb_datastore::{ArtifactUri, DatabaseUrl, RELEASE_SETTING, RepositoryConfig};
 use qbb_dimensions::Universe;
+use serde_json::{Map, Value};
 
 use crate::error::RegistryError;
 #[cfg(feature = "postgres")]
@@ -33,6 +34,9 @@ pub struct NewRepository<'a> {
     pub datastore_root: Option<&'a ArtifactUri>,
     /// The release, to be remembered: a label of the repository index, or a place.
     pub release: Option<&'a str>,
+    /// The release's configuration. Its own storage classes and formatters are taken over: without
+    /// them datasets of the release could be registered, and not be read.
+    pub definitions: Option<&'a RepositoryConfig>,
 }
 
 /// Where a new repository keeps its registry.
@@ -66,7 +70,14 @@ pub fn create(
 impl<'a> NewRepository<'a> {
     /// A repository with everything in one folder.
     pub fn in_folder(root: &'a Utf8Path, universe: &'a Arc<Universe>) -> Self {
-        Self { root, universe, database: NewDatabase::Sqlite, datastore_root: None, release: None }
+        Self {
+            root,
+            universe,
+            database: NewDatabase::Sqlite,
+            datastore_root: None,
+            release: None,
+            definitions: None,
+        }
     }
 
     /// Creates the repository and has its registry filled.
@@ -164,10 +175,13 @@ datastore:
   records:
     table: file_datastore_records
   root: {}
-registry:
+{}registry:
   db: {}
 ",
             scalar(self.written_root()),
+            self.definitions.map_or_else(String::new, |release| {
+                section("  ", "formatters", &release.datastore.formatters)
+            }),
             scalar(&match self.database {
                 NewDatabase::Sqlite => format!("sqlite:///{ROOT_TAG}/{DATABASE_NAME}"),
                 NewDatabase::Postgres { url, .. } => url.without_password().expose().to_owned(),
@@ -176,6 +190,9 @@ registry:
         text.push_str(MANAGERS);
         if let NewDatabase::Postgres { schema, .. } = self.database {
             text.push_str(&format!("  namespace: {}\n", scalar(schema)));
+        }
+        if let Some(release) = self.definitions {
+            text.push_str(&section("", "storageClasses", &release.storage_classes));
         }
         if let Some(release) = self.release {
             let (section, key) = RELEASE_SETTING;
@@ -205,6 +222,18 @@ ByDimensionsDatasetRecordStorageManagerUUID
     opaque: lsst.daf.butler.registry.opaque.ByNameOpaqueTableStorageManager
 ";
 
+/// A section of the configuration, an entry a line; nothing if it is empty. What JSON is, YAML is.
+fn section(indent: &str, name: &str, entries: &Map<String, Value>) -> String {
+    if entries.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{indent}{name}:\n");
+    for (key, value) in entries {
+        text.push_str(&format!("{indent}  {}: {value}\n", quoted(key)));
+    }
+    text
+}
+
 /// A text in YAML, plain where that cannot be misread.
 fn scalar(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._<>:@+~-".contains(c);
@@ -218,7 +247,7 @@ fn scalar(text: &str) -> String {
 
 /// A text in double quotes; what JSON escapes, YAML does.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }
 
 impl SqliteRegistry {
@@ -237,7 +266,6 @@ impl SqliteRegistry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qbb_datastore::RepositoryConfig;
 
     const UNIVERSE: &str = include_str!("conformance/universe.json");
 
@@ -266,5 +294,23 @@ mod tests {
         assert_eq!(config.datastore.root, elsewhere);
         assert_eq!(config.datastore.name, new.datastore().name);
         assert_eq!(config.release().unwrap(), new.release);
+
+        // What the release defines is taken over, but for where its files are.
+        let release = root.join("release.yaml");
+        let definitions = "\
+datastore:
+  root: /release
+  formatters: {Odd: {formatter: my.Formatter, parameters: {level: 3}}}
+storageClasses: {Odd: {pytype: my.Type, components: {part: Odd}}}
+registry: {db: 'sqlite:///<butlerRoot>/x'}
+";
+        fs_err::write(&release, definitions).unwrap();
+        let release = RepositoryConfig::open(release.as_str()).unwrap();
+        let new = NewRepository { definitions: Some(&release), ..new };
+        new.write_config(&root.join(CONFIG_NAME)).unwrap();
+        let config = RepositoryConfig::open(root.as_str()).unwrap();
+        assert_eq!(config.storage_classes, release.storage_classes);
+        assert_eq!(config.datastore.formatters, release.datastore.formatters);
+        assert_eq!(config.datastore.root, elsewhere);
     }
 }

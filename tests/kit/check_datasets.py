@@ -8,6 +8,7 @@ from typing import Any
 from lsst.daf.butler import DatasetRef
 
 from check_findings import Contents, Findings
+from release_datasets import PARTS
 
 TABLES = {"ArrowAstropy", "ArrowTable", "ArrowNumpy", "DataFrame"}
 
@@ -79,6 +80,11 @@ def check_reading(contents: Contents, findings: Findings, sample: int, seed: int
                     problems.append(
                         f"{ref}: components {list(columns)}, {n_rows} are not those of the table"
                     )
+            elif ref.datasetType.storageClass_name == PARTS:
+                n_components += len(value)
+                parts = {name: butler.get(ref.makeComponentRef(name)) for name in value}
+                if len(parts) < 2 or parts != value:
+                    problems.append(f"{ref}: components {parts} are not those of {value}")
         except Exception as err:  # anything a formatter raises is a finding
             problems.append(f"{ref}: {type(err).__name__}: {err}")
     findings.add("reading", problems, f"{len(refs)} datasets and {n_components} components read")

@@ -77,6 +77,16 @@ class ComponentReadConnections(PipelineTaskConnections, dimensions=TRACT):
     result = Output(doc="Result.", name="component_result", storageClass=DICT, dimensions=TRACT)
 
 
+class PartsReadConnections(PipelineTaskConnections, dimensions=VISIT):
+    """Reads both parts of a released dataset that is stored in parts."""
+
+    counts = Input(doc="One part.", name="visit_parts.counts", storageClass=DICT, dimensions=VISIT)
+    summary = Input(
+        doc="The other.", name="visit_parts.summary", storageClass=DICT, dimensions=VISIT
+    )
+    result = Output(doc="Result.", name="parts_result", storageClass=DICT, dimensions=VISIT)
+
+
 class MetadataReadConnections(PipelineTaskConnections, dimensions=TRACT):
     """Reads another task's metadata."""
 
@@ -141,6 +151,7 @@ OptionalInputConfig, OptionalInputTask = define_task(OptionalInputConnections)
 MinimumConfig, MinimumTask = define_task(MinimumConnections)
 AfterMinimumConfig, AfterMinimumTask = define_task(AfterMinimumConnections)
 ComponentReadConfig, ComponentReadTask = define_task(ComponentReadConnections)
+PartsReadConfig, PartsReadTask = define_task(PartsReadConnections)
 MetadataReadConfig, MetadataReadTask = define_task(MetadataReadConnections)
 EmptyDimensionsConfig, EmptyDimensionsTask = define_task(EmptyDimensionsConnections)
 RequiredPrerequisiteConfig, RequiredPrerequisiteTask = define_task(RequiredPrerequisiteConnections)

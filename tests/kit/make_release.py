@@ -24,7 +24,7 @@ from lsst.daf.butler import Butler, CollectionType, Config, DatasetRef, Dimensio
 
 from kit_support import CAMERA, DEFAULTS, RELEASE, SKYMAP, KitError, make_parser, script_main
 from kit_universes import NAMES, repository_config, universe_config
-from release_datasets import TABLE, Archive
+from release_datasets import PARTS, TABLE, Archive, define_parts
 from release_records import (
     FIRST_NOON,
     Exposure,
@@ -148,7 +148,7 @@ def store_references(archive: Archive) -> None:
 
 
 def store_products(archive: Archive) -> None:
-    """Store released products: images in two overlapping runs, object tables in one."""
+    """Store released products: images in two overlapping runs, tables and what has parts in one."""
     visit_image = archive.define("visit_image", ["instrument", "visit", "detector"], DICT)
     release_object = archive.define("release_object", ["skymap", "tract"], TABLE)
     images = archive.data_ids(["visit", "detector"], f"instrument='{CAMERA}'")
@@ -157,6 +157,8 @@ def store_products(archive: Archive) -> None:
     archive.store(visit_image, images[: middle + overlap], first)
     archive.store(visit_image, images[middle:], second)
     archive.store(release_object, archive.data_ids(["tract"], f"skymap='{SKYMAP}'"), first)
+    visit_parts = archive.define("visit_parts", ["instrument", "visit"], PARTS)
+    archive.store_parts(visit_parts, archive.data_ids(["visit"], f"instrument='{CAMERA}'")[:3], first)
     archive.chain(RELEASE, second, first, DEFAULTS)
 
 
@@ -169,6 +171,7 @@ def make_repository(
 ) -> None:
     """Make an empty repository, with its registry in SQLite or in another database."""
     config = Config() if config is None else config
+    define_parts(config)
     if database:
         config["registry", "db"] = database
         if schema:

@@ -17,6 +17,7 @@ import pyarrow.parquet
 from lsst.daf.butler import (
     Butler,
     CollectionType,
+    Config,
     DataCoordinate,
     DatasetRef,
     DatasetType,
@@ -27,6 +28,8 @@ from lsst.daf.butler.formatters.json import JsonFormatter
 from lsst.daf.butler.formatters.parquet import ParquetFormatter
 
 TABLE = "ArrowAstropy"
+PARTS = "KitParts"
+"""Storage class of the release's own whose components have files of their own."""
 INGEST_BATCH = 5_000
 
 
@@ -46,6 +49,22 @@ def table_bytes(identity: dict[str, Any]) -> bytes:
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(table.replace_schema_metadata({"made_by": "kit"}), sink)
     return sink.getvalue().to_pybytes()
+
+
+def define_parts(config: Config) -> None:
+    """Let a repository have a storage class that is stored in parts.
+
+    Parameters
+    ----------
+    config : `lsst.daf.butler.Config`
+        Configuration of the repository, changed in place.
+    """
+    config["storageClasses", PARTS] = {
+        "pytype": "dict",
+        "delegate": "lsst.daf.butler.StorageClassDelegate",
+        "components": {"counts": "StructuredDataDict", "summary": "StructuredDataDict"},
+    }
+    config["datastore", "composites", "disassembled", PARTS] = True
 
 
 class Archive:
@@ -118,6 +137,16 @@ class Archive:
                 *files[start : start + INGEST_BATCH], transfer="direct" if in_place else "move"
             )
         return [ref for file in files for ref in file.refs]
+
+    def store_parts(
+        self, dataset_type: DatasetType, data_ids: Iterable[DataCoordinate], run: str
+    ) -> None:
+        """Write datasets of `PARTS` into a run, which the middleware takes apart."""
+        for data_id in data_ids:
+            ref = DatasetRef(dataset_type, data_id, run=run)
+            identity = {"type": dataset_type.name, "run": run, **dict(data_id.required)}
+            self.butler.put({"counts": {"parts": 2}, "summary": identity}, ref)
+            self.n_datasets += 1
 
     def data_ids(
         self, dimensions: Sequence[str], where: str = "", **values: Any

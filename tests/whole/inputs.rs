@@ -22,7 +22,7 @@ impl Run {
         let [release, graph, saved] =
             ["release", "graph.qg", "saved.sqlite3"].map(|name| scratch.path(name));
         copy_tree(crate::kit::release(), &release);
-        let Prepared { personal, submit } = Prepared::new(&scratch, "me", &release, "user");
+        let Prepared { personal, submit } = Prepared::new(&scratch, "me", &release, "parts");
         qbb(&["run", &submit, "-j", "2"]);
         qbb(&["graph", "convert", &submit, &graph]);
         fs_err::copy(format!("{personal}/gen3.sqlite3"), &saved).unwrap();

@@ -157,7 +157,8 @@ impl Prepared {
     /// Prepares a pipeline of the kit over a release, for a personal repository that is there.
     pub fn over(submit: &str, personal: &str, release: &str, pipeline_name: &str, run: &str) {
         let pipeline = pipeline(pipeline_name);
-        let inputs = if pipeline_name == "user" { RELEASED } else { DEFAULTS };
+        let released = matches!(pipeline_name, "user" | "parts");
+        let inputs = if released { RELEASED } else { DEFAULTS };
         let mut arguments = vec!["prepare", "-b", release, "-p", &pipeline, "-i", inputs];
         arguments.extend(["-d", WHERE, "-o", "u/me/out", "--output-run", run]);
         arguments.extend(["--personal", personal, "--submit-dir", submit]);

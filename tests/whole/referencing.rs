@@ -91,7 +91,7 @@ fn a_direct_transfer_has_the_records_that_the_middlewares_has() {
     let from = release().display().to_string();
     let (ours, theirs) = (created(&scratch, "ours"), created(&scratch, "theirs"));
     let selection = [
-        ["-d", "visit_image", "-d", "sky*", "--collections", RELEASED].as_slice(),
+        ["-d", "visit_image", "-d", "sky*,visit_parts", "--collections", RELEASED].as_slice(),
         &["--where", "instrument='QbbCam' AND skymap='qbb_rings' AND detector < 3"],
     ]
     .concat();
@@ -122,7 +122,7 @@ from lsst.daf.butler import Butler
 source = Butler.from_config(sys.argv[1])
 theirs = Butler.from_config(sys.argv[2], writeable=True)
 where = \"instrument='QbbCam' AND skymap='qbb_rings' AND detector < 3\"
-kinds = ['visit_image'] + [t.name for t in source.registry.queryDatasetTypes('sky*')]
+kinds = ['visit_image', 'visit_parts'] + [t.name for t in source.registry.queryDatasetTypes('sky*')]
 refs = []
 for kind in kinds:
     refs += source.query_datasets(
@@ -143,6 +143,13 @@ assert contents(copies) == contents(theirs)
 for ref in theirs.query_datasets('visit_image', '*', find_first=False, limit=None):
     path = lambda b: b.getURI(ref).ospath.removeprefix(b._datastore.root.ospath)
     assert path(copies) == path(theirs)
+parts = copies.query_datasets('visit_parts', '*', find_first=False, limit=None)
+assert len(parts) == 3
+for ref in parts:
+    summary = copies.get(ref.makeComponentRef('summary'))
+    assert copies.get(ref) == source.get(ref) == {'counts': {'parts': 2}, 'summary': summary}
+    places = {name: uri.ospath for name, uri in copies.getURIs(ref).componentURIs.items()}
+    assert len(places) == 2 and all(p.startswith(sys.argv[4]) for p in places.values()), places
 for element in source.dimensions.elements:
     if element.has_own_table:
         records = lambda b: set(b.query_dimension_records(element.name, limit=None, explain=False))

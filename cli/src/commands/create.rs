@@ -47,6 +47,7 @@ pub fn execute(arguments: &CreateArguments, terminal: Terminal) -> Result<ExitCo
     let request = CreateRequest {
         root: &arguments.repository,
         release: &remembered,
+        release_config: &release,
         database: match (&database, &arguments.schema) {
             (Some(url), Some(schema)) => NewDatabase::Postgres { url, schema },
             _ => NewDatabase::Sqlite,
