@@ -269,6 +269,8 @@ fn the_peak_of_a_dead_worker_is_recorded() {
     let failure = report.failures[0].quantum;
     let usage = report.state.finished(failure).unwrap().usage.unwrap();
     assert!(usage.memory > 100_000 && usage.memory < 1 << 30, "{usage:?}");
+    let cpu = usage.cpu_seconds().unwrap();
+    assert!(cpu > 0.0 && cpu < 60.0, "{cpu}");
 }
 
 #[test]
@@ -308,4 +310,9 @@ fn threads_that_a_task_leaves_running_are_named() {
     let warnings = witness.warnings.lock().unwrap();
     assert_eq!(warnings.len(), 15, "{warnings:?}");
     assert!(warnings[0].contains("left threads running: forgotten, pool-1"), "{warnings:?}");
+    for quantum in report.state.quanta_that_left() {
+        let (attempt, left) = report.state.left_running(quantum).unwrap();
+        assert_eq!((attempt, left.threads, left.names[1].as_str()), (0, 2, "pool-1"));
+    }
+    assert_eq!(report.state.quanta_that_left().count(), 15);
 }

@@ -8,6 +8,7 @@ use qbb::journal::{
 };
 use qbb_graph::{DatasetIx, QuantumGraph, QuantumIx};
 
+use crate::left_running::LeftRunningExplanation;
 use crate::quantum_explanation::{
     AttemptExplanation, ExplainedState, MissingInput, NamedQuantum, PlaceExplanation,
     QuantumExplanation, RepetitionExplanation, RunSituation, UnfinishedTask, WaitedFor,
@@ -51,6 +52,7 @@ impl Explainer<'_> {
             state,
             attempts: journal.next_attempt(quantum),
             last_attempt: self.last_attempt(quantum),
+            left_running: LeftRunningExplanation::of(journal, quantum),
             repetition: (state == ExplainedState::ToBeRepeated)
                 .then(|| journal.repeated(quantum))
                 .flatten()
@@ -117,6 +119,7 @@ impl Explainer<'_> {
             started: time(finished.started),
             seconds: finished.ended.seconds_since(finished.started),
             memory: finished.usage.map(|usage| usage.memory),
+            cpu_seconds: finished.usage.and_then(|usage| usage.cpu_seconds()),
             exception: finished.exception.map(|exception| exception.type_name.clone()),
             message: finished.exception.map(|exception| exception.message.clone()),
             exit_code: finished.exit_code,

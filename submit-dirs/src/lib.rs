@@ -7,6 +7,7 @@ mod error;
 mod explainer;
 mod failures;
 mod lanes;
+mod left_running;
 mod load;
 mod page;
 mod publish;
@@ -28,6 +29,9 @@ pub use counts::{QuantumCounts, TaskCounts, count_by_task};
 pub use directory::{Submission, SubmitDirectory};
 pub use error::SubmitError;
 pub use failures::{Failure, FailureGroup, TaskFailures};
+pub use left_running::{
+    LeftRunningByTask, LeftRunningExplanation, QuantumThatLeft, left_running_by_task,
+};
 pub use page::write_page;
 pub use quantum_explanation::{
     AttemptExplanation, ExplainedState, MissingInput, NamedQuantum, PlaceExplanation,

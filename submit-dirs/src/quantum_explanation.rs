@@ -3,6 +3,8 @@
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::left_running::LeftRunningExplanation;
+
 /// What became of a quantum, or what it waits for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QuantumExplanation {
@@ -15,6 +17,8 @@ pub struct QuantumExplanation {
     pub attempts: u32,
     /// The last attempt that ended, if it counts.
     pub last_attempt: Option<AttemptExplanation>,
+    /// What the last attempt that left threads or processes running has left.
+    pub left_running: Option<LeftRunningExplanation>,
     /// How a failed attempt is repeated, if that is about to happen.
     pub repetition: Option<RepetitionExplanation>,
     /// Where it runs.
@@ -83,6 +87,8 @@ pub struct AttemptExplanation {
     pub seconds: f64,
     /// Peak memory in bytes.
     pub memory: Option<u64>,
+    /// CPU seconds, if known.
+    pub cpu_seconds: Option<f64>,
     /// Type of the exception.
     pub exception: Option<String>,
     /// What it says.

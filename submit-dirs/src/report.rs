@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::attempts::AttemptTable;
 use crate::counts::{QuantumCounts, TaskCounts, count_by_task};
 use crate::failures::{Failure, FailureGroup, Failures};
+use crate::left_running::{LeftRunningByTask, left_running_by_task};
 use crate::statistics::{TaskCosts, costs_by_task};
 use crate::status::{EndedQuantum, slowest};
 use crate::watch::History;
@@ -39,6 +40,8 @@ pub struct Report {
     pub longest: Vec<EndedQuantum>,
     /// Quanta that were tried more than once, by task.
     pub retries: Vec<Retries>,
+    /// Quanta that have left threads or processes running, by task.
+    pub left_running: Vec<LeftRunningByTask>,
     /// Outputs by dataset type.
     pub datasets: Vec<DatasetCounts>,
     /// What the journal's readers had to overlook.
@@ -136,6 +139,7 @@ impl Report {
             costs: costs_by_task(graph, attempts),
             longest: slowest(graph, attempts, limits.longest),
             retries: retries(graph, journal, attempts),
+            left_running: left_running_by_task(graph, journal),
             datasets: datasets(graph, journal),
             warnings: journal.warnings().iter().map(ToString::to_string).collect(),
             tasks,

@@ -1,6 +1,6 @@
 //! What the views say of a story whose truth is known.
 
-use qbb::journal::{Event, RepeatReason};
+use qbb::journal::{Event, LeftRunning, RepeatReason};
 
 use crate::report::{Report, ReportLimits};
 use crate::status::Status;
@@ -92,6 +92,10 @@ fn a_success_without_its_log_is_wonky() {
 #[test]
 fn the_report_of_a_story() {
     let story = Story::told(true);
+    let quantum = story.quanta("calibrate")[2];
+    let left = LeftRunning::new(0, vec!["Thread-1".to_owned()]);
+    let left = Event::LeftRunning { time: at(25.0), quantum, attempt: 0, left };
+    story.process("node3", 1, 81).write(&left);
     let root = camino::Utf8Path::new("/me");
     let limits = ReportLimits { failures: 2, longest: 2 };
     let report = Report::of(&story.graph, &story.history(), Some(root), limits);

@@ -71,6 +71,9 @@ fn describe(explanation: &QuantumExplanation, personal: &Utf8Path) -> String {
     if let Some(attempt) = &explanation.last_attempt {
         text.push_str(&attempt_text(attempt, personal, ""));
     }
+    if let Some(left) = &explanation.left_running {
+        text.push_str(&format!("attempt {} left running: {}\n", left.attempt, left.text()));
+    }
     if let Some(repetition) = &explanation.repetition {
         let not_before = &repetition.not_before;
         text.push_str(&format!("{}: again from {not_before}", repetition.reason));
@@ -110,6 +113,9 @@ fn attempt_text(attempt: &AttemptExplanation, personal: &Utf8Path, indent: &str)
     let mut text = format!("{indent}attempt {} took {:.1} s", attempt.attempt, attempt.seconds);
     if let Some(memory) = attempt.memory {
         text.push_str(&format!(", peak memory {}", bytes(memory)));
+    }
+    if let Some(seconds) = attempt.cpu_seconds {
+        text.push_str(&format!(", CPU time {seconds:.1} s"));
     }
     text.push('\n');
     if let Some(exception) = &attempt.exception {

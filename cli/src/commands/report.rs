@@ -4,7 +4,8 @@ use camino::Utf8PathBuf;
 use qbb::journal::Timestamp;
 use qbb_datastore::RepositoryConfig;
 use qbb_submit_dirs::{
-    FailureGroup, Report, ReportLimits, Retries, SubmitDirectory, TaskCosts, Watch, write_page,
+    FailureGroup, LeftRunningByTask, Report, ReportLimits, Retries, SubmitDirectory, TaskCosts,
+    Watch, write_page,
 };
 
 use crate::arguments::ReportArguments;
@@ -71,6 +72,11 @@ pub fn describe(report: &Report, limit: usize) -> String {
             report.retries.iter().map(retries_row),
         ));
     }
+    if !report.left_running.is_empty() {
+        text.push_str("\nleft threads or processes running\n");
+        let header = ["task", "quanta", "threads", "processes", "for example"];
+        text.push_str(&table(header, 1, report.left_running.iter().map(left_running_row)));
+    }
     if !report.costs.is_empty() {
         text.push_str("\ncosts of a quantum\n");
         let header = ["task", "median", "95 %", "longest", "together", "memory", "95 %", "most"];
@@ -133,6 +139,17 @@ fn retries_row(retries: &Retries) -> [String; 5] {
         retries.recovered.to_string(),
         retries.most.to_string(),
         reasons.join(", "),
+    ]
+}
+
+fn left_running_row(found: &LeftRunningByTask) -> [String; 5] {
+    let example = &found.example;
+    [
+        found.task.clone(),
+        found.quanta.to_string(),
+        found.threads.to_string(),
+        found.processes.to_string(),
+        format!("{} left {}", example.data_id, example.left.text()),
     ]
 }
 

@@ -6,17 +6,20 @@
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::ptr;
 
-use libc::{c_char, c_int, c_short};
+use libc::c_char;
+
+use super::spawning::{Program, Spawned, Spawner};
 
 /// A program that runs, the leader of a process group of its own.
 #[derive(Debug)]
 pub(super) struct Child {
     pub pid: u32,
+    /// What becomes readable when it ends, if the system gave it with the process.
+    pub life: Option<OwnedFd>,
     pub stdout: Output,
     pub stderr: Output,
 }
@@ -45,6 +48,7 @@ pub(crate) struct Launcher {
     /// `NAME=value` of all variables.
     environment: Vec<CString>,
     nothing: File,
+    spawner: Spawner,
 }
 
 impl Launcher {
@@ -57,7 +61,8 @@ impl Launcher {
             }
         }
         environment.extend(more.and_then(|(name, value)| variable(name, value)));
-        Ok(Self { environment, nothing: File::open("/dev/null")? })
+        let (nothing, spawner) = (File::open("/dev/null")?, Spawner::new());
+        Ok(Self { environment, nothing, spawner })
     }
 
     /// Starts a program without standard input and with these variables besides those of this process. If
@@ -66,7 +71,7 @@ impl Launcher {
     /// # Errors
     /// If it cannot be started, or an argument cannot be one.
     pub fn start(
-        &self,
+        &mut self,
         arguments: &[String],
         more: impl Iterator<Item = (String, String)>,
     ) -> io::Result<Child> {
@@ -77,24 +82,33 @@ impl Launcher {
         for (name, value) in more {
             own.extend(variable(&name, &value));
         }
-        let path = own.iter().rfind(|text| name_of(text) == b"PATH");
-        let program = match (texts.first(), path) {
-            (None, _) => return Err(io::ErrorKind::InvalidInput.into()),
-            (Some(program), Some(path)) => &found(program, &path.to_bytes()[b"PATH=".len()..])?,
-            (Some(program), None) => program,
+        let is_path = |text: &&CString| name_of(text) == b"PATH";
+        let path = own.iter().rfind(is_path).or_else(|| self.environment.iter().find(is_path));
+        let path = path.map_or(USUAL_PATH, |path| &path.to_bytes()[b"PATH=".len()..]);
+        let program = match texts.first() {
+            None => return Err(io::ErrorKind::InvalidInput.into()),
+            Some(program) => &found(program, path)?,
         };
         let is_own = |text: &CString| own.iter().any(|other| name_of(other) == name_of(text));
         let inherited = self.environment.iter().filter(|text| own.is_empty() || !is_own(text));
         let (stdout, stderr) = (Output::new()?, Output::new()?);
         let descriptors =
             [self.nothing.as_raw_fd(), stdout._writer.as_raw_fd(), stderr._writer.as_raw_fd()];
-        let pid =
-            spawn(program, &pointers(texts.iter()), &pointers(inherited.chain(&own)), descriptors)?;
-        Ok(Child { pid, stdout, stderr })
+        let (arguments, environment) = (pointers(texts.iter()), pointers(inherited.chain(&own)));
+        let Spawned { pid, life } = self.spawner.spawn(&Program {
+            file: program,
+            arguments: &arguments,
+            environment: &environment,
+            descriptors,
+        })?;
+        Ok(Child { pid, life, stdout, stderr })
     }
 }
 
-/// The program as a search on a path that is not ours finds it.
+/// Where programs are looked for if nobody says.
+const USUAL_PATH: &[u8] = b"/bin:/usr/bin";
+
+/// The program as a search on a path finds it; itself if its name has a slash.
 fn found(program: &CStr, path: &[u8]) -> io::Result<CString> {
     let name = OsStr::from_bytes(program.to_bytes());
     if name.as_bytes().contains(&b'/') {
@@ -127,83 +141,6 @@ fn pointers<'t>(texts: impl Iterator<Item = &'t CString>) -> Vec<*mut c_char> {
     texts.map(|text| text.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
 }
 
-/// Starts a program in a process group of its own, with nothing but these three descriptors, no
-/// signal blocked, and no signal ignored because we ignore it.
-fn spawn(
-    program: &CStr,
-    arguments: &[*mut c_char],
-    environment: &[*mut c_char],
-    descriptors: [RawFd; 3],
-) -> io::Result<u32> {
-    let (mut attributes, mut actions) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    // SAFETY: the function makes the object that it is given room for.
-    checked(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
-    // SAFETY: it was made above.
-    let attributes = Attributes(unsafe { attributes.assume_init_mut() });
-    // SAFETY: as above.
-    checked(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
-    // SAFETY: as above.
-    let actions = Actions(unsafe { actions.assume_init_mut() });
-    for (target, descriptor) in descriptors.into_iter().enumerate() {
-        // SAFETY: the object was made, and the numbers are only kept.
-        checked(unsafe {
-            libc::posix_spawn_file_actions_adddup2(actions.0, descriptor, target as c_int)
-        })?;
-    }
-    let mut signals = MaybeUninit::uninit();
-    // SAFETY: both functions fill the set that they are given, which the others then read; the
-    // attributes were made above.
-    unsafe {
-        libc::sigemptyset(signals.as_mut_ptr());
-        checked(libc::posix_spawnattr_setsigmask(attributes.0, signals.as_ptr()))?;
-        // Rust programs ignore it, and what is ignored stays so in children.
-        libc::sigaddset(signals.as_mut_ptr(), libc::SIGPIPE);
-        checked(libc::posix_spawnattr_setsigdefault(attributes.0, signals.as_ptr()))?;
-        checked(libc::posix_spawnattr_setpgroup(attributes.0, 0))?;
-        let flags = libc::POSIX_SPAWN_SETPGROUP
-            | libc::POSIX_SPAWN_SETSIGDEF
-            | libc::POSIX_SPAWN_SETSIGMASK;
-        checked(libc::posix_spawnattr_setflags(attributes.0, flags as c_short))?;
-    }
-    let mut pid = 0;
-    // SAFETY: both lists end with null, and what they point to outlives the call, which does not
-    // change it; the other objects were made above.
-    checked(unsafe {
-        libc::posix_spawnp(
-            &mut pid,
-            program.as_ptr(),
-            actions.0,
-            attributes.0,
-            arguments.as_ptr(),
-            environment.as_ptr(),
-        )
-    })?;
-    u32::try_from(pid).map_err(io::Error::other)
-}
-
-/// These functions return the number of an error.
-fn checked(error: c_int) -> io::Result<()> {
-    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
-}
-
-struct Attributes<'o>(&'o mut libc::posix_spawnattr_t);
-
-impl Drop for Attributes<'_> {
-    fn drop(&mut self) {
-        // SAFETY: it was made, and is destroyed only here.
-        unsafe { libc::posix_spawnattr_destroy(self.0) };
-    }
-}
-
-struct Actions<'o>(&'o mut libc::posix_spawn_file_actions_t);
-
-impl Drop for Actions<'_> {
-    fn drop(&mut self) {
-        // SAFETY: it was made, and is destroyed only here.
-        unsafe { libc::posix_spawn_file_actions_destroy(self.0) };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
@@ -211,7 +148,7 @@ mod tests {
     use super::*;
     use crate::products::children_usage;
 
-    fn said(launcher: &Launcher, script: &str, more: &[(&str, &str)]) -> (Option<i32>, String) {
+    fn said(launcher: &mut Launcher, script: &str, more: &[(&str, &str)]) -> (Option<i32>, String) {
         let arguments = ["sh", "-c", script].map(str::to_owned);
         let more = more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let mut child = launcher.start(&arguments, more).unwrap();
@@ -223,11 +160,11 @@ mod tests {
 
     #[test]
     fn variables_are_ours_and_more_each_once() {
-        let launcher = Launcher::new(Some(("QBB_RUN", "17".to_owned()))).unwrap();
+        let mut launcher = Launcher::new(Some(("QBB_RUN", "17".to_owned()))).unwrap();
         let expected = format!("17 {}\n", std::env::var("PATH").unwrap());
-        assert_eq!(said(&launcher, "echo $QBB_RUN $PATH", &[]).1, expected);
+        assert_eq!(said(&mut launcher, "echo $QBB_RUN $PATH", &[]).1, expected);
         let more = [("QBB_RUN", "18"), ("SOMETHING", "a=b c"), ("no\0ne", "x")];
-        let (_, text) = said(&launcher, "env", &more);
+        let (_, text) = said(&mut launcher, "env", &more);
         let lines: Vec<_> = text.lines().filter(|line| line.starts_with("QBB_RUN")).collect();
         assert_eq!(lines, ["QBB_RUN=18"]);
         assert!(text.lines().any(|line| line == "SOMETHING=a=b c"), "{text}");
@@ -235,7 +172,7 @@ mod tests {
 
     #[test]
     fn programs_have_a_group_and_no_input_and_react_to_signals() {
-        let launcher = Launcher::new(None).unwrap();
+        let mut launcher = Launcher::new(None).unwrap();
         let script = "read -r line && exit 1; \
                       test $(cut -d' ' -f5 /proc/$$/stat) = $$ && kill -PIPE $$; exit 2";
         let arguments = ["/bin/sh", "-c", script].map(str::to_owned);
@@ -254,15 +191,15 @@ mod tests {
         fs_err::write(&program, "#!/bin/sh\necho another\n").unwrap();
         fs_err::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("/nonexistent:{}", folder.path().display());
-        let launcher = Launcher::new(None).unwrap();
-        assert_eq!(said(&launcher, "echo ours", &[("PATH", &path)]).1.trim(), "another");
-        assert_eq!(said(&launcher, "echo ours", &[]).1.trim(), "ours");
+        let mut launcher = Launcher::new(None).unwrap();
+        assert_eq!(said(&mut launcher, "echo ours", &[("PATH", &path)]).1.trim(), "another");
+        assert_eq!(said(&mut launcher, "echo ours", &[]).1.trim(), "ours");
     }
 
     #[test]
     fn what_cannot_be_started_says_why() {
-        let launcher = Launcher::new(None).unwrap();
-        let start = |program: &str| {
+        let mut launcher = Launcher::new(None).unwrap();
+        let mut start = |program: &str| {
             launcher.start(&[program.to_owned()], std::iter::empty()).map_err(|error| error.kind())
         };
         assert_eq!(start("/nonexistent/program").unwrap_err(), io::ErrorKind::NotFound);

@@ -5,6 +5,7 @@ mod child;
 mod description;
 mod placeholders;
 mod process;
+mod spawning;
 mod waiting;
 mod work_folder;
 

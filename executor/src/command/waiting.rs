@@ -74,7 +74,7 @@ pub(super) fn wait_for(
     let mut out = Stream::new(&mut child.stdout.reader, LogLevel::Info, label);
     let mut err = Stream::new(&mut child.stderr.reader, LogLevel::Warning, label);
     let mut buffer = [0; 16 << 10];
-    let ended = end_of(pid);
+    let ended = child.life.take().or_else(|| end_of(pid));
     while !has_ended(pid, &ended, &mut out, &mut err, &mut buffer) {}
     let killed = table.kill_reason(pid);
     // Its number stays taken until it is reaped below, so the group is still ours.

@@ -3,7 +3,7 @@
 //! Metadata is written on success only, the log always and last: the presence of the metadata
 //! dataset is the definition of success.
 
-use qbb::journal::{DatasetOutput, ExceptionInfo, QuantumEnd, QuantumOutcome};
+use qbb::journal::{DatasetOutput, ExceptionInfo, LeftRunning, QuantumEnd, QuantumOutcome};
 use qbb::{AccessSummary, ButlerError, QuantumBackedButler, QuantumButler};
 use qbb_graph::{DatasetIx, QuantumGraph};
 use qbb_pipeline::Task;
@@ -43,12 +43,14 @@ pub(super) struct Work {
 pub(crate) struct LocalEnd {
     pub outcome: QuantumOutcome,
     pub parcel: Parcel,
+    /// What goes on although the quantum has ended.
+    pub left: LeftRunning,
 }
 
 impl LocalEnd {
     /// An end that leaves nothing to be packed.
     pub fn of(outcome: QuantumOutcome) -> Self {
-        Self { outcome, parcel: Parcel::default() }
+        Self { outcome, parcel: Parcel::default(), left: LeftRunning::default() }
     }
 }
 
@@ -200,7 +202,7 @@ impl Sequence<'_> {
         }
         let AccessSummary { available_inputs, actual_inputs, outputs, .. } = self.butler.summary();
         let outcome = QuantumOutcome { available_inputs, actual_inputs, outputs, ..outcome };
-        Ok(LocalEnd { outcome, parcel })
+        Ok(LocalEnd { outcome, parcel, left: LeftRunning::default() })
     }
 
     /// Packs a dataset or writes its file.

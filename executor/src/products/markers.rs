@@ -113,6 +113,32 @@ impl Measured {
     }
 }
 
+/// CPU seconds that a process has used, without its children, if the system tells. Also of one that has
+/// ended and was not waited for.
+#[cfg(target_os = "linux")]
+pub(crate) fn cpu_time(pid: u32) -> Option<f64> {
+    let pid = libc::pid_t::try_from(pid).ok()?;
+    let mut clock = 0;
+    // SAFETY: the pointer is valid for writes of its type during the call.
+    if unsafe { libc::clock_getcpuclockid(pid, &mut clock) } != 0 {
+        return None;
+    }
+    let mut time = std::mem::MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: as above; a number that is not that of a clock (any more) is an error.
+    if unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: it was zeroed, which is a time, and then filled.
+    let time = unsafe { time.assume_init() };
+    Some(time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9)
+}
+
+/// Not known on this system.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn cpu_time(_: u32) -> Option<f64> {
+    None
+}
+
 /// Waits for a child process and returns its exit status with what it and its own children used.
 ///
 /// The caller must own the process and not wait for it elsewhere.
@@ -154,6 +180,21 @@ mod tests {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
         assert!(before.max_resident > 100_000, "{} bytes", before.max_resident);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_cpu_time_of_a_child_is_known_until_it_is_waited_for() {
+        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+        let script = "i=0; while test $i -lt 20000; do i=$((i+1)); done";
+        let child = std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
+        let raw = Pid::from_raw(child.id() as i32).unwrap();
+        waitid(WaitId::Pid(raw), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+        let dead = cpu_time(child.id()).unwrap();
+        let (_, used) = children_usage(child.id()).unwrap();
+        assert!(dead > 1e-4 && (dead - used.cpu()).abs() < 0.1, "{dead} and {}", used.cpu());
+        assert_eq!(cpu_time(child.id()), None, "it is gone");
     }
 
     #[test]

@@ -6,5 +6,5 @@ mod task_metadata;
 
 pub use log_records::LogLevel;
 pub(crate) use log_records::{LogContext, LogDataset, LogRecord};
-pub(crate) use markers::{Marker, Measured, children_usage};
+pub(crate) use markers::{Marker, Measured, children_usage, cpu_time};
 pub(crate) use task_metadata::{ButlerMetrics, MetadataDataset};

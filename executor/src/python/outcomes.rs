@@ -18,6 +18,7 @@ pub(super) fn outcome_of_death(death: &Death, run_time: f64) -> Option<QuantumOu
     let usage = death.peak_memory.map(|memory| ResourceUsage {
         memory,
         run_time,
+        run_time_cpu: death.cpu_time.unwrap_or(f64::NAN),
         ..ResourceUsage::default()
     });
     match death.killed {

@@ -18,7 +18,7 @@ use super::log_file::LogFile;
 use super::package::WorkerPackage;
 use super::protocol::{FaultReply, WorkerFault};
 use crate::process_table::{KillReason, ProcessTable};
-use crate::products::children_usage;
+use crate::products::{children_usage, cpu_time};
 
 /// How long a process that was asked to leave may take.
 const LEAVE_TIME: Duration = Duration::from_secs(2);
@@ -34,6 +34,8 @@ pub struct WorkerProcess {
     life: Life,
     log: LogFile,
     table: Arc<ProcessTable>,
+    /// CPU seconds that it had used when it was asked last.
+    cpu_before: Option<f64>,
     reaped: bool,
 }
 
@@ -69,6 +71,8 @@ pub struct Death {
     pub(crate) killed: Option<KillReason>,
     /// Most memory that it held since it was last told to forget that, in bytes, if the system knows.
     pub peak_memory: Option<u64>,
+    /// CPU seconds that it used since the last request, if the system knows.
+    pub cpu_time: Option<f64>,
     /// Last lines of its standard error.
     pub last_lines: String,
     /// File with all of it.
@@ -166,7 +170,7 @@ impl WorkerProcess {
         log: LogFile,
         table: Arc<ProcessTable>,
     ) -> Self {
-        Self { pid, origin, link, life: Life::of(pid), log, table, reaped: false }
+        Self { pid, origin, link, life: Life::of(pid), log, table, cpu_before: None, reaped: false }
     }
 
     /// Number of the process.
@@ -202,6 +206,7 @@ impl WorkerProcess {
         let mut line = serde_json::to_vec(request)
             .map_err(|error| ExchangeError::Protocol(format!("request: {error}")))?;
         line.push(b'\n');
+        self.cpu_before = cpu_time(self.pid);
         let Some(link) = &mut self.link else {
             return Err(ExchangeError::Died(self.bury()));
         };
@@ -233,8 +238,8 @@ impl WorkerProcess {
         self.link = None;
         let log = self.log.path().to_owned();
         if self.reaped {
-            let last_lines = String::new();
-            return Death { status: None, killed: None, peak_memory: None, last_lines, log };
+            let (status, killed, peak_memory, cpu_time) = (None, None, None, None);
+            return Death { status, killed, peak_memory, cpu_time, last_lines: String::new(), log };
         }
         self.leave_time();
         let killed = self.table.kill_reason(self.pid);
@@ -244,6 +249,9 @@ impl WorkerProcess {
         }
         self.table.remove(self.pid);
         self.reaped = true;
+        // The number is its own until it is waited for, and the clock is there as long.
+        let used = self.cpu_before.zip(cpu_time(self.pid));
+        let cpu_time = used.map(|(before, after)| (after - before).max(0.0));
         let ended = match &self.origin {
             Origin::Child => {
                 children_usage(self.pid).ok().map(|(status, used)| (status, used.max_resident))
@@ -253,7 +261,8 @@ impl WorkerProcess {
         let status = ended.map(|(status, _)| status);
         let peak_memory = ended.map(|(_, peak)| peak).filter(|&peak| peak > 0);
         self.log.bound();
-        Death { status, killed, peak_memory, last_lines: self.log.last_lines(), log }
+        let last_lines = self.log.last_lines();
+        Death { status, killed, peak_memory, cpu_time, last_lines, log }
     }
 
     /// Waits a moment for the process to end by itself, without reaping it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crossbeam::channel::Receiver;
-use qbb::journal::{DatasetOutput, QuantumOutcome, Timestamp};
+use qbb::journal::{DatasetOutput, LeftRunning, QuantumOutcome, Timestamp};
 use qbb_graph::{QuantumGraph, RecordPaths};
 use qbb_pipeline::TaskIx;
 use serde_json::value::RawValue;
@@ -20,8 +20,7 @@ use crate::logging::quantum_span;
 #[derive(Debug, Default)]
 struct Aftermath {
     resident: Option<u64>,
-    left_behind: Vec<u32>,
-    threads_left: Vec<String>,
+    left: LeftRunning,
     /// What goes into the pack.
     parcel: Parcel,
 }
@@ -59,9 +58,10 @@ impl Worker {
                     }
                     let (outcome, mut aftermath) = self.run(job);
                     let parcel = std::mem::take(&mut aftermath.parcel);
-                    // Before the end, which may be that of the run.
-                    self.tell_what_is_left(job, &aftermath, events);
-                    let end = outcome.map(|outcome| Box::new(LocalEnd { outcome, parcel }));
+                    let left = aftermath.left.clone();
+                    // Before its end, behind which nobody may listen any more.
+                    self.tell_what_is_left(job, &left, events);
+                    let end = outcome.map(|outcome| Box::new(LocalEnd { outcome, parcel, left }));
                     events(PoolEvent::Ended { job, started, end });
                     self.recycle(&aftermath);
                 }
@@ -96,19 +96,20 @@ impl Worker {
     }
 
     /// Names the threads and processes that a quantum has left running.
-    fn tell_what_is_left(&self, job: QuantumJob, after: &Aftermath, events: &impl Fn(PoolEvent)) {
-        if !after.threads_left.is_empty() {
-            let quantum = self.setup.butler.graph().describe_quantum(job.quantum);
-            let names = after.threads_left.join(", ");
-            events(PoolEvent::Warning(format!("{quantum} left threads running: {names}")));
+    fn tell_what_is_left(&self, job: QuantumJob, left: &LeftRunning, events: &impl Fn(PoolEvent)) {
+        let LeftRunning { processes, threads, names } = left;
+        let quantum = || self.setup.butler.graph().describe_quantum(job.quantum);
+        if *threads != 0 {
+            let more = if *threads as usize > names.len() { ", …" } else { "" };
+            let (quantum, names) = (quantum(), names.join(", "));
+            events(PoolEvent::Warning(format!("{quantum} left threads running: {names}{more}")));
         }
-        if !after.left_behind.is_empty() && self.process.is_some() {
-            let quantum = self.setup.butler.graph().describe_quantum(job.quantum);
-            let what = match after.left_behind.len() {
+        if *processes != 0 && self.process.is_some() {
+            let what = match processes {
                 1 => "a process running, which is".to_owned(),
                 n => format!("{n} processes running, which are"),
             };
-            let text = format!("{quantum} left {what} ended now");
+            let text = format!("{} left {what} ended now", quantum());
             events(PoolEvent::Warning(text));
         }
     }
@@ -116,7 +117,7 @@ impl Worker {
     /// Ends a process that should not run more quanta.
     fn recycle(&mut self, after: &Aftermath) {
         self.quanta += 1;
-        if !after.left_behind.is_empty() {
+        if after.left.processes != 0 {
             self.process = None;
         }
         let Recycling { quanta, memory } = self.setup.recycling;
@@ -207,10 +208,10 @@ impl Worker {
             attempt: job.attempt,
             memory: self.told_memory(job),
         })?;
-        let threads_left = std::mem::take(&mut reply.threads_left);
-        let left_behind = std::mem::take(&mut reply.left_behind);
+        let threads = std::mem::take(&mut reply.threads_left);
+        let left = LeftRunning::new(reply.left_behind.len(), threads);
         let parcel = parcel_of_reply(&graph, std::mem::take(&mut reply.packed))?;
-        *after = Aftermath { resident: reply.resident, left_behind, threads_left, parcel };
+        *after = Aftermath { resident: reply.resident, left, parcel };
         outcome_of_reply(&graph, reply)
     }
 

@@ -99,7 +99,8 @@ impl Dispatcher<'_> {
             if self.scheduler.is_finished() {
                 break;
             }
-            if let Some(pause) = self.lookahead.pause() {
+            let handed_out = self.scheduler.counts().running as usize;
+            if let Some(pause) = self.lookahead.pause(handed_out, self.jobs) {
                 std::thread::sleep(pause);
             }
             let Some(first) = self.wait(&deadlines) else {

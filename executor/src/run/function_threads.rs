@@ -48,10 +48,19 @@ pub(super) struct Lookahead {
 }
 
 /// Work that a thread is given at once, in microseconds.
-const AHEAD: f64 = 4000.0;
+const AHEAD: f64 = 8000.0;
 
 /// Most quanta that a thread is given at once.
 const MOST: f64 = 256.0;
+
+/// Share of what threads have before them in which ends may gather.
+const GATHERING: f64 = 0.375;
+
+/// Longest time in which ends gather, in microseconds: it is lost if the run is killed.
+const LONGEST: f64 = AHEAD / 4.0;
+
+/// Gathering for less time than this takes more than it saves, in microseconds.
+const SHORTEST: f64 = 100.0;
 
 /// Share of the newest quantum in the mean.
 const WEIGHT: f64 = 1.0 / 16.0;
@@ -79,10 +88,12 @@ impl Lookahead {
         if self.possible { (AHEAD / self.mean).clamp(1.0, MOST) as usize } else { 1 }
     }
 
-    /// How long to let ends gather before they are recorded; none unless threads have enough to do
-    /// meanwhile.
-    pub fn pause(&self) -> Option<Duration> {
-        (self.depth() >= 16).then_some(Duration::from_micros((AHEAD / 8.0) as u64))
+    /// How long to let ends gather before they are recorded, if so many quanta are handed out to so many
+    /// threads: none unless threads have enough to do meanwhile.
+    pub fn pause(&self, handed_out: usize, threads: usize) -> Option<Duration> {
+        let waiting = handed_out.saturating_sub(threads) as f64;
+        let pause = (waiting * self.mean / threads.max(1) as f64 * GATHERING).min(LONGEST);
+        (pause >= SHORTEST).then_some(Duration::from_micros(pause as u64))
     }
 }
 
@@ -97,16 +108,32 @@ mod tests {
             for _ in 0..times {
                 lookahead.learn(Timestamp(100), Timestamp(100 + micros));
             }
-            (lookahead.depth(), lookahead.pause().is_some())
+            let depth = lookahead.depth();
+            (depth, lookahead.pause(2 * depth, 2).map(|pause| pause.as_micros()))
         };
-        assert_eq!(learn(4000, 1), (1, false));
-        assert_eq!(learn(1500, 200), (2, false), "one that runs and one behind it");
-        assert_eq!(learn(20, 200), (199, true));
-        assert_eq!(learn(0, 500), (256, true));
-        assert_eq!(learn(5_000_000, 1), (1, false), "one is enough to be careful again");
-        assert_eq!(learn(-5, 300), (256, true), "a clock that was set back");
+        assert_eq!(learn(8000, 1), (1, None));
+        assert_eq!(learn(4100, 200), (1, None));
+        assert_eq!(learn(3000, 200), (2, Some(1125)), "one that runs and one behind it");
+        assert_eq!(learn(500, 200), (15, Some(2000)));
+        assert_eq!(learn(20, 200).0, 256);
+        assert_eq!(learn(0, 500), (256, None), "what takes a microsecond leaves no time to gather");
+        assert_eq!(learn(5_000_000, 1), (1, None), "one is enough to be careful again");
+        assert_eq!(learn(-5, 300), (256, None), "a clock that was set back");
         let mut never = Lookahead::new(false);
         never.learn(Timestamp(0), Timestamp(1));
         assert_eq!(never.depth(), 1);
+    }
+
+    #[test]
+    fn ends_gather_only_while_threads_have_work() {
+        let mut lookahead = Lookahead::new(true);
+        for _ in 0..200 {
+            lookahead.learn(Timestamp(0), Timestamp(600));
+        }
+        let pause = |handed_out, threads| {
+            lookahead.pause(handed_out, threads).map_or(0, |pause| pause.as_micros())
+        };
+        assert_eq!((pause(0, 2), pause(2, 2)), (0, 0), "links of chains are not held up");
+        assert_eq!((pause(4, 2), pause(12, 2), pause(100, 2)), (225, 1125, 2000));
     }
 }

@@ -29,6 +29,11 @@ impl Dispatcher<'_> {
             if let Err(error) = self.pack.stage(job, &end.parcel) {
                 round.fatal = Some(error.into());
             }
+            if !end.left.is_empty() {
+                let (time, left) = (Timestamp::now(), end.left);
+                let QuantumJob { quantum, attempt, .. } = job;
+                round.events.push(Event::LeftRunning { time, quantum, attempt, left });
+            }
             end.outcome
         });
         let QuantumJob { quantum, attempt, memory } = job;

@@ -7,6 +7,7 @@
 //! the machine is the business of the journal's [`Syncer`](crate::journal::Syncer).
 
 mod access;
+mod connections;
 mod error;
 mod prediction;
 mod provenance;

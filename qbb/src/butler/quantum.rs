@@ -6,8 +6,7 @@ use std::time::Instant;
 use camino::{Utf8Path, Utf8PathBuf};
 use qbb_datastore::{ArtifactStore, ArtifactUri, PutOptions};
 use qbb_dimensions::DataValue;
-use qbb_graph::{Adjacency, DatasetIx, InitQuantum, QuantumGraph, QuantumIx};
-use qbb_pipeline::Connection;
+use qbb_graph::{DatasetIx, InitQuantum, QuantumGraph, QuantumIx};
 
 use super::access::{Access, AccessSummary};
 use super::error::ButlerError;
@@ -19,12 +18,13 @@ use crate::journal::{DatasetOutput, FileRecord};
 #[derive(Debug)]
 pub struct QuantumButler<'b> {
     shared: &'b QuantumBackedButler,
-    subject: Subject<'b>,
+    pub(super) subject: Subject<'b>,
     access: Mutex<Access>,
 }
 
+/// What reads and writes.
 #[derive(Debug, Clone, Copy)]
-enum Subject<'b> {
+pub(super) enum Subject<'b> {
     Quantum(QuantumIx),
     Init(&'b InitQuantum),
 }
@@ -69,93 +69,6 @@ impl<'b> QuantumButler<'b> {
         let position = data_ids.group().key_position(element.ix)?;
         let cell = data_ids.columns()[position][graph.quanta.data_id[quantum.index()] as usize];
         Some(graph.universe().value(element.ix, cell, &graph.symbols))
-    }
-
-    /// Datasets of an input connection, in the order of their data IDs.
-    ///
-    /// # Errors
-    /// If the task has no such connection.
-    pub fn inputs(&self, connection: &str) -> Result<Vec<DatasetIx>, ButlerError> {
-        let graph = self.graph();
-        match self.subject {
-            Subject::Quantum(quantum) => {
-                let task = graph.pipeline.task(graph.quanta.task(quantum));
-                let connections = || task.quantum_inputs();
-                self.of_connection(quantum, connection, "input", connections, &graph.inputs)
-            }
-            Subject::Init(init) => self.of_init_connection(connection, "init-input", &init.inputs),
-        }
-    }
-
-    /// Datasets of an output connection, in the order of their data IDs.
-    ///
-    /// # Errors
-    /// If the task has no such connection.
-    pub fn outputs(&self, connection: &str) -> Result<Vec<DatasetIx>, ButlerError> {
-        let graph = self.graph();
-        match self.subject {
-            Subject::Quantum(quantum) => {
-                let task = graph.pipeline.task(graph.quanta.task(quantum));
-                let connections = || task.quantum_outputs();
-                self.of_connection(quantum, connection, "output", connections, &graph.outputs)
-            }
-            Subject::Init(init) => {
-                self.of_init_connection(connection, "init-output", &init.outputs)
-            }
-        }
-    }
-
-    fn of_connection<'c, I: Iterator<Item = &'c Connection>>(
-        &self,
-        quantum: QuantumIx,
-        name: &str,
-        kind: &'static str,
-        connections: impl Fn() -> I,
-        edges: &Adjacency,
-    ) -> Result<Vec<DatasetIx>, ButlerError> {
-        match connections().position(|connection| connection.name == name) {
-            Some(number) => Ok(edges.of_connection(quantum, number as u16).collect()),
-            None => {
-                let known = connections().map(|connection| connection.name.as_str());
-                Err(self.no_connection(name, kind, known))
-            }
-        }
-    }
-
-    fn of_init_connection(
-        &self,
-        name: &str,
-        kind: &'static str,
-        datasets: &[(String, u32)],
-    ) -> Result<Vec<DatasetIx>, ButlerError> {
-        let found: Vec<DatasetIx> = (datasets.iter())
-            .filter(|(connection, _)| connection == name)
-            .map(|&(_, dataset)| DatasetIx(dataset))
-            .collect();
-        if found.is_empty() {
-            let known = datasets.iter().map(|(connection, _)| connection.as_str());
-            return Err(self.no_connection(name, kind, known));
-        }
-        Ok(found)
-    }
-
-    fn no_connection<'n>(
-        &self,
-        name: &str,
-        kind: &'static str,
-        known: impl Iterator<Item = &'n str>,
-    ) -> ButlerError {
-        let graph = self.graph();
-        let task = match self.subject {
-            Subject::Quantum(quantum) => Some(graph.quanta.task(quantum)),
-            Subject::Init(init) => init.task(),
-        };
-        ButlerError::NoConnection {
-            task: task.map_or_else(String::new, |task| graph.pipeline.task(task).label.clone()),
-            kind,
-            connection: name.to_owned(),
-            known: known.collect::<Vec<_>>().join(", "),
-        }
     }
 
     /// The content of an input.
@@ -352,33 +265,6 @@ impl<'b> QuantumButler<'b> {
         self.access().summary()
     }
 
-    /// All datasets that may be read: inputs and the task's init-inputs.
-    pub fn predicted_inputs(&self) -> Vec<DatasetIx> {
-        let graph = self.graph();
-        match self.subject {
-            Subject::Quantum(quantum) => {
-                let init = graph.init_quantum(Some(graph.quanta.task(quantum)));
-                let init_inputs = init.iter().flat_map(|init| &init.inputs);
-                (graph.inputs.edges(quantum).map(|(_, dataset)| dataset))
-                    .chain(init_inputs.map(|&(_, dataset)| DatasetIx(dataset)))
-                    .collect()
-            }
-            Subject::Init(init) => {
-                init.inputs.iter().map(|&(_, dataset)| DatasetIx(dataset)).collect()
-            }
-        }
-    }
-
-    /// All datasets that may be written.
-    pub fn predicted_outputs(&self) -> Vec<DatasetIx> {
-        match self.subject {
-            Subject::Quantum(quantum) => {
-                self.graph().outputs.edges(quantum).map(|(_, dataset)| dataset).collect()
-            }
-            Subject::Init(init) => init.output_datasets().collect(),
-        }
-    }
-
     fn existing_path(&self, input: DatasetIx) -> Result<Utf8PathBuf, ButlerError> {
         self.check_input(input)?;
         match self.shared.place(input)? {
@@ -405,44 +291,6 @@ impl<'b> QuantumButler<'b> {
     fn missing(&self, input: DatasetIx, place: &str) -> ButlerError {
         let dataset = self.shared.describe_dataset(input);
         ButlerError::Missing { dataset, place: place.to_owned() }
-    }
-
-    fn is_output(&self, dataset: DatasetIx) -> bool {
-        match self.subject {
-            Subject::Quantum(quantum) => {
-                self.graph().outputs.edges(quantum).any(|(_, output)| output == dataset)
-            }
-            Subject::Init(init) => init.output_datasets().any(|output| output == dataset),
-        }
-    }
-
-    fn check_output(&self, output: DatasetIx) -> Result<(), ButlerError> {
-        if self.is_output(output) {
-            return Ok(());
-        }
-        Err(ButlerError::NotAnOutput {
-            quantum: self.describe(),
-            dataset: self.shared.describe_dataset(output),
-        })
-    }
-
-    fn check_input(&self, input: DatasetIx) -> Result<(), ButlerError> {
-        let graph = self.graph();
-        let is_input = match self.subject {
-            Subject::Quantum(quantum) => {
-                graph.inputs.edges(quantum).any(|(_, dataset)| dataset == input)
-                    || (graph.init_quantum(Some(graph.quanta.task(quantum))))
-                        .is_some_and(|init| init.inputs.iter().any(|&(_, d)| d == input.0))
-            }
-            Subject::Init(init) => init.inputs.iter().any(|&(_, dataset)| dataset == input.0),
-        };
-        if is_input {
-            return Ok(());
-        }
-        Err(ButlerError::NotAnInput {
-            quantum: self.describe(),
-            dataset: self.shared.describe_dataset(input),
-        })
     }
 
     fn access(&self) -> MutexGuard<'_, Access> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use qbb_graph::{DatasetIx, QuantumIx};
 use uuid::Uuid;
 
+use super::left_running::LeftRunning;
 use super::packed::PackedBlock;
 use super::process::ProcessIdentity;
 use super::time::Timestamp;
@@ -106,6 +107,18 @@ pub enum Event {
         /// Quanta with how many attempts came before.
         quanta: Vec<(QuantumIx, u32)>,
     },
+    /// An attempt has left something running in the process that executed it, or beside it. Its end
+    /// follows in the same file.
+    LeftRunning {
+        /// When this was recorded.
+        time: Timestamp,
+        /// Which quantum.
+        quantum: QuantumIx,
+        /// How many attempts came before.
+        attempt: u32,
+        /// What was left.
+        left: LeftRunning,
+    },
     /// An attempt failed, and there will be another one.
     AttemptRepeated {
         /// When that was decided.
@@ -164,6 +177,7 @@ impl Event {
             | Self::RunGoesOn { time, .. }
             | Self::QuantumPlaced { time, .. }
             | Self::QuantaPlaced { time, .. }
+            | Self::LeftRunning { time, .. }
             | Self::AttemptRepeated { time, .. }
             | Self::DatasetsRemoved { time, .. }
             | Self::QuantaReset { time, .. }

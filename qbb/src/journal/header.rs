@@ -9,7 +9,7 @@ use crate::GraphIdentity;
 
 const MAGIC: [u8; 8] = *b"QBBJ\r\n\x1a\n";
 const MAJOR: u16 = 1;
-const MINOR: u16 = 2;
+const MINOR: u16 = 3;
 
 /// Bytes of the header.
 pub(super) const HEADER: usize = 80;
@@ -114,7 +114,7 @@ mod tests {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "5142424a0d0a1a0a010002005000000001234567\
+            "5142424a0d0a1a0a010003005000000001234567\
              89abcdef0123456789abcdef0707070707070707\
              0707070707070707070707070707070707070707\
              0707070700401e18240a0600"

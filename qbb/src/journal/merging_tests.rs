@@ -199,11 +199,12 @@ fn all_of(state: &JournalState, detail: Detail) -> Vec<String> {
             (finished.available_inputs, finished.actual_inputs) = (&[], &[]);
         }
         format!(
-            "{:?} {finished:?} {:?} {:?} {:?} {}",
+            "{:?} {finished:?} {:?} {:?} {:?} {:?} {}",
             state.progress(quantum),
             state.in_flight_since(quantum),
             state.placed(quantum),
             state.repeated(quantum),
+            state.left_running(quantum),
             state.next_attempt(quantum),
         )
     });

@@ -15,6 +15,7 @@ mod follower;
 pub(crate) mod frame;
 mod guard;
 mod header;
+mod left_running;
 mod merging;
 mod packed;
 mod piece;
@@ -43,6 +44,7 @@ pub use event::{
 };
 pub use follower::JournalFollower;
 pub use header::JournalHeader;
+pub use left_running::LeftRunning;
 pub use packed::{PackedBlock, PackedRow};
 pub use process::ProcessIdentity;
 pub use reader::{JournalReader, Tail};

@@ -1,6 +1,7 @@
 //! What all journal files of a directory add up to, and what may be asked of it.
 
 mod folding;
+mod quantum;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use qbb_graph::{DatasetIx, QuantumIx};
@@ -9,90 +10,18 @@ use uuid::Uuid;
 
 use super::ends::{EndRow, EndTable};
 use super::error::JournalWarning;
-use super::event::{ExceptionInfo, FileRecord, QuantumEnd, RepeatReason};
+use super::event::{FileRecord, QuantumEnd};
+use super::left_running::LeftRunning;
 use super::packed::PendingRows;
 use super::records::WrittenRecord;
 use super::runs::RunSummary;
 use super::time::Timestamp;
-use super::usage::ResourceUsage;
 use super::written::{Claim, PackedCell, WrittenTable};
 use crate::pack::{PackedPlace, Packs};
 
+pub use quantum::{FinishedQuantum, PlacedQuantum, QuantumProgress, RepeatedQuantum};
+
 const NONE: u32 = u32::MAX;
-
-/// Where a quantum stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QuantumProgress {
-    /// Nothing is known of it.
-    NotStarted,
-    /// It was started, and did not end as far as anybody recorded.
-    InFlight,
-    /// Its last attempt ended.
-    Ended(QuantumEnd),
-    /// It depends on a quantum that failed.
-    Blocked {
-        /// That quantum.
-        cause: QuantumIx,
-    },
-}
-
-impl QuantumProgress {
-    /// Whether it ended successfully.
-    pub fn is_success(self) -> bool {
-        matches!(self, Self::Ended(end) if end.is_success())
-    }
-}
-
-/// The attempt that counts for a quantum.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FinishedQuantum<'a> {
-    /// How many attempts came before.
-    pub attempt: u32,
-    /// When it started.
-    pub started: Timestamp,
-    /// When it ended.
-    pub ended: Timestamp,
-    /// How it ended.
-    pub end: QuantumEnd,
-    /// Caveat bits, if known.
-    pub caveats: Option<u32>,
-    /// The exception of a failure.
-    pub exception: Option<&'a ExceptionInfo>,
-    /// Exit code, if there was one; negative is a signal.
-    pub exit_code: Option<i32>,
-    /// What it cost.
-    pub usage: Option<ResourceUsage>,
-    /// Positions of inputs whose existence was seen.
-    pub available_inputs: &'a [u32],
-    /// Positions of inputs that were read.
-    pub actual_inputs: &'a [u32],
-}
-
-/// Where an attempt that has not ended runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlacedQuantum {
-    /// How many attempts came before.
-    pub attempt: u32,
-    /// Since when.
-    pub time: Timestamp,
-    /// Number of its place among those that run at the same time.
-    pub worker: u32,
-    /// Memory set aside for it, in bytes, if its need is known.
-    pub memory: Option<u64>,
-}
-
-/// A failed attempt that is followed by another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RepeatedQuantum {
-    /// The attempt that failed.
-    pub attempt: u32,
-    /// Why it is repeated.
-    pub reason: RepeatReason,
-    /// Before this the next attempt does not begin.
-    pub not_before: Timestamp,
-    /// Memory that the next attempt is given, in bytes, if that is more than before.
-    pub memory: Option<u64>,
-}
 
 #[derive(Debug, Clone, Copy)]
 struct QuantumCell {
@@ -137,6 +66,8 @@ pub struct JournalState {
     placed: FxHashMap<u32, PlacedQuantum>,
     /// The last attempt of a quantum that was to be repeated.
     repeated: FxHashMap<u32, RepeatedQuantum>,
+    /// What attempts left running: of each quantum, what the last one left that left anything.
+    left: FxHashMap<u32, (u32, LeftRunning)>,
     init_claims: FxHashMap<u32, (Timestamp, Uuid)>,
     writers: Vec<Uuid>,
     /// Blocks of packs, by their numbers.
@@ -166,6 +97,7 @@ impl JournalState {
             written: WrittenTable::new(n_datasets),
             placed: FxHashMap::default(),
             repeated: FxHashMap::default(),
+            left: FxHashMap::default(),
             init_claims: FxHashMap::default(),
             writers: Vec::new(),
             blocks: Vec::new(),
@@ -294,6 +226,21 @@ impl JournalState {
         let repeated = self.repeated.get(&quantum.0).copied()?;
         (repeated.attempt + 1 == cell.attempts && repeated.attempt >= cell.first)
             .then_some(repeated)
+    }
+
+    /// Quanta that have [left something running](Self::left_running), in the order of the graph.
+    pub fn quanta_that_left(&self) -> impl ExactSizeIterator<Item = QuantumIx> + use<> {
+        let mut quanta: Vec<u32> = self.left.keys().copied().collect();
+        quanta.retain(|&quantum| self.left_running(QuantumIx(quantum)).is_some());
+        quanta.sort_unstable();
+        quanta.into_iter().map(QuantumIx)
+    }
+
+    /// What the last attempt at a quantum that left anything running left, and its number.
+    pub fn left_running(&self, quantum: QuantumIx) -> Option<(u32, &LeftRunning)> {
+        let first = self.quanta[quantum.index()].first;
+        let (attempt, left) = self.left.get(&quantum.0)?;
+        (*attempt >= first).then_some((*attempt, left))
     }
 
     /// Datastore records of a dataset; none unless it [was written](Self::is_written), or if they are

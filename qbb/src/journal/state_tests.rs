@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::event::{DatasetOutput, Event, QuantumOutcome};
+use super::super::event::{DatasetOutput, Event, QuantumOutcome, RepeatReason};
 use super::super::packed::{PackedBlock, PackedRow};
 use super::super::strategies::{N_DATASETS, N_QUANTA, event};
 use super::*;
@@ -167,6 +167,24 @@ fn a_place_is_known_while_an_attempt_runs_and_a_repetition_until_the_next_begins
     assert_eq!(state.repeated(quantum), Some(expected));
     state.observe(&started(0, 1));
     assert_eq!((state.repeated(quantum), state.placed(quantum)), (None, None));
+}
+
+#[test]
+fn what_attempts_left_running_is_known_until_they_are_reset() {
+    let quantum = QuantumIx(0);
+    let left = |attempt, name: &str| {
+        let left = LeftRunning::new(0, vec![name.to_owned()]);
+        Event::LeftRunning { time: Timestamp(1), quantum, attempt, left }
+    };
+    for events in [[left(0, "a"), left(1, "b")], [left(1, "b"), left(0, "a")]] {
+        let mut state = fold_one(&events);
+        let (attempt, found) = state.left_running(quantum).unwrap();
+        assert_eq!((attempt, found.threads, &*found.names), (1, 1, &["b".to_owned()][..]));
+        state.observe(&ended(0, 2, QuantumEnd::Succeeded, &[]));
+        assert!(state.left_running(quantum).is_some(), "it was left, whatever came later");
+        state.observe(&Event::QuantaReset { time: Timestamp(9), quanta: vec![(quantum, 3)] });
+        assert_eq!(state.left_running(quantum), None);
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::event::{
     DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RepeatReason,
     RunCounts, RunOutcome,
 };
+use super::left_running::LeftRunning;
 use super::packed::{PackedBlock, PackedRow};
 use super::process::ProcessIdentity;
 use super::time::Timestamp;
@@ -174,6 +175,12 @@ pub fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(time, quanta)| Event::QuantaReset { time, quanta }),
         (time(), any::<u32>(), vec((quantum(), 0..4u32), 0..4))
             .prop_map(|(time, worker, quanta)| Event::QuantaPlaced { time, worker, quanta }),
+        (time(), quantum(), 0..4u32, any::<[u32; 2]>(), vec(".{0,4}", 0..3)).prop_map(
+            |(time, quantum, attempt, [processes, threads], names)| {
+                let left = LeftRunning { processes, threads, names };
+                Event::LeftRunning { time, quantum, attempt, left }
+            }
+        ),
         (time(), any::<u128>(), packed_blocks()).prop_map(|(time, pack, blocks)| {
             Event::OutputsPacked { time, pack: Uuid::from_u128(pack), blocks }
         }),

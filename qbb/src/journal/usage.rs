@@ -13,6 +13,14 @@ pub struct ResourceUsage {
     pub init_time: f64,
     /// Seconds in which the quantum ran.
     pub run_time: f64,
-    /// CPU seconds in which the quantum ran.
+    /// CPU seconds in which the quantum ran; not a number if that is not known, as of a process that
+    /// died where the system does not tell.
     pub run_time_cpu: f64,
+}
+
+impl ResourceUsage {
+    /// CPU seconds in which the quantum ran, if known.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        Some(self.run_time_cpu).filter(|seconds| !seconds.is_nan())
+    }
 }

@@ -345,10 +345,10 @@ fn exception(info: &ExceptionInfo) -> AttemptException {
     AttemptException { type_name, message, metadata: Vec::new() }
 }
 
-/// Of a process that died its peak of memory is known, and how long it took to die; the middleware takes
-/// nothing for resource usage that does not tell the stages of a quantum.
+/// Of a process that died its peak of memory is known, its CPU time, and how long it took to die; the
+/// middleware takes nothing for resource usage that does not tell the stages of a quantum.
 fn has_stages(used: &ResourceUsage) -> bool {
-    used.prep_time > 0.0 || used.init_time > 0.0 || used.run_time_cpu > 0.0
+    used.prep_time > 0.0 || used.init_time > 0.0
 }
 
 fn usage(used: &ResourceUsage, started: Timestamp) -> AttemptUsage {

@@ -97,6 +97,7 @@ fn body(
         tables::costs(markup, report);
         tables::longest(markup, report);
         tables::retries(markup, report);
+        tables::left_running(markup, report);
         tables::caveats(markup, report);
         tables::datasets(markup, report);
     });

@@ -228,6 +228,29 @@ pub(super) fn retries(markup: &mut Markup, report: &Report) {
     });
 }
 
+/// Tasks that do not end what they start.
+pub(super) fn left_running(markup: &mut Markup, report: &Report) {
+    if report.left_running.is_empty() {
+        return;
+    }
+    let rows = (report.left_running.iter())
+        .map(|found| {
+            let example = &found.example;
+            vec![
+                words(&*found.task),
+                count(found.quanta),
+                count(found.threads),
+                count(found.processes),
+                words(format!("{}: {}", example.data_id, example.left.text())),
+            ]
+        })
+        .collect();
+    section(markup, "Left running", |markup| {
+        let header = ["task", "quanta", "threads", "processes", "for example"];
+        table(markup, "Quanta that have left threads or processes running", &header, rows);
+    });
+}
+
 /// Successes that something is to be said about.
 pub(super) fn caveats(markup: &mut Markup, report: &Report) {
     if report.caveats.is_empty() {

@@ -7,6 +7,7 @@ use super::*;
 use crate::journal::event::{
     DatasetOutput, Event, FileRecord, QuantumEnd, QuantumOutcome, RepeatReason,
 };
+use crate::journal::left_running::LeftRunning;
 use crate::journal::time::Timestamp;
 
 #[test]
@@ -88,6 +89,9 @@ fn events_of_later_versions_have_the_bytes_of_the_document() {
     let quanta = vec![(quantum, 0), (QuantumIx(300), 1)];
     let placed = Event::QuantaPlaced { time, worker: 2, quanta };
     assert_eq!(encoded(&placed), [15, 1, 2, 2, 7, 0, 251, 44, 1, 1]);
+    let left = LeftRunning::new(1, vec!["ab".to_owned(), "c".to_owned()]);
+    let left = Event::LeftRunning { time, quantum, attempt: 2, left };
+    assert_eq!(encoded(&left), [16, 1, 7, 2, 1, 2, 2, 2, b'a', b'b', 1, b'c']);
 }
 
 #[test]
@@ -101,6 +105,8 @@ fn what_cannot_be_is_an_error_and_what_is_newer_is_not() {
     assert!(decoder.payload(&[RUN_FINISHED, 0, 9, 0, 0, 0, 0]).is_err(), "no such outcome");
     let text_not_given = [INIT_OUTPUTS_WRITTEN, 0, 1, 0, 1, 0, 5, 5, 0, 0, 0];
     assert!(decoder.payload(&text_not_given).unwrap_err().contains("text 5"));
+    let hostile_count = [LEFT_RUNNING, 0, 0, 0, 0, 0, 253, 255, 255, 255, 255, 255, 255, 255, 127];
+    assert!(decoder.payload(&hostile_count).is_err());
     let hostile_length = [TEXT, 253, 255, 255, 255, 255, 255, 255, 255, 127];
     assert!(decoder.payload(&hostile_length).is_err());
 }

@@ -10,6 +10,7 @@ use super::numbers::*;
 use crate::journal::event::{
     DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumOutcome, RunCounts,
 };
+use crate::journal::left_running::LeftRunning;
 use crate::journal::packed::{PackedBlock, PackedRow};
 use crate::journal::process::ProcessIdentity;
 use crate::wire;
@@ -100,6 +101,11 @@ impl Decoder {
                 let (time, worker, quanta): (_, _, Vec<(u32, u32)>) = wire::decode(fields)?;
                 let quanta = quanta.into_iter().map(|(q, n)| (QuantumIx(q), n)).collect();
                 Event::QuantaPlaced { time, worker, quanta }
+            }
+            LEFT_RUNNING => {
+                let (time, quantum, attempt, processes, threads, names) = wire::decode(fields)?;
+                let left = LeftRunning { processes, threads, names };
+                Event::LeftRunning { time, quantum: QuantumIx(quantum), attempt, left }
             }
             ATTEMPT_REPEATED => {
                 let (time, quantum, attempt, reason, not_before, memory) = wire::decode(fields)?;

@@ -9,6 +9,7 @@ use super::kinds::*;
 use super::numbers::*;
 use crate::journal::event::{DatasetOutput, Event, RunCounts};
 use crate::journal::frame::MAX_PAYLOAD;
+use crate::journal::left_running::LeftRunning;
 use crate::journal::packed::PackedRow;
 use crate::wire;
 
@@ -88,6 +89,11 @@ impl Encoder<'_> {
                 let quanta: Vec<(u32, u32)> =
                     quanta.iter().map(|&(quantum, attempt)| (quantum.0, attempt)).collect();
                 self.send(QUANTA_PLACED, &(*time, *worker, quanta))
+            }
+            Event::LeftRunning { time, quantum, attempt, left } => {
+                let LeftRunning { processes, threads, names } = left;
+                let fields = (*time, quantum.0, *attempt, *processes, *threads, names.as_slice());
+                self.send(LEFT_RUNNING, &fields)
             }
             Event::AttemptRepeated { time, quantum, attempt, reason, not_before, memory } => {
                 let reason = repeat_reason_number(*reason);

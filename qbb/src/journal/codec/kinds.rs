@@ -18,6 +18,7 @@ pub const OUTPUTS_PACKED: u8 = 12;
 pub const RUN_GOES_ON: u8 = 13;
 pub const QUANTA_RESET: u8 = 14;
 pub const QUANTA_PLACED: u8 = 15;
+pub const LEFT_RUNNING: u8 = 16;
 
 // bincode encodes a tuple as it does a struct of the same fields, so these are the field lists of
 // the document. The borrowed forms are for writing, the owned ones for reading.

@@ -62,6 +62,13 @@ impl JournalState {
                 // They have ended, so this matters to those only who look at all attempts.
                 quanta.iter().try_for_each(|&(quantum, _)| self.cell(quantum).map(drop))?;
             }
+            Event::LeftRunning { quantum, attempt, left, .. } => {
+                self.cell(*quantum)?;
+                let known = self.left.get(&quantum.0);
+                if known.is_none_or(|(known, what)| (known, what) < (attempt, left)) {
+                    self.left.insert(quantum.0, (*attempt, left.clone()));
+                }
+            }
             Event::AttemptRepeated { quantum, attempt, reason, not_before, memory, .. } => {
                 self.cell(*quantum)?;
                 let known = self.repeated.get(&quantum.0);
