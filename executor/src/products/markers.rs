@@ -184,6 +184,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
+    #[expect(clippy::zombie_processes, reason = "it is waited for by its number")]
     fn the_cpu_time_of_a_child_is_known_until_it_is_waited_for() {
         use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
