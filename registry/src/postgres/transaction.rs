@@ -108,14 +108,12 @@ impl WriteSource for PostgresTransaction<'_> {
         Ok(staged.filled(self.noted(len)?))
     }
 
-    const SENDS_ROWS: bool = true;
-
     fn send_rows(
         &self,
         action: &str,
         table: &str,
         columns: &[BulkColumn<'_>],
-        rows: impl Iterator<Item = usize>,
+        rows: impl ExactSizeIterator<Item = usize> + Clone,
     ) -> Result<Result<u64, Violation>, RegistryError> {
         let table = self.dialect().table(table);
         let columns: Vec<&BulkColumn<'_>> = columns.iter().collect();

@@ -2,16 +2,15 @@
 
 mod connection;
 mod create;
-mod data_ids;
+mod foreign_keys;
 mod holder;
+mod insertion;
 mod open_transaction;
 mod postponed_indexes;
 mod registry;
 mod replacement;
 mod rows;
 mod transaction;
-mod write_datasets;
-mod write_files;
 mod write_source;
 
 pub(crate) use create::build_database;

@@ -187,7 +187,7 @@ impl RegistryWriter for SqliteRegistry {
         self.lock()?;
         let Self { connection, database, universe, datastore, .. } = self;
         let transaction = OpenTransaction::begun(connection);
-        let source = SqliteTransaction::new(transaction, None, database, universe, datastore);
+        let source = SqliteTransaction::new(transaction, None, database);
         Ok(Box::new(TableTransaction::new(source, universe, datastore)))
     }
 
@@ -207,8 +207,7 @@ impl RegistryWriter for SqliteRegistry {
             }
             None => (lock, None),
         };
-        let source =
-            SqliteTransaction::new(transaction, replacement, database, universe, datastore);
+        let source = SqliteTransaction::new(transaction, replacement, database);
         Ok(Box::new(TableTransaction::new(source, universe, datastore)))
     }
 }

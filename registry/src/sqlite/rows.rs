@@ -22,11 +22,6 @@ pub(super) struct SqliteRow<'a> {
     number: u64,
 }
 
-/// Begins a statement of SQLite.
-pub(super) fn select(table: &str, columns: &[(&str, &str)]) -> Query<'static> {
-    Query::select(Dialect::Sqlite, table, columns)
-}
-
 impl rusqlite::ToSql for Parameter {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         match self {

@@ -1,19 +1,14 @@
 //! What [`crate::writing`] asks of a database.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use qbb_dimensions::Symbols;
-use rusqlite::types::ValueRef;
-use rusqlite::{Statement, ffi};
+use rusqlite::ffi;
 
-use super::data_ids::{borrowed, uuid_text};
-use super::rows::SqliteRow;
+use super::foreign_keys::{self, Unchecked, foreign_keys};
+use super::insertion::{Insertion, OnConflict, affinity};
+use super::rows::{SqliteRow, SqliteRows};
 use super::transaction::SqliteTransaction;
 use crate::error::RegistryError;
-use crate::reader::RegisteredDatasetType;
 use crate::reading::{Dialect, Query, RowSource, quoted};
 use crate::schema::{ColumnType, Table, create_statements};
-use crate::writer::DatasetBatch;
 use crate::writing::{BulkColumn, ROW, Staged, Value, Violation, ViolationKind, WriteSource};
 
 const STAGED: &str = "staged_";
@@ -34,7 +29,8 @@ impl RowSource for SqliteTransaction<'_> {
         query: &Query<'_>,
         take: impl FnMut(&SqliteRow<'_>) -> Result<(), RegistryError>,
     ) -> Result<(), RegistryError> {
-        self.rows().each(query, take)
+        let (connection, database) = (self.connection(), self.database);
+        SqliteRows { connection, database }.each(query, take)
     }
 }
 
@@ -75,8 +71,9 @@ impl WriteSource for SqliteTransaction<'_> {
         );
         self.connection().execute_batch(&creation).map_err(fail)?;
         let number = BulkColumn::new(ROW, ColumnType::BigInt, |row: usize| Value::Int(row as i64));
-        let insertion = Insertion::new(&staged.table(), std::iter::once(&number).chain(columns));
-        let len = insertion.run(self, rows).map_err(fail)?;
+        let columns = std::iter::once(&number).chain(columns);
+        let insertion = Insertion::new(&staged.table(), columns, OnConflict::Fail);
+        let len = insertion.run(self.connection(), rows).map_err(fail)?;
         Ok(staged.filled(len))
     }
 
@@ -97,8 +94,48 @@ impl WriteSource for SqliteTransaction<'_> {
         columns: &[BulkColumn<'_>],
         rows: impl Iterator<Item = usize>,
     ) -> Result<Result<u64, Violation>, RegistryError> {
-        let insertion = Insertion::new(&quoted(table), columns);
-        self.sorted(action, insertion.run(self, rows))
+        let insertion = Insertion::new(&quoted(table), columns, OnConflict::Skip);
+        self.sorted(action, insertion.run(self.connection(), rows))
+    }
+
+    fn expect_rows(&self, table: &str, rows: usize) -> Result<(), RegistryError> {
+        SqliteTransaction::expect_rows(self, table, rows)
+    }
+
+    fn send_rows(
+        &self,
+        action: &str,
+        table: &str,
+        columns: &[BulkColumn<'_>],
+        rows: impl ExactSizeIterator<Item = usize> + Clone,
+    ) -> Result<Result<u64, Violation>, RegistryError> {
+        let connection = self.connection();
+        let fail = |error| self.database.failure(action, error);
+        let insertion = Insertion::new(&quoted(table), columns, OnConflict::Fail);
+        let keys = match rows.len() < foreign_keys::WORTH {
+            true => None,
+            false => foreign_keys(connection, table, columns).map_err(fail)?,
+        };
+        let mut unchecked = None;
+        if let Some(keys) = keys {
+            let mut holds = Some(true);
+            for key in &keys {
+                if holds == Some(true) {
+                    holds = key.holds(connection, columns, rows.clone()).map_err(fail)?;
+                }
+            }
+            match holds {
+                Some(true) => unchecked = Some(Unchecked::new(connection).map_err(fail)?),
+                Some(false) => {
+                    let message = "FOREIGN KEY constraint failed".to_owned();
+                    return Ok(Err(Violation { kind: ViolationKind::ForeignKey, message }));
+                }
+                None => {}
+            }
+        }
+        let sent = insertion.run(connection, rows);
+        drop(unchecked);
+        self.sorted(action, sent)
     }
 
     fn ensure_table(&self, table: &Table) -> Result<(), RegistryError> {
@@ -119,16 +156,6 @@ impl WriteSource for SqliteTransaction<'_> {
 
     fn lock_table(&self, _: &str) -> Result<(), RegistryError> {
         Ok(())
-    }
-
-    fn insert_datasets(
-        &self,
-        dataset_type: &RegisteredDatasetType,
-        run: i64,
-        batch: &DatasetBatch<'_>,
-        symbols: &Symbols,
-    ) -> Option<Result<u64, RegistryError>> {
-        Some(self.write_datasets(dataset_type, run, batch, symbols))
     }
 
     fn commit(self) -> Result<(), RegistryError> {
@@ -166,89 +193,5 @@ impl SqliteTransaction<'_> {
             _ => return Err(self.database.failure(action, error)),
         };
         Ok(Err(Violation { kind, message: error.to_string() }))
-    }
-}
-
-/// Rows of columns on their way into a table.
-struct Insertion<'c, 'a> {
-    sql: String,
-    columns: Vec<&'c BulkColumn<'a>>,
-}
-
-impl<'c, 'a: 'c> Insertion<'c, 'a> {
-    fn new(table: &str, columns: impl IntoIterator<Item = &'c BulkColumn<'a>>) -> Self {
-        let columns: Vec<&BulkColumn<'_>> = columns.into_iter().collect();
-        let names: Vec<String> = (columns.iter())
-            .flat_map(|column| Dialect::Sqlite.physical_columns(column.name))
-            .map(quoted)
-            .collect();
-        let sql = format!(
-            "INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT DO NOTHING",
-            names.join(", "),
-            vec!["?"; names.len()].join(", ")
-        );
-        Self { sql, columns }
-    }
-
-    /// Inserts rows; returns how many were new.
-    fn run(
-        &self,
-        transaction: &SqliteTransaction<'_>,
-        rows: impl Iterator<Item = usize>,
-    ) -> rusqlite::Result<u64> {
-        let mut statement = transaction.connection().prepare_cached(&self.sql)?;
-        let mut inserted = 0;
-        let mut buffer = String::new();
-        for row in rows {
-            let mut at = 1;
-            for column in &self.columns {
-                at += bind(&mut statement, at, column, row, &mut buffer)?;
-            }
-            inserted += statement.raw_execute()? as u64;
-        }
-        Ok(inserted)
-    }
-}
-
-/// Binds a value from parameter `at` on; returns how many parameters it took.
-fn bind(
-    statement: &mut Statement<'_>,
-    at: usize,
-    column: &BulkColumn<'_>,
-    row: usize,
-    buffer: &mut String,
-) -> rusqlite::Result<usize> {
-    let mut hexadecimal = [0; 32];
-    let value = match (column.value)(row) {
-        Value::Null => ValueRef::Null,
-        Value::Int(value) => ValueRef::Integer(value),
-        Value::Float(value) => ValueRef::Real(value),
-        Value::Bool(value) => ValueRef::Integer(value.into()),
-        Value::Text(text) => ValueRef::Text(text.as_bytes()),
-        Value::Base64(bytes) => {
-            buffer.clear();
-            STANDARD.encode_string(bytes, buffer);
-            ValueRef::Text(buffer.as_bytes())
-        }
-        Value::Uuid(id) => ValueRef::Text(uuid_text(&id, &mut hexadecimal).as_bytes()),
-        Value::Timespan(timespan) => {
-            statement.raw_bind_parameter(at, timespan.begin.0)?;
-            statement.raw_bind_parameter(at + 1, timespan.end.0)?;
-            return Ok(2);
-        }
-    };
-    let width = if column.kind == ColumnType::Timespan { 2 } else { 1 };
-    for at in at..at + width {
-        statement.raw_bind_parameter(at, borrowed(value))?;
-    }
-    Ok(width)
-}
-
-/// The type of a temporary column, by which values of both sides compare as they should.
-fn affinity(kind: ColumnType) -> &'static str {
-    match kind {
-        ColumnType::Text | ColumnType::ShortText(_) | ColumnType::Uuid => "TEXT",
-        ColumnType::Float => "REAL",
-        _ => "INTEGER",
     }
 }

@@ -25,9 +25,6 @@ impl<S: WriteSource> TableTransaction<'_, S> {
                 needed: "RUN",
             });
         }
-        if let Some(inserted) = self.source.insert_datasets(&dataset_type, run, batch, symbols) {
-            return inserted;
-        }
         self.check_files(batch)?;
         let given = MemberColumns {
             universe: self.universe,

@@ -39,8 +39,6 @@ mod transaction;
 mod trash;
 mod value;
 
-pub(crate) use data_ids::DataIds;
-pub(crate) use datasets::ingest_date;
 pub(crate) use source::{BulkColumn, ROW, Staged, Violation, ViolationKind, WriteSource};
 pub(crate) use transaction::TableTransaction;
-pub(crate) use value::{Value, describe, uuid_name};
+pub(crate) use value::Value;

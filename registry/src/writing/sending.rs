@@ -28,10 +28,14 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         given: MemberColumns<'_>,
         batch: &DatasetBatch<'_>,
     ) -> Result<Option<u64>, RegistryError> {
-        if !S::SENDS_ROWS || given.id.is_empty() || self.is_known(given.id)? {
+        let data_ids = given.data_ids()?;
+        if given.id.is_empty() || self.is_known(given.id)? {
             return Ok(None);
         }
-        let data_ids = given.data_ids()?;
+        self.source.expect_rows("dataset", given.id.len())?;
+        self.source.expect_rows(&given.dataset_type.tags_table, given.id.len())?;
+        self.source.expect_rows("dataset_location", batch.files.len())?;
+        self.source.expect_rows(&self.datastore.records_table, batch.files.len())?;
         self.command("SAVEPOINT sending")?;
         let sent = self.send_rows(given, &data_ids, batch)?;
         if sent.is_err() {
@@ -68,7 +72,9 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         data_ids: &DataIds<'_>,
         batch: &DatasetBatch<'_>,
     ) -> Step {
-        let all = || 0..given.id.len();
+        // In the order of most primary keys, so that neighbours in them come one after another.
+        let mut by_id: Vec<usize> = (0..given.id.len()).collect();
+        by_id.sort_by_key(|&row| given.id[row]);
         let id = |name| {
             BulkColumn::new(name, ColumnType::Uuid, move |row: usize| Value::Uuid(given.id[row]))
         };
@@ -82,7 +88,8 @@ impl<S: WriteSource> TableTransaction<'_, S> {
             same("run_id", collection),
         ];
         let action = "insert datasets";
-        if let Err(violation) = self.source.send_rows(action, "dataset", &datasets, all())? {
+        let sent = self.source.send_rows(action, "dataset", &datasets, by_id.iter().copied())?;
+        if let Err(violation) = sent {
             return Ok(Err(violation));
         }
         if let Err(violation) = self.send_summaries(given, data_ids)? {
@@ -90,7 +97,7 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         }
         let mut tags = vec![
             same("dataset_type_id", dataset_type),
-            id("dataset_id"),
+            id("dataset_id").referring_to("dataset"),
             same("collection_id", collection),
         ];
         let names = dataset_key_columns(&given.dataset_type.dataset_type.dimensions);
@@ -99,7 +106,7 @@ impl<S: WriteSource> TableTransaction<'_, S> {
             tags.push(BulkColumn::new(name, kind, move |row| data_ids.value(at, row)));
         }
         let table = &given.dataset_type.tags_table;
-        if let Err(violation) = self.source.send_rows(action, table, &tags, all())? {
+        if let Err(violation) = self.source.send_rows(action, table, &tags, 0..given.id.len())? {
             return Ok(Err(violation));
         }
         self.send_files(batch)
@@ -144,27 +151,28 @@ impl<S: WriteSource> TableTransaction<'_, S> {
     }
 
     fn send_files(&self, batch: &DatasetBatch<'_>) -> Step {
+        let mut by_id: Vec<usize> = (0..batch.files.len()).collect();
+        by_id.sort_by_key(|&at| batch.id[batch.files[at].0 as usize]);
         // The first file of each dataset stands for the dataset.
-        let mut stored = vec![false; batch.id.len()];
-        let firsts: Vec<usize> = (0..batch.files.len())
-            .filter(|&at| !std::mem::replace(&mut stored[batch.files[at].0 as usize], true))
-            .collect();
+        let mut firsts = by_id.clone();
+        firsts.dedup_by_key(|&mut at| batch.files[at].0);
         if firsts.is_empty() {
             return Ok(Ok(()));
         }
         let name = &self.datastore.name;
+        let id = BulkColumn::new("dataset_id", ColumnType::Uuid, |row: usize| {
+            Value::Uuid(batch.id[batch.files[row].0 as usize])
+        });
         let locations = [
             BulkColumn::new("datastore_name", ColumnType::Text, move |_| Value::Text(name)),
-            BulkColumn::new("dataset_id", ColumnType::Uuid, |row: usize| {
-                Value::Uuid(batch.id[batch.files[row].0 as usize])
-            }),
+            id.referring_to("dataset"),
         ];
         let (action, table) = ("record stored files", "dataset_location");
         let sent = self.source.send_rows(action, table, &locations, firsts.into_iter())?;
         if let Err(violation) = sent {
             return Ok(Err(violation));
         }
-        let (table, rows) = (&self.datastore.records_table, 0..batch.files.len());
+        let (table, rows) = (&self.datastore.records_table, by_id.into_iter());
         let sent = self.source.send_rows(action, table, &file_columns(batch), rows)?;
         Ok(sent.map(|_| ()))
     }

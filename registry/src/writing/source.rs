@@ -1,12 +1,8 @@
 //! What a database must be able to do so that registries can be written in it.
 
-use qbb_dimensions::Symbols;
-
 use crate::error::RegistryError;
-use crate::reader::RegisteredDatasetType;
 use crate::reading::{Query, RowSource, quoted};
 use crate::schema::{ColumnType, Table};
-use crate::writer::DatasetBatch;
 
 use super::value::Value;
 
@@ -55,8 +51,11 @@ pub(crate) trait WriteSource: RowSource {
         self.attempt(action, &staged.insertion(table, &names))
     }
 
-    /// Whether [`WriteSource::send_rows`] costs less than staging rows and inserting them.
-    const SENDS_ROWS: bool = false;
+    /// To be told, outside of savepoints, before so many rows are sent into a table.
+    fn expect_rows(&self, table: &str, rows: usize) -> Result<(), RegistryError> {
+        let _ = (table, rows);
+        Ok(())
+    }
 
     /// Inserts rows that contradict none that are there. If they do, or refer to what is not there,
     /// the transaction is lost up to the savepoint before.
@@ -65,13 +64,10 @@ pub(crate) trait WriteSource: RowSource {
         action: &str,
         table: &str,
         columns: &[BulkColumn<'_>],
-        rows: impl Iterator<Item = usize>,
+        rows: impl ExactSizeIterator<Item = usize> + Clone,
     ) -> Result<Result<u64, Violation>, RegistryError>
     where
-        Self: Sized,
-    {
-        self.insert_rows(action, table, columns, rows)
-    }
+        Self: Sized;
 
     /// Creates a table with its indexes, if there is none of that name.
     fn ensure_table(&self, table: &Table) -> Result<(), RegistryError>;
@@ -81,19 +77,6 @@ pub(crate) trait WriteSource: RowSource {
 
     /// Keeps others from changing a table until the transaction ends.
     fn lock_table(&self, table: &str) -> Result<(), RegistryError>;
-
-    /// Inserts datasets in a way that is faster than staging; `None` if there is none.
-    /// The dataset type and the RUN are those that the batch names.
-    fn insert_datasets(
-        &self,
-        dataset_type: &RegisteredDatasetType,
-        run: i64,
-        batch: &DatasetBatch<'_>,
-        symbols: &Symbols,
-    ) -> Option<Result<u64, RegistryError>> {
-        let _ = (dataset_type, run, batch, symbols);
-        None
-    }
 
     /// Makes everything visible at once.
     fn commit(self) -> Result<(), RegistryError>;
@@ -111,6 +94,8 @@ pub(crate) struct BulkColumn<'a> {
     pub(crate) kind: ColumnType,
     /// The value of a row. Without form in the database where it is no value of that kind.
     pub(crate) value: Box<dyn Fn(usize) -> Value<'a> + 'a>,
+    /// A table that has a row for each of the values, since they were just inserted there.
+    pub(crate) refers: Option<&'a str>,
 }
 
 impl<'a> BulkColumn<'a> {
@@ -119,7 +104,12 @@ impl<'a> BulkColumn<'a> {
         kind: ColumnType,
         value: impl Fn(usize) -> Value<'a> + 'a,
     ) -> Self {
-        Self { name, kind, value: Box::new(value) }
+        Self { name, kind, value: Box::new(value), refers: None }
+    }
+
+    /// The same, of values that were just inserted into a table, as its key.
+    pub(crate) fn referring_to(self, table: &'a str) -> Self {
+        Self { refers: Some(table), ..self }
     }
 }
 
