@@ -21,6 +21,7 @@ mod remembered_release;
 mod repository;
 mod repository_index;
 mod retrieval;
+mod staged_artifact;
 mod store_error;
 mod template;
 mod template_columns;
@@ -33,7 +34,7 @@ pub use compiled_template::{CompiledTemplate, FieldValue, RecordField, TemplateR
 pub use config_tree::ConfigTreeError;
 pub use database_url::DatabaseUrl;
 pub use formatter::{Formatter, FormatterError, Formatters};
-pub use local_store::{Consent, LocalStore, StagedArtifact};
+pub use local_store::{Consent, LocalStore};
 pub use lookup::LookupTarget;
 pub use object_artifacts::ObjectStoreArtifacts;
 pub use outside_file::{PlacedFile, Placing};
@@ -45,6 +46,7 @@ pub use repository::{
 };
 pub use repository_index::{RepositoryIndex, RepositoryIndexError};
 pub use retrieval::{Retrieval, TransferMode, retrieve};
+pub use staged_artifact::StagedArtifact;
 pub use store_error::StoreError;
 pub use template::{PathTemplate, TemplateError, TemplateProblem};
 pub use template_columns::{TemplateColumns, TemplateColumnsRow};

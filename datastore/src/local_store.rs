@@ -15,6 +15,7 @@ use crate::artifact::{
     UNFINISHED_SUFFIX, is_unfinished,
 };
 use crate::disk;
+use crate::staged_artifact::StagedArtifact;
 use crate::store_error::StoreError;
 use crate::uri::ArtifactUri;
 use crate::zip_member;
@@ -121,13 +122,7 @@ impl LocalStore {
     /// # Errors
     /// If the folder cannot be made.
     pub fn stage<'a>(&'a self, path: &ArtifactPath) -> Result<StagedArtifact<'a>, StoreError> {
-        let target = self.root.join(path.whole()?);
-        let (parent, name) = split(&target);
-        let folder = parent.join(self.unfinished_name());
-        self.with_folder(parent, false, || {
-            disk::make_folder(&folder).map_err(|e| StoreError::of_io("make", &folder, e))
-        })?;
-        Ok(StagedArtifact { store: self, file: folder.join(name), folder, target, done: false })
+        StagedArtifact::prepare(self, self.root.join(path.whole()?))
     }
 
     /// Deletes what killed writers have left below a folder of the store: unfinished files and
@@ -395,55 +390,6 @@ impl ArtifactStore for LocalStore {
 
 fn open(file: &Utf8Path) -> Result<File, StoreError> {
     File::open(file).map_err(|error| StoreError::of_io("read", file, error))
-}
-
-/// The place of an artifact that another program writes; dropped without commit, it is deleted.
-#[derive(Debug)]
-pub struct StagedArtifact<'a> {
-    store: &'a LocalStore,
-    folder: Utf8PathBuf,
-    file: Utf8PathBuf,
-    target: Utf8PathBuf,
-    done: bool,
-}
-
-impl StagedArtifact<'_> {
-    /// The file to be written. It has the artifact's own name, and does not exist yet.
-    pub fn file(&self) -> &Utf8Path {
-        &self.file
-    }
-
-    /// Makes the file the artifact; gives its size.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] if the file was not written; or if it cannot be moved.
-    pub fn commit(mut self, options: PutOptions) -> Result<u64, StoreError> {
-        let failed = |error| StoreError::of_io("read", &self.file, error);
-        let metadata = std::fs::symlink_metadata(&self.file).map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(StoreError::Occupied {
-                action: "use",
-                path: self.file.clone(),
-                source: io::Error::from(io::ErrorKind::IsADirectory),
-            });
-        }
-        if options.durable {
-            (File::open(&self.file).and_then(|file| disk::sync_file(&file, &self.file)))
-                .map_err(failed)?;
-        }
-        self.store.publish(&self.file, &self.target, options)?;
-        self.done = std::fs::remove_dir(&self.folder).is_ok();
-        Ok(metadata.len())
-    }
-}
-
-impl Drop for StagedArtifact<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            // What cannot be deleted is recognisable as a leftover.
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod execution_agreement;
 mod explaining;
 mod exports;
 mod expressions;
+mod faults;
 mod graphs;
 mod hooks;
 mod inputs;

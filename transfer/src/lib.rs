@@ -5,6 +5,7 @@ mod collections;
 mod contents;
 mod error;
 mod expanded;
+mod file_identity;
 mod file_names;
 mod inputs;
 mod insertion;

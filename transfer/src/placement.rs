@@ -17,6 +17,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::contents::{DatasetColumns, File, FileColumns};
 use crate::error::TransferError;
 use crate::expanded::expanded;
+use crate::file_identity::FileIdentity;
 use crate::file_names::{FileNames, NamingRules, archive_path};
 
 /// Brings files of datasets into a datastore, at the paths of its own templates, with the ending
@@ -48,8 +49,8 @@ struct Target {
     path: Box<str>,
     /// `None` if there was nothing to place.
     placed: Option<PlacedFile>,
-    /// Whether it was not there before.
-    created: bool,
+    /// The file that this attempt has made, if it was not there before.
+    created: Option<FileIdentity>,
 }
 
 /// Where a file of a batch is recorded.
@@ -199,7 +200,7 @@ impl Placement {
         let results: Vec<(Target, Result<(), TransferError>)> = (planned.into_par_iter())
             .map(|(path, source)| {
                 let mut target =
-                    Target { path: path.into_boxed_str(), placed: None, created: false };
+                    Target { path: path.into_boxed_str(), placed: None, created: None };
                 let result = self.bring_one(&mut target, &source);
                 progress(target.placed.as_ref().map_or(0, |placed| placed.size));
                 (target, result)
@@ -224,7 +225,7 @@ impl Placement {
         };
         let placed = match put(IfExists::Fail) {
             Ok(placed) => {
-                target.created = true;
+                target.created = FileIdentity::of(&self.store.file(&path));
                 placed
             }
             Err(StoreError::AlreadyExists { .. }) => {
@@ -304,8 +305,13 @@ impl Placement {
     /// Removes what was created, and the folders that are empty then.
     fn remove(&self) {
         let mut folders: BTreeSet<Utf8PathBuf> = BTreeSet::new();
-        for target in self.targets.iter().filter(|target| target.created) {
+        for target in self.targets.iter().filter(|target| target.created.is_some()) {
             let Ok(path) = ArtifactPath::of_record(&target.path) else { continue };
+            // Somebody else who wants the same file has put another in its place, and may have
+            // registered it.
+            if FileIdentity::of(&self.store.file(&path)) != target.created {
+                continue;
+            }
             // What cannot be removed is what a later attempt wants.
             let _ = self.store.delete(&path);
             folders.extend(self.store.file(&path).parent().map(Utf8Path::to_owned));

@@ -185,6 +185,7 @@ fn files_and_registry_agree_after_every_failure() {
     assert_eq!(lacking.recorded().len(), files.len() - 1);
 
     archives_and_shared_files_are_copied_once();
+    what_is_given_up_leaves_what_others_have_registered();
 }
 
 /// Registers an input of the graph under another UUID.
@@ -240,4 +241,20 @@ fn archives_and_shared_files_are_copied_once() {
     assert!(places.iter().any(|place| place.starts_with("zips/") && place.ends_with(".zip")));
     assert_eq!(places, files.keys().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(setting.transfer(Placing::Copy).unwrap().files_placed, 0);
+}
+
+/// Two transfers want the same files; the one that placed them first fails in the end.
+fn what_is_given_up_leaves_what_others_have_registered() {
+    for placing in [Placing::Copy, Placing::Hardlink, Placing::Symlink] {
+        let setting = Setting::new();
+        let (mode, datastore) = (InputMode::Place(placing), &setting.config.datastore);
+        let mut known = open_reader(&setting.config).unwrap();
+        let given_up =
+            Inputs::prepare(&setting.graph, mode, &mut *known, datastore, &|_, _| {}).unwrap();
+        let done = setting.transfer(placing).unwrap();
+        assert_eq!((done.inputs, done.inputs_missing), (done.datasets_inserted, 0));
+        drop(given_up);
+        let files = setting.files();
+        assert_eq!(setting.recorded(), files.into_keys().collect::<Vec<_>>(), "{placing:?}");
+    }
 }

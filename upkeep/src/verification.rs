@@ -7,96 +7,22 @@ use qbb_datastore::{
     ArtifactPath, ArtifactStore, ArtifactUri, LocalStore, RepositoryConfig, StoreError,
     checksum_of_file,
 };
-use qbb_registry::{DatastoreContents, RegistryWriter, Snapshot, TrueSize};
+use qbb_registry::{DatastoreContents, Snapshot};
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::error::UpkeepError;
+use crate::finding::{Finding, FindingKind};
 use crate::listing::Listing;
-use crate::trash::{EmptiedTrash, empty_trash, is_absolute, open_store};
+use crate::trash::{is_absolute, open_store};
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct VerifyOptions {
     /// Whether files are read and compared with checksums of records.
     pub checksums: bool,
-}
-
-/// In what registry and datastore differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum FindingKind {
-    /// A dataset's file is not there.
-    MissingFile,
-    /// A file has another size than its record says.
-    WrongSize,
-    /// A file has another checksum than its record says.
-    WrongChecksum,
-    /// A file that cannot be looked at.
-    Unreadable,
-    /// A file to which no record refers.
-    Orphan,
-    /// A record of a dataset that is not registered.
-    Unregistered,
-    /// A dataset with a record that does not count as stored.
-    NotLocated,
-    /// A dataset that counts as stored and has no record.
-    NoRecord,
-    /// A dataset in the trash, whose file is still to be deleted.
-    Trash,
-    /// A record without a size.
-    UnknownSize,
-    /// A referenced file that only its own store could tell about.
-    Unchecked,
-}
-
-impl FindingKind {
-    /// Whether something is wrong, and not just unknown.
-    pub fn is_problem(self) -> bool {
-        !matches!(self, Self::UnknownSize | Self::Unchecked)
-    }
-
-    /// Whether [`repair`] puts it right.
-    pub fn is_repairable(self) -> bool {
-        matches!(self, Self::UnknownSize | Self::NotLocated | Self::Trash)
-    }
-
-    /// The name, as in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MissingFile => "missing-file",
-            Self::WrongSize => "wrong-size",
-            Self::WrongChecksum => "wrong-checksum",
-            Self::Unreadable => "unreadable",
-            Self::Orphan => "orphan",
-            Self::Unregistered => "unregistered",
-            Self::NotLocated => "not-located",
-            Self::NoRecord => "no-record",
-            Self::Trash => "trash",
-            Self::UnknownSize => "unknown-size",
-            Self::Unchecked => "unchecked",
-        }
-    }
-}
-
-/// One difference.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
-    /// What it is.
-    pub kind: FindingKind,
-    /// The dataset, if it is about one.
-    pub dataset: Option<Uuid>,
-    /// Path as recorded or, of a file without a record, inside the datastore.
-    pub path: Option<String>,
-    /// More about it.
-    pub detail: Option<String>,
-    /// The component of the dataset, if the record is of one.
-    pub component: Option<String>,
-    /// True size in bytes, where it is told.
-    pub size: Option<u64>,
 }
 
 /// What a comparison has found.
@@ -388,59 +314,4 @@ fn look_at(file: &Utf8Path) -> Look {
         }
         Err(error) => Look::Unreadable(error.to_string()),
     }
-}
-
-/// What a repair has changed.
-#[derive(Debug, Default)]
-pub struct Repairs {
-    /// Records that got the true size of their file.
-    pub sizes: u64,
-    /// Datasets that count as stored again.
-    pub locations: u64,
-    /// What was in the trash.
-    pub trash: EmptiedTrash,
-}
-
-/// Puts right what can be put right without a doubt: sizes where none is recorded, datasets with
-/// records and files that do not count as stored, and the trash. Referenced files, and their
-/// records, stay as they are.
-///
-/// # Errors
-/// If the registry cannot be written.
-pub fn repair(
-    config: &RepositoryConfig,
-    registry: &mut dyn RegistryWriter,
-    verification: &Verification,
-) -> Result<Repairs, UpkeepError> {
-    let store = open_store(&config.datastore)?;
-    let mut sizes = Vec::new();
-    let mut missing: FxHashSet<Uuid> = FxHashSet::default();
-    let mut unlocated = Vec::new();
-    for finding in &verification.findings {
-        match (finding.kind, finding.dataset, &finding.path, finding.size) {
-            (FindingKind::UnknownSize, Some(id), Some(path), Some(size)) if !is_absolute(path) => {
-                if let Ok(size) = i64::try_from(size) {
-                    let component = finding.component.as_deref();
-                    sizes.push(TrueSize { id: *id.as_bytes(), component, size });
-                }
-            }
-            (FindingKind::MissingFile | FindingKind::Unreadable, Some(id), ..) => {
-                missing.insert(id);
-            }
-            (FindingKind::NotLocated, Some(id), ..) => unlocated.push(id),
-            _ => {}
-        }
-    }
-    // A dataset without its file is not stored, whatever its record says.
-    let located: Vec<[u8; 16]> =
-        unlocated.into_iter().filter(|id| !missing.contains(id)).map(|id| *id.as_bytes()).collect();
-    let mut repairs = Repairs::default();
-    if !sizes.is_empty() || !located.is_empty() {
-        let mut transaction = registry.begin()?;
-        repairs.sizes = transaction.record_sizes(&sizes)?;
-        repairs.locations = transaction.record_locations(&located)?;
-        transaction.commit()?;
-    }
-    repairs.trash = empty_trash(registry, &*store, &mut |_| {})?;
-    Ok(repairs)
 }

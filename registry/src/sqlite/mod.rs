@@ -17,4 +17,6 @@ pub(crate) use create::build_database;
 pub use registry::SqliteRegistry;
 
 #[cfg(test)]
+mod replacement_tests;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! An open SQLite registry.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,9 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::connection::{CACHED_STATEMENTS, DatabaseFile, prepare_to_write};
 use super::open_transaction::OpenTransaction;
-use super::replacement::{Copy, inode_of, network_of};
+use super::replacement::{Copied, Copy, inode_of, network_of};
 use super::rows::SqliteRows;
-use super::transaction::SqliteTransaction;
+use super::transaction::{Publication, SqliteTransaction};
 use crate::error::RegistryError;
 use crate::reader::{RegistryReader, Snapshot};
 use crate::reading::{DatastoreTable, TableSnapshot};
@@ -37,8 +38,8 @@ pub struct SqliteRegistry {
     inode: u64,
     /// Connection to the copy that the last large transaction was in.
     copy: Option<Connection>,
-    /// Whether large transactions happen in a copy.
-    in_copy: bool,
+    /// The folder for copies in which large transactions happen, if they do.
+    in_copy: Option<PathBuf>,
 }
 
 impl SqliteRegistry {
@@ -82,7 +83,8 @@ impl SqliteRegistry {
             RegistryError::UnknownUniverse { database: database.path.to_string(), source }
         })?;
         let inode = inode_of(&database.path)?;
-        let in_copy = access == Access::Write && network_of(&database.path).is_some();
+        let in_copy = (access == Access::Write && network_of(&database.path).is_some())
+            .then(std::env::temp_dir);
         Ok(Self { connection, database, universe, datastore, access, inode, copy: None, in_copy })
     }
 
@@ -148,7 +150,13 @@ impl SqliteRegistry {
     /// Has large transactions happen in a copy, as on a network file system.
     #[cfg(test)]
     pub(super) fn write_in_copy_for_test(&mut self) {
-        self.in_copy = true;
+        self.in_copy = Some(std::env::temp_dir());
+    }
+
+    /// As that, where there is no room for a copy.
+    #[cfg(test)]
+    pub(super) fn write_without_room_for_test(&mut self) {
+        self.in_copy = Some(PathBuf::from("/nonexistent"));
     }
 
     /// Makes large transactions spill into the file before their commit.
@@ -187,27 +195,25 @@ impl RegistryWriter for SqliteRegistry {
         self.lock()?;
         let Self { connection, database, universe, datastore, .. } = self;
         let transaction = OpenTransaction::begun(connection);
-        let source = SqliteTransaction::new(transaction, None, database);
+        let source = SqliteTransaction::new(transaction, Publication::InPlace(None), database);
         Ok(Box::new(TableTransaction::new(source, universe, datastore)))
     }
 
     fn begin_large(&mut self) -> Result<Box<dyn Transaction + '_>, RegistryError> {
-        if !self.in_copy {
-            return self.begin();
-        }
+        let Some(place) = self.in_copy.clone() else { return self.begin() };
         self.lock()?;
         let Self { connection, database, universe, datastore, copy, .. } = self;
         let lock = OpenTransaction::begun(connection);
-        let (transaction, replacement) = match Copy::of(&database.path)? {
-            Some(made) => {
+        let (transaction, publication) = match Copy::of(&database.path, &place)? {
+            Copied::Made(made) => {
                 let fail = |error| database.failure("open a copy of the database", error);
                 let copy = copy.insert(open_copy(&made.path).map_err(fail)?);
                 let transaction = OpenTransaction::begin(copy).map_err(fail)?;
-                (transaction, Some(made.replacing(lock, database)))
+                (transaction, Publication::Replacement(made.replacing(lock, database)))
             }
-            None => (lock, None),
+            Copied::NoRoom(open) => (lock, Publication::InPlace(Some(open))),
         };
-        let source = SqliteTransaction::new(transaction, replacement, database);
+        let source = SqliteTransaction::new(transaction, publication, database);
         Ok(Box::new(TableTransaction::new(source, universe, datastore)))
     }
 }

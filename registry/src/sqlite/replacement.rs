@@ -10,6 +10,7 @@
 //! itself, which looks whether the file still has its name; ours are opened again.
 
 use std::io::{Read as _, Seek as _};
+use std::path::Path;
 use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -122,6 +123,18 @@ pub(super) struct Replacement<'a> {
     copy: Utf8PathBuf,
 }
 
+/// The database file, open only because closing it would end this process's locks on it.
+#[derive(Debug)]
+pub(super) struct KeptOpen(#[expect(dead_code, reason = "it is open, that is all")] FileState);
+
+/// What has come of making a copy.
+pub(super) enum Copied {
+    /// There is one.
+    Made(Copy),
+    /// There is no room for it on this host, so the file itself must be written.
+    NoRoom(KeptOpen),
+}
+
 /// A copy that nobody has opened yet.
 pub(super) struct Copy {
     folder: tempfile::TempDir,
@@ -130,18 +143,20 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    /// Copies a database that is locked. `None` if there is no room for it on this host.
-    pub(super) fn of(path: &Utf8Path) -> Result<Option<Self>, RegistryError> {
+    /// Copies a database that is locked into a new folder inside of another.
+    pub(super) fn of(path: &Utf8Path, place: &Path) -> Result<Copied, RegistryError> {
         let mut original = FileState::of(path)?;
-        let Ok(folder) = tempfile::Builder::new().prefix("qbb-registry-").tempdir() else {
-            return Ok(None);
+        let mut copy = || {
+            let folder = tempfile::Builder::new().prefix("qbb-registry-").tempdir_in(place)?;
+            let copy = Utf8Path::from_path(folder.path())
+                .ok_or(std::io::ErrorKind::InvalidFilename)?
+                .join("registry.sqlite3");
+            original.copy_to(&copy).map(|()| (folder, copy))
         };
-        let Some(place) = Utf8Path::from_path(folder.path()) else { return Ok(None) };
-        let copy = place.join("registry.sqlite3");
         // A full disk is no reason not to go on in the file itself.
-        Ok(match original.copy_to(&copy) {
-            Ok(()) => Some(Self { path: copy, original, folder }),
-            Err(_) => None,
+        Ok(match copy() {
+            Ok((folder, path)) => Copied::Made(Self { path, original, folder }),
+            Err(_) => Copied::NoRoom(KeptOpen(original)),
         })
     }
 
@@ -190,16 +205,34 @@ impl Replacement<'_> {
 
     /// The file as it is, which is as it was.
     fn check_unchanged(&self) -> Result<FileState, RegistryError> {
-        let present = FileState::of(&self.database.path)?;
-        if present.is_same(&self.original) {
+        let path = &self.database.path;
+        let present = FileState::of(path)?;
+        let reason = if !present.is_same(&self.original) {
+            "somebody else wrote the file meanwhile, in spite of its lock"
+        } else if has_journal(path) {
+            "somebody else is writing the file, in spite of its lock"
+        } else {
             return Ok(present);
-        }
+        };
         Err(RegistryError::Contended {
-            database: self.database.path.to_string(),
+            database: path.to_string(),
             action: "put the changed registry in its place".to_owned(),
-            reason: "somebody else wrote the file meanwhile, in spite of its lock".to_owned(),
+            reason: reason.to_owned(),
         })
     }
+}
+
+/// Whether there is a journal of a transaction. The lock that we have has none, since nothing is
+/// written in it. Beside another database than it was made for, a journal that is left over would
+/// spoil that.
+fn has_journal(path: &Utf8Path) -> bool {
+    ["-journal", "-wal"].iter().any(|end| {
+        // Journals that only wait to be used again are empty or begin with zeros.
+        let mut first = [0];
+        fs_err::File::open(format!("{path}{end}"))
+            .and_then(|mut journal| journal.read(&mut first))
+            .is_ok_and(|read| read == 1 && first != [0])
+    })
 }
 
 fn io(action: &str, source: std::io::Error) -> RegistryError {

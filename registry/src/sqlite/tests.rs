@@ -14,30 +14,30 @@ use crate::error::RegistryError;
 use crate::reader::RegistryReader;
 use crate::writer::{NewCollection, RegistryWriter};
 
-struct TemporaryRepository {
+pub(super) struct TemporaryRepository {
     folder: tempfile::TempDir,
 }
 
 impl TemporaryRepository {
-    fn new(universe: &Arc<Universe>) -> Self {
+    pub(super) fn new(universe: &Arc<Universe>) -> Self {
         let repository = Self { folder: tempfile::tempdir().unwrap() };
         SqliteRegistry::create(&repository.root(), universe).unwrap();
         repository
     }
 
-    fn root(&self) -> Utf8PathBuf {
+    pub(super) fn root(&self) -> Utf8PathBuf {
         Utf8Path::from_path(self.folder.path()).unwrap().join("repo?mode=rwc#%20")
     }
 
-    fn database(&self) -> Utf8PathBuf {
+    pub(super) fn database(&self) -> Utf8PathBuf {
         self.root().join("gen3.sqlite3")
     }
 
-    fn read(&self) -> SqliteRegistry {
+    pub(super) fn read(&self) -> SqliteRegistry {
         SqliteRegistry::open_read(&self.database(), DatastoreTable::default()).unwrap()
     }
 
-    fn write(&self) -> SqliteRegistry {
+    pub(super) fn write(&self) -> SqliteRegistry {
         SqliteRegistry::open_write(&self.database(), DatastoreTable::default()).unwrap()
     }
 
@@ -45,7 +45,7 @@ impl TemporaryRepository {
         rusqlite::Connection::open(self.database()).unwrap().execute_batch(sql).unwrap();
     }
 
-    fn files(&self) -> Vec<String> {
+    pub(super) fn files(&self) -> Vec<String> {
         let entries = fs_err::read_dir(self.root()).unwrap();
         let mut names: Vec<String> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -64,14 +64,14 @@ impl RepositoryUnderTest for TemporaryRepository {
     }
 }
 
-fn filled() -> TemporaryRepository {
+pub(super) fn filled() -> TemporaryRepository {
     let mut sample = Sample::new();
     let repository = TemporaryRepository::new(sample.universe());
     sample.fill(&mut repository.write());
     repository
 }
 
-fn run(name: &str) -> [NewCollection; 1] {
+pub(super) fn run(name: &str) -> [NewCollection; 1] {
     let kind = CollectionKind::Run;
     [NewCollection { name: name.to_owned(), kind, doc: None, children: Vec::new() }]
 }
@@ -288,103 +288,6 @@ fn a_second_writer_waits_and_then_says_so() {
     waiting.join().unwrap();
     let catalog = repository.read().snapshot().unwrap().collections().unwrap();
     assert_eq!(catalog.collections.len(), 2);
-}
-
-/// As on network file systems: in a copy that takes the file's place.
-#[test]
-fn a_copy_takes_the_place_of_the_file_at_once() {
-    let repository = TemporaryRepository::new(Sample::new().universe());
-    let mut sample = Sample::new();
-    let (mut writer, mut other) = (repository.write(), repository.write());
-    writer.write_in_copy_for_test();
-    other.set_wait(Duration::from_millis(100)).unwrap();
-    let mut reader = repository.read();
-    let before = reader.snapshot().unwrap();
-    let mut transaction = writer.begin_large().unwrap();
-    sample.insert_all(&mut *transaction);
-    // Others know nothing of it, and may not write.
-    assert!(repository.read().snapshot().unwrap().collections().unwrap().collections.is_empty());
-    let error = other.begin().err().unwrap();
-    assert!(matches!(error, RegistryError::Busy { .. }), "{error}");
-    transaction.commit().unwrap();
-    assert_eq!(repository.files(), ["butler.yaml", "gen3.sqlite3"]);
-    // Who was reading goes on reading what was there; who begins anew has the new file.
-    drop(before);
-    check_reading(&mut reader);
-    for writer in [&mut other, &mut writer] {
-        let mut transaction = writer.begin_large().unwrap();
-        assert_eq!(sample.insert_all(&mut *transaction), 0);
-        transaction.register_collections(&run("more")).unwrap();
-        transaction.commit().unwrap();
-    }
-    assert!(reader.snapshot().unwrap().collections().unwrap().find("more").is_some());
-    // What is dropped leaves nothing.
-    let mut transaction = writer.begin_large().unwrap();
-    transaction.register_collections(&run("never")).unwrap();
-    drop(transaction);
-    assert!(reader.snapshot().unwrap().collections().unwrap().find("never").is_none());
-    assert_eq!(repository.files(), ["butler.yaml", "gen3.sqlite3"]);
-}
-
-/// Whatever a process closes that is the file, too, ends its locks.
-#[test]
-#[cfg(target_os = "linux")]
-fn the_file_is_locked_from_the_beginning_to_the_end_of_a_transaction() {
-    let repository = filled();
-    let is_locked = || {
-        let processes = super::holder::processes_with_locks(&repository.database()).unwrap();
-        processes.contains(&std::process::id())
-    };
-    for in_copy in [false, true] {
-        let mut writer = repository.write();
-        if in_copy {
-            writer.write_in_copy_for_test();
-        }
-        assert!(!is_locked());
-        let mut transaction = writer.begin_large().unwrap();
-        assert!(is_locked(), "{in_copy}");
-        transaction.register_collections(&run(&format!("run of {in_copy}"))).unwrap();
-        assert!(is_locked(), "{in_copy}");
-        transaction.commit().unwrap();
-        assert!(!is_locked());
-    }
-}
-
-/// Where locks are lies, somebody may write all the same.
-#[test]
-fn a_copy_does_not_undo_what_somebody_wrote_meanwhile() {
-    let repository = filled();
-    let mut writer = repository.write();
-    writer.write_in_copy_for_test();
-    let mut transaction = writer.begin_large().unwrap();
-    transaction.register_collections(&run("mine")).unwrap();
-    let bytes = fs_err::read(repository.database()).unwrap();
-    fs_err::write(repository.database(), bytes).unwrap();
-    let error = transaction.commit().unwrap_err();
-    assert!(matches!(error, RegistryError::Contended { .. }), "{error}");
-    assert_eq!(repository.files(), ["butler.yaml", "gen3.sqlite3"]);
-    let catalog = repository.read().snapshot().unwrap().collections().unwrap();
-    assert!(catalog.find("mine").is_none());
-}
-
-/// A client that has a replaced file open is kept from writing into it.
-#[test]
-fn a_connection_to_a_replaced_file_does_not_write() {
-    let repository = filled();
-    let client = rusqlite::Connection::open(repository.database()).unwrap();
-    let count = |client: &rusqlite::Connection| -> i64 {
-        client.query_row("SELECT count(*) FROM collection", [], |row| row.get(0)).unwrap()
-    };
-    assert_eq!(count(&client), 6);
-    let mut writer = repository.write();
-    writer.write_in_copy_for_test();
-    let mut transaction = writer.begin_large().unwrap();
-    transaction.register_collections(&run("mine")).unwrap();
-    transaction.commit().unwrap();
-    assert_eq!(count(&client), 6, "it reads what it has opened");
-    let error = client.execute("INSERT INTO collection (name, type) VALUES ('x', 1)", []);
-    let code = error.unwrap_err().sqlite_error().unwrap().extended_code;
-    assert_eq!(code, rusqlite::ffi::SQLITE_READONLY_DBMOVED);
 }
 
 #[test]

@@ -7,14 +7,21 @@ use rusqlite::Connection;
 use super::connection::DatabaseFile;
 use super::open_transaction::OpenTransaction;
 use super::postponed_indexes::PostponedIndexes;
-use super::replacement::Replacement;
+use super::replacement::{KeptOpen, Replacement};
 use crate::error::RegistryError;
+
+/// How the file gets what is committed.
+pub(super) enum Publication<'a> {
+    /// It is what is written. If it was opened besides, it stays open as long as it is locked.
+    InPlace(#[expect(dead_code, reason = "it is open, that is all")] Option<KeptOpen>),
+    /// It is replaced by a copy, which is what is written.
+    Replacement(Replacement<'a>),
+}
 
 /// A write transaction on a SQLite registry, rolled back when dropped.
 pub(super) struct SqliteTransaction<'a> {
     transaction: OpenTransaction<'a>,
-    /// What becomes of the file, if all happens in a copy of it.
-    replacement: Option<Replacement<'a>>,
+    publication: Publication<'a>,
     pub(super) database: &'a DatabaseFile,
     /// One bit for each temporary table that is in use.
     staged: Cell<u64>,
@@ -24,11 +31,11 @@ pub(super) struct SqliteTransaction<'a> {
 impl<'a> SqliteTransaction<'a> {
     pub(super) fn new(
         transaction: OpenTransaction<'a>,
-        replacement: Option<Replacement<'a>>,
+        publication: Publication<'a>,
         database: &'a DatabaseFile,
     ) -> Self {
         let (staged, postponed) = (Cell::new(0), RefCell::default());
-        Self { transaction, replacement, database, staged, postponed }
+        use super::replacement::{KeptOpen, Replacement};
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -42,7 +49,10 @@ impl<'a> SqliteTransaction<'a> {
         self.transaction
             .commit()
             .map_err(|error| database.failure("commit the transaction", error))?;
-        self.replacement.map_or(Ok(()), Replacement::publish)
+        match self.publication {
+            Publication::InPlace(_) => Ok(()),
+            Publication::Replacement(replacement) => replacement.publish(),
+        }
     }
 
     /// A number that no temporary table in use has.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use qbb_datastore::RepositoryConfig;
 use qbb_dimensions::DataValue;
 use qbb_query::{DatasetQuery, FoundDatasets, Selection};
-use qbb_registry::{CollectionCatalog, CollectionKind, RegistryError};
+use qbb_registry::{CollectionCatalog, CollectionKind, RegistryError, RegistryWriter};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -51,25 +51,15 @@ pub fn execute(arguments: &PruneArguments, terminal: Terminal) -> Result<ExitCod
     let found = chosen::find(&config, &query)?;
     check_targets(&found.collections.catalog, arguments)?;
     let mut plan = Plan::of(&found, arguments);
-    if arguments.yes && !plan.datasets.is_empty() {
+    if arguments.yes && (plan.unstore || !plan.datasets.is_empty()) {
         let (config, mut registry) = open_to_write(&arguments.repository)?;
-        let id: Vec<[u8; 16]> = found.tables.iter().flat_map(|table| table.id.clone()).collect();
-        let mut transaction = registry.begin()?;
+        if !plan.datasets.is_empty() {
+            plan.remove(&found, &mut *registry)?;
+        }
         if plan.unstore {
-            transaction.trash_datasets(&id)?;
-        }
-        if plan.purge {
-            transaction.remove_datasets(&id)?;
-        }
-        for tag in &plan.disassociate {
-            for table in &found.tables {
-                transaction.disassociate(&table.dataset_type.dataset_type.name, tag, &table.id)?;
-            }
-        }
-        transaction.commit()?;
-        plan.done = true;
-        if plan.unstore {
-            plan.files = Some(Files::delete(&config, &mut *registry, terminal)?);
+            // An earlier call may have been cut off behind its transaction.
+            let files = Files::delete(&config, &mut *registry, terminal)?;
+            plan.files = Some(files).filter(|files| plan.done || !files.is_nothing());
         }
     }
     terminal.result(&plan, describe)?;
@@ -149,11 +139,35 @@ impl Plan {
         }
         plan
     }
+
+    /// Does what is planned, but for files.
+    fn remove(
+        &mut self,
+        found: &FoundDatasets,
+        registry: &mut dyn RegistryWriter,
+    ) -> Result<(), RegistryError> {
+        let id: Vec<[u8; 16]> = found.tables.iter().flat_map(|table| table.id.clone()).collect();
+        let mut transaction = registry.begin()?;
+        if self.unstore {
+            transaction.trash_datasets(&id)?;
+        }
+        if self.purge {
+            transaction.remove_datasets(&id)?;
+        }
+        for tag in &self.disassociate {
+            for table in &found.tables {
+                transaction.disassociate(&table.dataset_type.dataset_type.name, tag, &table.id)?;
+            }
+        }
+        transaction.commit()?;
+        self.done = true;
+        Ok(())
+    }
 }
 
 fn describe(plan: &Plan) -> String {
     if plan.datasets.is_empty() {
-        return "there are no such datasets".to_owned();
+        return Files::finished(plan.files.as_ref(), "there are no such datasets");
     }
     let rows = plan.datasets.iter().take(LISTED).map(|dataset| {
         let values: Vec<String> = (dataset.data_id.iter())

@@ -122,14 +122,18 @@ pub fn runs(arguments: &RemoveRunsArguments, terminal: Terminal) -> Result<ExitC
         let collections = runs.iter().map(|&ix| doomed(&catalog, ix)).collect();
         Plan { collections, datasets, ..Plan::default() }
     };
-    if arguments.yes && !plan.collections.is_empty() {
+    if arguments.yes {
         refuse_linked(&plan, arguments.force, "--force")?;
         let (config, mut registry) = open_to_write(&arguments.repository)?;
-        let mut transaction = registry.begin()?;
-        transaction.remove_runs(&plan.names(), arguments.force)?;
-        transaction.commit()?;
-        plan.removed = true;
-        plan.files = Some(Files::delete(&config, &mut *registry, terminal)?);
+        if !plan.collections.is_empty() {
+            let mut transaction = registry.begin()?;
+            transaction.remove_runs(&plan.names(), arguments.force)?;
+            transaction.commit()?;
+            plan.removed = true;
+        }
+        // An earlier call may have been cut off behind its transaction.
+        let files = Files::delete(&config, &mut *registry, terminal)?;
+        plan.files = Some(files).filter(|files| plan.removed || !files.is_nothing());
     }
     terminal.result(&plan, |plan| describe(plan, arguments.force))?;
     Ok(plan.files.as_ref().map_or(ExitCode::Success, Files::exit_code))
@@ -173,7 +177,7 @@ fn count_datasets(
 
 fn describe(plan: &Plan, unlink: bool) -> String {
     if plan.collections.is_empty() && plan.runs_kept.is_empty() {
-        return "there is nothing to remove".to_owned();
+        return Files::finished(plan.files.as_ref(), "there is nothing to remove");
     }
     let rows = plan
         .collections

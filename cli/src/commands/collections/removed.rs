@@ -33,6 +33,22 @@ impl Files {
         Ok(emptied.into())
     }
 
+    /// Whether there was nothing in the trash.
+    pub fn is_nothing(&self) -> bool {
+        let files = self.deleted + self.gone_already + self.kept_shared + self.kept_referenced;
+        files == 0 && self.refused.is_empty()
+    }
+
+    /// Lines for people if nothing else was done, after what says so.
+    pub fn finished(files: Option<&Self>, nothing: &str) -> String {
+        match files {
+            Some(files) => {
+                format!("{nothing}; of an earlier removal: {}", files.describe())
+            }
+            None => nothing.to_owned(),
+        }
+    }
+
     /// What the command ends with.
     pub fn exit_code(&self) -> ExitCode {
         if self.refused.is_empty() { ExitCode::Success } else { ExitCode::System }
