@@ -154,6 +154,7 @@ mod tests {
     use crate::sqlite::SqliteRegistry;
     use crate::sqlite::connection::DatabaseFile;
     use crate::sqlite::open_transaction::OpenTransaction;
+    use crate::sqlite::transaction::Publication;
     use crate::sqlite::transaction::SqliteTransaction;
     use crate::writing::{ViolationKind, WriteSource as _};
 
@@ -205,8 +206,8 @@ mod tests {
                 |row| row.get(0),
             )
             .unwrap();
-        let source =
-            SqliteTransaction::new(OpenTransaction::begin(&connection).unwrap(), None, &database);
+        let begun = OpenTransaction::begin(&connection).unwrap();
+        let source = SqliteTransaction::new(begun, Publication::InPlace(None), &database);
         let mut violated = 0;
         for table in ["dataset", &tags, "dataset_location"] {
             let row = some_row(&connection, table);

@@ -35,7 +35,7 @@ impl<'a> SqliteTransaction<'a> {
         database: &'a DatabaseFile,
     ) -> Self {
         let (staged, postponed) = (Cell::new(0), RefCell::default());
-        use super::replacement::{KeptOpen, Replacement};
+        Self { transaction, publication, database, staged, postponed }
     }
 
     pub(super) fn connection(&self) -> &Connection {
