@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import importlib
 import io
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -177,3 +179,18 @@ def pipetask(command: str, words: Sequence[str]) -> BaseException | None:
     finally:
         ClickExitFailedNicely.exit_click = nicely
     return SystemExit(code) if code else None
+
+
+@contextlib.contextmanager
+def binding(bind: dict[str, Any]) -> Iterator[None]:
+    """Give the real builder values of identifiers, which its command cannot."""
+    from lsst.ctrl.mpexec.cli.script import qgraph as script
+
+    module: Any = sys.modules[script.__module__]
+    builder = module.AllDimensionsQuantumGraphBuilder
+    if bind:
+        module.AllDimensionsQuantumGraphBuilder = functools.partial(builder, bind=bind)
+    try:
+        yield
+    finally:
+        module.AllDimensionsQuantumGraphBuilder = builder

@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ DEFAULTS = f"{CAMERA}/defaults"
 """CHAINED collection that leads to all that raw processing needs."""
 RELEASE = "releases/QR1"
 """CHAINED collection of the released products, then the defaults."""
+WARM = "QBB_KIT_WARM"
+"""Variable with the socket of `warm_scripts.py`, where that runs."""
 WHERE = f"instrument='{CAMERA}' AND skymap='{SKYMAP}'"
 
 
@@ -150,27 +153,47 @@ def run_process(command: Sequence[str], *, check: bool = True) -> Finished:
         words[:1] = [sys.executable, str(KIT / words[0])]
     elif os.sep not in words[0]:
         words[0] = middleware_command(words[0])
+    start = time.perf_counter()
+    warm = os.environ.get(WARM) if Path(words[0]).parent == Path(sys.executable).parent else None
+    status, cpu_seconds, peak_mib, output = run_warm(warm, words) if warm else run_cold(words)
+    returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - start
+    if check and returncode:
+        tail = "\n".join(output.splitlines()[-25:])
+        raise KitError(f"`{' '.join(words)}` ended with {returncode}:\n{tail}")
+    return Finished(words, returncode, output, seconds, cpu_seconds, peak_mib)
+
+
+def run_cold(words: Sequence[str]) -> tuple[int, float, float, str]:
+    """Run a program; returns its status, CPU time, peak memory and output."""
     with tempfile.TemporaryFile() as stream:
-        start = time.perf_counter()
         process = subprocess.Popen(
             words, stdout=stream, stderr=subprocess.STDOUT, env=task_environment()
         )
         _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         stream.seek(0)
         output = stream.read().decode(errors="replace")
-    if check and process.returncode:
-        tail = "\n".join(output.splitlines()[-25:])
-        raise KitError(f"`{' '.join(words)}` ended with {process.returncode}:\n{tail}")
-    return Finished(
-        words,
-        process.returncode,
-        output,
-        seconds,
-        usage.ru_utime + usage.ru_stime,
-        usage.ru_maxrss / 1024.0,
-    )
+    return status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024.0, output
+
+
+def run_warm(place: str, words: Sequence[str]) -> tuple[int, float, float, str]:
+    """Do the same with a Python program, in a process forked by `warm_scripts.py`."""
+    arguments = list(words[1:] if words[0] == sys.executable else words)
+    with tempfile.NamedTemporaryFile() as stream, socket.socket(socket.AF_UNIX) as connection:
+        request = {
+            "script": arguments[0],
+            "arguments": arguments[1:],
+            "environment": task_environment(),
+            "directory": os.getcwd(),
+            "output": stream.name,
+            "errors": stream.name,
+        }
+        connection.connect(place)
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        reply = json.loads(connection.makefile().readline())
+        output = stream.read().decode(errors="replace")
+    return reply["status"], reply["seconds"], reply["peak_mib"], output
 
 
 class Stopwatch:

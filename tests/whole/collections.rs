@@ -1,12 +1,10 @@
 //! Collections, removal and verification mean what they mean for the real `butler`.
 
-use std::process::Command;
-
 use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::kit::{
-    Scratch, command, copy_tree, kit, postgres, python, qbb, qbb_fails, release, script, succeeded,
+    Scratch, command, copy_tree, postgres, qbb, qbb_fails, real_butler, release, script,
 };
 
 /// Wider with `QBB_SEQUENCES=20 QBB_STEPS=200`, for as long as that takes.
@@ -42,18 +40,14 @@ fn random_sequences_agree_in_postgresql() {
 /// A repository with files of all sorts, and the folder of those that are not its own.
 fn small_repository(scratch: &Scratch) -> String {
     let (root, elsewhere) = (scratch.path("repository"), scratch.path("elsewhere"));
-    real_butler(&format!(
-        "from pathlib import Path\nfrom repository_twins import make_repository\n\
+    real_butler(
+        &format!(
+            "from pathlib import Path\nfrom repository_twins import make_repository\n\
          make_repository(Path('{root}'), Path('{elsewhere}'))"
-    ));
+        ),
+        &[],
+    );
     root
-}
-
-/// Runs Python that drives the middleware; returns what it prints.
-fn real_butler(code: &str) -> String {
-    let mut interpreter = Command::new(python());
-    interpreter.args(["-c", code]).env("PYTHONPATH", kit());
-    succeeded("the real Butler", interpreter.output().unwrap())
 }
 
 /// Counts of findings, and the exit code.
@@ -166,10 +160,13 @@ fn whoever_empties_the_trash_finishes_what_another_began() {
                 assert_eq!(verify(&root, &["--repair"]).0, 0);
             }
             _ => {
-                real_butler(&format!(
-                    "from lsst.daf.butler import Butler\n\
+                real_butler(
+                    &format!(
+                        "from lsst.daf.butler import Butler\n\
                      Butler.from_config('{root}', writeable=True)._datastore.emptyTrash()"
-                ));
+                    ),
+                    &[],
+                );
             }
         }
         assert_eq!(left("dataset_location_trash"), 0, "{finisher}");

@@ -1,18 +1,13 @@
 //! Personal repositories, made for a release with some of its records.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::kit::{
-    DEFAULTS, Scratch, WHERE, command, json, pipeline, postgres, python, qbb, qbb_fails, release,
-    script, succeeded,
+    DEFAULTS, Scratch, WHERE, command, json, pipeline, postgres, qbb, qbb_fails, real_butler,
+    release, script,
 };
-
-fn python_says(code: &str, arguments: &[&str]) -> String {
-    let output = Command::new(python()).args(["-c", code]).args(arguments).output().unwrap();
-    succeeded("the real Butler", output)
-}
 
 fn hidden(folder: &Path) -> Vec<String> {
     fs_err::read_dir(folder)
@@ -38,7 +33,7 @@ fn records_of_instruments_and_sky_maps_are_the_releases() {
     assert!(created["records_inserted"].as_u64().unwrap() > 20, "{created}");
     script("compare_schema.py", &[&personal]);
     script("check_repository.py", &[&personal]);
-    python_says(SAME_RECORDS, &[&personal, &from, &elsewhere]);
+    real_butler(SAME_RECORDS, &[&personal, &from, &elsewhere]);
 
     let again = json(&create);
     assert_eq!((&again["created"], &again["records_inserted"]), (&false.into(), &0.into()));
@@ -78,7 +73,7 @@ fn data_ids_and_calibrations_come_along() {
     let created = json(&create);
     assert!(created["calibrations"]["memberships"].as_u64().unwrap() > 0, "{created}");
     script("check_repository.py", &[&personal]);
-    python_says(CHOSEN_RECORDS, &[&personal, &from]);
+    real_butler(CHOSEN_RECORDS, &[&personal, &from]);
     let again = json(&create);
     assert_eq!((&again["created"], &again["records_inserted"]), (&false.into(), &0.into()));
     assert_eq!(again["calibrations"]["inserted"]["datasets_inserted"], 0);
@@ -177,7 +172,7 @@ fn a_repository_on_a_server_is_created_whole() {
     .concat();
     assert_eq!(json(&create)["created"], true);
     script("check_repository.py", &[&personal]);
-    python_says(SAME_RECORDS, &[&personal, &from, &personal]);
+    real_butler(SAME_RECORDS, &[&personal, &from, &personal]);
     assert_eq!(json(&create)["records_inserted"], 0);
     let other = scratch.path("other");
     let taken = [&["create", &other], &create[2..]].concat();
@@ -215,7 +210,7 @@ fn the_release_is_remembered() {
     assert!(message.contains("--butler-config"), "{message}");
     // A repository that was made otherwise remembers none.
     let other = scratch.path("other");
-    python_says(
+    real_butler(
         "import sys; from lsst.daf.butler import Butler; Butler.makeRepo(sys.argv[1])",
         &[&other],
     );

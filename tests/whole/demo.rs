@@ -1,8 +1,6 @@
 //! The embedded example.
 
-use std::process::Command;
-
-use crate::kit::{Scratch, command, python, qbb, qbb_fails, script, succeeded};
+use crate::kit::{Scratch, command, qbb, qbb_fails, real_butler, script, succeeded};
 
 /// Every dataset of the personal repository that the demo leaves can be got by the real Butler.
 #[test]
@@ -17,9 +15,7 @@ fn the_real_butler_gets_every_dataset() {
     assert!(picture.starts_with(b"\x89PNG") && picture.len() > 2000);
 
     script("check_repository.py", &[&format!("{folder}/personal"), "--true-sizes"]);
-    let mut get = Command::new(python());
-    get.args(["-c", GET_ALL, &format!("{folder}/personal")]);
-    let counts = succeeded("the real Butler", get.output().unwrap());
+    let counts = real_butler(GET_ALL, &[&format!("{folder}/personal")]);
     let n: u64 = counts.lines().last().unwrap().parse().unwrap();
     assert!(n > 300, "only {n} datasets");
 

@@ -1,10 +1,8 @@
 //! Execution and transfer: what the real Butler finds in the end.
 
-use std::process::Command;
-
 use crate::kit::{
-    Prepared, RELEASED, Scratch, WHERE, command, copy_tree, json, kit, pipeline, python, qbb,
-    release, script, succeeded,
+    Prepared, RELEASED, Scratch, WHERE, command, copy_tree, json, middleware, pipeline, qbb,
+    real_butler, release, script, succeeded,
 };
 
 /// The whole path with the release's database gone after `prepare`, into a fresh repository with a
@@ -65,10 +63,8 @@ fn graphs_are_exchanged_with_the_middleware() {
 
     copy_tree(release(), &by_qbb);
     qbb(&["run", &real, "--personal", &by_qbb, "-j", "2"]);
-    let butler = std::path::Path::new(python()).with_file_name("butler");
-    let mut transfer = Command::new(butler);
-    transfer.args(["transfer-from-graph", "--register-dataset-types", &real, &by_qbb]);
-    succeeded("butler transfer-from-graph", transfer.env("PYTHONPATH", kit()).output().unwrap());
+    let transfer = ["transfer-from-graph", "--register-dataset-types", &real, &by_qbb];
+    succeeded("butler transfer-from-graph", middleware("butler", &transfer));
     script("check_repository.py", &[&by_qbb, "--graph", &real, "--expect-all"]);
     script("compare_runs.py", &[&by_stock, run, &by_qbb, run]);
 }
@@ -96,16 +92,10 @@ fn failures_block_their_successors_only() {
     qbb(&["graph", "convert", submit, &graph]);
     script("check_repository.py", &[personal, "--graph", &graph, "--true-sizes"]);
     let stock = scratch.path("report.yaml");
-    let pipetask = std::path::Path::new(python()).with_file_name("pipetask");
-    let mut command = Command::new(pipetask);
-    command.args(["report", personal, &graph, "--full-output-filename", &stock]);
-    succeeded("pipetask report", command.env("PYTHONPATH", kit()).output().unwrap());
-    let mut convert = Command::new(python());
-    convert.args([
-        "-c",
-        "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))",
-    ]);
-    let stock = succeeded("yaml", convert.arg(&stock).output().unwrap());
+    let words = ["report", personal, &graph, "--full-output-filename", &stock];
+    succeeded("pipetask report", middleware("pipetask", &words));
+    let code = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
+    let stock = real_butler(code, &[&stock]);
     let stock: serde_json::Value = serde_json::from_str(&stock).unwrap();
     for task in report["tasks"].as_array().unwrap() {
         let label = task["task"].as_str().unwrap();

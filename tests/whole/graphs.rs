@@ -1,6 +1,5 @@
 //! Commands on graph files: what they print, and what they leave when they are stopped.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use camino::Utf8Path;
 use qbb_graph::{QgOptions, write_native, write_qg};
 use serde_json::Value;
 
-use crate::kit::{Scratch, command, json, kit, python, qbb, qbb_fails, release, root, succeeded};
+use crate::kit::{Scratch, command, json, middleware, qbb, qbb_fails, release, root, succeeded};
 
 #[path = "../../graph/tests/support/synthetic.rs"]
 #[allow(dead_code, reason = "other test programs use the rest")]
@@ -120,15 +119,9 @@ fn the_summary_is_that_of_the_middleware() {
     let scratch = Scratch::new();
     let (graph, native, theirs) =
         (middlewares_graph(), scratch.path("graph.qbb"), scratch.path("summary.json"));
-    let pipetask = Path::new(python()).with_file_name("pipetask");
-    let output = Command::new(pipetask)
-        .env("PYTHONPATH", kit())
-        .args(["qgraph", "-b"])
-        .arg(release())
-        .args(["-g", &graph, "--summary", &theirs])
-        .output()
-        .unwrap();
-    succeeded("pipetask qgraph --summary", output);
+    let repository = release().display().to_string();
+    let words = ["qgraph", "-b", &repository, "-g", &graph, "--summary", &theirs];
+    succeeded("pipetask qgraph --summary", middleware("pipetask", &words));
     let mut expected: Value = serde_json::from_slice(&fs_err::read(&theirs).unwrap()).unwrap();
     qbb(&["graph", "convert", &graph, &native]);
     for file in [&graph, &native] {

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 pub use crate::postgres_server::postgres;
+use crate::warm_scripts::{self, Program};
 
 /// Collections of the kit's release that hold everything.
 pub const DEFAULTS: &str = "QbbCam/defaults";
@@ -59,18 +60,20 @@ pub fn script(name: &str, arguments: &[&str]) -> String {
 
 /// Runs a script of the kit.
 pub fn script_output(name: &str, arguments: &[&str]) -> Output {
-    Command::new(python())
-        .arg(kit().join(name))
-        .args(arguments)
-        .output()
-        .expect("the interpreter can be run")
+    warm_scripts::run(&Program::Script(&kit().join(name)), arguments, None)
 }
 
 /// Runs a program of the middleware, with the kit's tasks: `pipetask` or `butler`.
 pub fn middleware(program: &str, arguments: &[&str]) -> Output {
     let program = Path::new(python()).with_file_name(program);
-    let mut command = Command::new(program);
-    command.args(arguments).env("PYTHONPATH", kit()).output().expect("the program can be run")
+    warm_scripts::run(&Program::Script(&program), arguments, Some(&kit()))
+}
+
+/// Runs Python code that drives the middleware, with the kit's modules; it must succeed. Returns
+/// what it printed.
+pub fn real_butler(code: &str, arguments: &[&str]) -> String {
+    let output = warm_scripts::run(&Program::Code(code), arguments, Some(&kit()));
+    succeeded("the real Butler", output)
 }
 
 /// The command, in an environment in which the kit's tasks can be imported.

@@ -39,4 +39,5 @@ mod sizes;
 mod sky;
 mod universes;
 mod views;
+mod warm_scripts;
 mod wrong_input;

@@ -7,7 +7,7 @@ use qbb_registry::conformance::{Sample, check_reading};
 use qbb_registry::{RegistryError, SqliteRegistry, open_reader, open_writer};
 
 use crate::kit::{
-    DEFAULTS, Prepared, Scratch, WHERE, command, pipeline, postgres, postgres_release, python,
+    DEFAULTS, Prepared, Scratch, WHERE, command, pipeline, postgres, postgres_release, real_butler,
     script, succeeded,
 };
 
@@ -181,10 +181,7 @@ import psycopg, sys
 with psycopg.connect(sys.argv[1], autocommit=True) as connection:
     print(connection.execute(sys.argv[2]).rowcount)
 ";
-    let mut python = Command::new(python());
-    let output = python.args(["-c", EXECUTE, &postgres().url, statement]).output();
-    let output = output.expect("the interpreter can be run");
-    succeeded(statement, output).trim().to_owned()
+    real_butler(EXECUTE, &[&postgres().url, statement]).trim().to_owned()
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! Personal repositories in PostgreSQL.
 
-use std::process::Command;
-
 use camino::Utf8Path;
 use qbb_datastore::{DatabaseUrl, RepositoryConfig};
 use qbb_registry::{NewDatabase, create, open_reader};
 
-use crate::kit::{Prepared, Scratch, postgres, postgres_release, python, qbb, script, succeeded};
+use crate::kit::{Prepared, Scratch, postgres, postgres_release, qbb, real_butler, script};
 use crate::repository::WRITE;
 
 /// Creates an empty repository with the universe of the shared release.
@@ -32,8 +30,7 @@ fn a_run_is_transferred_and_the_middleware_goes_on() {
     assert!(!first.contains("new: 0 datasets"), "{first}");
     script("compare_schema.py", &[&personal]);
     script("check_repository.py", &[&personal]);
-    let mut write = Command::new(python());
-    succeeded("the real Butler", write.args(["-c", WRITE, &personal]).output().unwrap());
+    real_butler(WRITE, &[&personal]);
     script("check_repository.py", &[&personal]);
     let again = qbb(&["transfer", &submit, "--inputs"]);
     assert!(again.contains("new: 0 datasets"), "{again}");

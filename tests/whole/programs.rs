@@ -1,8 +1,6 @@
 //! Native pipelines: steps that are ordinary programs.
 
-use std::process::Command;
-
-use crate::kit::{Scratch, command, json, python, qbb, release, script, succeeded};
+use crate::kit::{Scratch, command, json, qbb, real_butler, release, script};
 use crate::sizes::sizes_and_totals;
 
 /// Counts the bytes of each raw image, and fails for detector 2 when it has.
@@ -68,8 +66,7 @@ fn execute_and_read(options: &[&str]) {
     let again = json(&["transfer", &submit, "--inputs"]);
     assert_eq!(again["datasets_inserted"], 0, "{again}");
     script("check_repository.py", &[&personal, "--true-sizes"]);
-    let mut read = Command::new(python());
-    let log = succeeded("the real Butler", read.args(["-c", READ, &personal]).output().unwrap());
+    let log = real_butler(READ, &[&personal]);
     let (n, message) = log.trim().rsplit('\n').next().unwrap().split_once(' ').unwrap();
     assert!(n.parse::<u32>().unwrap() > 10 && message.contains("counting"), "{log}");
 }

@@ -1,17 +1,12 @@
 //! Datasets chosen by condition, brought into personal repositories.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::kit::{
-    DEFAULTS, RELEASED, Scratch, command, json, postgres, python, qbb, qbb_fails, release, script,
-    script_output, succeeded,
+    DEFAULTS, RELEASED, Scratch, command, json, postgres, qbb, qbb_fails, real_butler, release,
+    script, script_output,
 };
-
-fn python_says(code: &str, arguments: &[&str]) -> String {
-    let output = Command::new(python()).args(["-c", code]).args(arguments).output().unwrap();
-    succeeded("the real Butler", output)
-}
 
 fn created(scratch: &Scratch, name: &str) -> String {
     let personal = scratch.path(name);
@@ -42,7 +37,7 @@ fn collections_come_as_the_release_has_them() {
     assert_eq!(inserted(&first, "datasets_inserted"), sum(&planned, "datasets"));
     assert_eq!(first["memberships"], first["inserted"]["associations_inserted"]);
     script("check_repository.py", &[&personal]);
-    python_says(SAME_COLLECTIONS, &[&personal, &from, everything]);
+    real_butler(SAME_COLLECTIONS, &[&personal, &from, everything]);
 
     let again = json(&reference);
     assert_eq!(sum(&again, "present"), sum(&again, "datasets"));
@@ -106,7 +101,7 @@ fn a_direct_transfer_has_the_records_that_the_middlewares_has() {
     copy[2] = &copies;
     copy.extend(["--transfer", "copy"]);
     assert_eq!(json(&copy)["inserted"], report["inserted"]);
-    python_says(TRANSFER, &[&from, &theirs, &ours, &copies]);
+    real_butler(TRANSFER, &[&from, &theirs, &ours, &copies]);
     script("check_repository.py", &[&ours]);
     script("check_repository.py", &[&copies, "--true-sizes"]);
     let again = json(&copy);
@@ -169,7 +164,7 @@ fn references_become_files() {
     assert_eq!(inserted(&copied, "datasets_inserted"), 0);
     assert!(copied["files"].as_u64().unwrap() >= datasets.min(1), "{copied}");
     script("check_repository.py", &[&personal, "--true-sizes"]);
-    python_says(
+    real_butler(
         "
 import sys
 from lsst.daf.butler import Butler
@@ -199,7 +194,7 @@ fn a_selection_can_be_limited_sorted_and_first() {
     .concat();
     let report = json(&limited);
     assert_eq!((&report["more"], inserted(&report, "datasets_inserted")), (&true.into(), 3));
-    python_says(
+    real_butler(
         "
 import sys
 from lsst.daf.butler import Butler
@@ -291,13 +286,13 @@ fn any_database_goes_into_any_other() {
     qbb(&[&["create", &server, "--from", &from], &database[..]].concat());
     let report = json(&["reference", &server, "--collections", DEFAULTS]);
     script("check_repository.py", &[&server]);
-    python_says(SAME_COLLECTIONS, &[&server, &from, DEFAULTS]);
+    real_butler(SAME_COLLECTIONS, &[&server, &from, DEFAULTS]);
     let transfer = ["transfer-datasets", &server, &file, "--register-dataset-types"];
     let collections = ["--with-collections", "--collections", DEFAULTS];
     let back = json(&[&transfer[..], &collections].concat());
     for what in ["datasets_inserted", "records_inserted", "associations_inserted"] {
         assert_eq!(inserted(&back, what), inserted(&report, what), "{what}");
     }
-    python_says(SAME_COLLECTIONS, &[&file, &from, DEFAULTS]);
+    real_butler(SAME_COLLECTIONS, &[&file, &from, DEFAULTS]);
     assert!(script_output("compare_schema.py", &[&file]).status.success());
 }

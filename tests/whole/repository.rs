@@ -1,8 +1,8 @@
 //! Personal repositories, as the middleware sees them.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::kit::{Prepared, Scratch, command, python, qbb, release, script, succeeded};
+use crate::kit::{Prepared, Scratch, command, qbb, real_butler, release, script, succeeded};
 
 #[test]
 fn a_new_repository_has_the_tables_that_the_middleware_makes() {
@@ -22,8 +22,7 @@ fn the_middleware_goes_on_writing() {
     qbb(&["run", &submit]);
     qbb(&["transfer", &submit, "--inputs"]);
     script("compare_schema.py", &[&personal]);
-    let mut write = Command::new(python());
-    succeeded("the real Butler", write.args(["-c", WRITE, &personal]).output().unwrap());
+    real_butler(WRITE, &[&personal]);
     script("check_repository.py", &[&personal]);
     let again = qbb(&["transfer", &submit, "--inputs"]);
     assert!(again.contains("new: 0 datasets"), "{again}");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::kit::{Scratch, command, json, python, qbb, release, script, succeeded};
+use crate::kit::{Scratch, command, json, qbb, real_butler, release, script, succeeded};
 use crate::sizes::sizes_and_totals;
 
 /// Fails each first attempt with a code that is worth another one, and detector 2 for good until a
@@ -110,10 +110,9 @@ fn failures_are_repeated_selected_explained_and_made_good() {
 
     qbb(&["transfer", &submit, "--inputs"]);
     script("check_repository.py", &[&personal, "--true-sizes"]);
-    let mut read = Command::new(python());
-    let read = read.args(["-c", READ, &personal]).output().unwrap();
+    let read = real_butler(READ, &[&personal]);
     let totals = forecast["tasks"][1]["quanta"].as_u64().unwrap();
-    assert_eq!(succeeded("the real Butler", read).trim(), format!("0 {totals} {quanta}"));
+    assert_eq!(read.trim(), format!("0 {totals} {quanta}"));
 }
 
 /// Begins, and waits until a file says that it may end, or for a minute.

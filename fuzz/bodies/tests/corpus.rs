@@ -3,6 +3,8 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use qbb_fuzz_bodies::{BODIES, Body};
@@ -133,30 +135,66 @@ fn run(target: &str, body: Body, what: &str, bytes: &[u8]) {
     }
 }
 
-/// One test, as memory is counted for the whole process.
-#[test]
-fn hostile_bytes_end_with_an_error_in_little_memory() {
+/// A target's corpus, and as many changes of it as are asked for.
+fn try_target(target: &str, body: Body) {
     let rounds = number("QBB_FUZZ_ROUNDS", 0);
     let first = number("QBB_FUZZ_SEED", 0);
-    for (target, body) in BODIES {
-        let seeds = seeds(target);
-        assert!(!seeds.is_empty(), "no corpus for {target}");
-        // Thousands for each target, in about the same time.
-        let rounds = match (rounds, target) {
-            (0, "native_graph" | "exchange_graph" | "exchange_member") => 2_000,
-            (0, "provenance_graph") => 1_000,
-            (0, _) => 20_000,
-            (rounds, _) => rounds * seeds.len() as u64,
-        };
-        for (name, bytes) in &seeds {
-            run(target, body, name, bytes);
-        }
-        for round in first..first + rounds {
-            let mut random = fastrand::Rng::with_seed(round);
-            let (name, bytes) = random.choice(&seeds).unwrap();
-            let mut bytes = bytes.clone();
-            change(&mut bytes, &seeds, &mut random);
-            run(target, body, &format!("{name}, change {round}"), &bytes);
-        }
+    let seeds = seeds(target);
+    assert!(!seeds.is_empty(), "no corpus for {target}");
+    // Thousands for each target, in about the same time.
+    let rounds = match (rounds, target) {
+        (0, "native_graph" | "exchange_graph" | "exchange_member") => 2_000,
+        (0, "provenance_graph") => 1_000,
+        (0, _) => 20_000,
+        (rounds, _) => rounds * seeds.len() as u64,
+    };
+    for (name, bytes) in &seeds {
+        run(target, body, name, bytes);
     }
+    for round in first..first + rounds {
+        let mut random = fastrand::Rng::with_seed(round);
+        let (name, bytes) = random.choice(&seeds).unwrap();
+        let mut bytes = bytes.clone();
+        change(&mut bytes, &seeds, &mut random);
+        run(target, body, &format!("{name}, change {round}"), &bytes);
+    }
+}
+
+/// Names the target in processes that this test starts for each of them.
+const TARGET: &str = "QBB_FUZZ_TARGET";
+
+/// One test, as memory is counted for the whole process; each target has one of its own, so that
+/// there are as many at a time as there are processors.
+#[test]
+fn hostile_bytes_end_with_an_error_in_little_memory() {
+    if let Ok(wanted) = std::env::var(TARGET) {
+        let (target, body) = BODIES.iter().find(|(target, _)| *target == wanted).unwrap();
+        return try_target(target, *body);
+    }
+    let program = std::env::current_exe().unwrap();
+    let (waiting, wrong) = (Mutex::new(BODIES.iter()), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let next = waiting.lock().unwrap().next();
+            let Some((target, _)) = next else { return };
+            let output = Command::new(&program)
+                .args(["--exact", "hostile_bytes_end_with_an_error_in_little_memory"])
+                .env(TARGET, target)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            if !output.status.success() || !said.contains("1 passed") {
+                let text = String::from_utf8_lossy(&output.stderr);
+                wrong.lock().unwrap().push(format!("{target}: {}\n{said}\n{text}", output.status));
+            }
+        }
+    };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..processors {
+            scope.spawn(work);
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
