@@ -36,7 +36,7 @@ fn report(failure: Failure, format: Format) {
     // Nothing sensible is left to do when standard error is gone.
     let _ = match format {
         Format::Json => writeln!(err, "{}", failure.to_json()),
-        Format::Text | Format::Csv => {
+        Format::Text | Format::Csv | Format::Parquet => {
             // A handler is installed once in a process, and this is the only place that does.
             let _ = miette::set_hook(Box::new(|_| {
                 // A path that is folded cannot be copied; terminals fold by themselves.

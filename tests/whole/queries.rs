@@ -41,6 +41,27 @@ fn results_are_written_as_text_json_and_csv() {
     assert!(rows.iter().all(|row| row["exposure"].as_i64().unwrap() <= latest));
 }
 
+/// Parquet is read by what the middleware reads it with.
+#[test]
+fn results_are_written_as_parquet() {
+    let scratch = Scratch::new();
+    let release = release().display().to_string();
+    for question in ["datasets * --limit=0", "dimension-records visit", "dataset-types -v"] {
+        let (question, rest) = question.split_once(' ').unwrap();
+        let files = ["json", "parquet"].map(|form| {
+            let file = scratch.path(&format!("{question}.{form}"));
+            let begin = ["--format", form, "query", question, &release, "--output", &file];
+            qbb(&begin.into_iter().chain(rest.split(' ')).collect::<Vec<_>>());
+            file
+        });
+        script("check_parquet.py", &[&files[0], &files[1]]);
+    }
+    let refused = qbb_fails(2, &["--format", "parquet", "verify", &release]);
+    assert!(refused.contains("only the results of queries"), "{refused}");
+    let nowhere = scratch.path("none/rows.csv");
+    qbb_fails(4, &["--format", "csv", "query", "dataset-types", &release, "-o", &nowhere]);
+}
+
 #[test]
 fn uris_lead_to_files() {
     let release = release().display().to_string();

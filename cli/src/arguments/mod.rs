@@ -46,9 +46,9 @@ pub use logging::{LogFormat, LoggingArguments};
 pub use provenance::ProvenanceArguments;
 pub use query::{
     ChainView, CollectionTypeArgument, ConditionArguments, DatasetArguments, ExistingArguments,
-    GetUriArguments, QueryCollectionsArguments, QueryCommand, QueryDataIdsArguments,
-    QueryDatasetTypesArguments, QueryDatasetsArguments, QueryRecordsArguments, RetrieveArguments,
-    RetrieveMode,
+    GetUriArguments, QueryArguments, QueryCollectionsArguments, QueryCommand,
+    QueryDataIdsArguments, QueryDatasetTypesArguments, QueryDatasetsArguments,
+    QueryRecordsArguments, RetrieveArguments, RetrieveMode,
 };
 pub use repository::DemoArguments;
 pub use run_qbb::{RunQbbArguments, StartMethod};
@@ -89,8 +89,10 @@ pub enum Format {
     Text,
     /// One JSON document on standard output.
     Json,
-    /// Comma-separated values on standard output; for queries only.
+    /// Comma-separated values; for queries only.
     Csv,
+    /// Parquet, into a file or a pipe; for queries only.
+    Parquet,
 }
 
 /// The commands.
@@ -110,8 +112,7 @@ pub enum Command {
     #[command(subcommand)]
     Collections(Box<CollectionsCommand>),
     /// Ask a repository for datasets, data IDs, dimension records, collections or dataset types.
-    #[command(subcommand)]
-    Query(QueryCommand),
+    Query(QueryArguments),
     /// Print where the files of a dataset are.
     GetUri(GetUriArguments),
     /// Bring files of datasets into a folder.

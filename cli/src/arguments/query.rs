@@ -2,6 +2,17 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+/// Arguments of `qbb query`.
+#[derive(Debug, Args)]
+pub struct QueryArguments {
+    /// File for the results, replaced when all are in it (default: standard output).
+    #[arg(short, long, value_name = "FILE", global = true, display_order = 800)]
+    pub output: Option<camino::Utf8PathBuf>,
+    /// The question.
+    #[command(subcommand)]
+    pub command: QueryCommand,
+}
+
 /// The commands below `qbb query`.
 #[derive(Debug, Subcommand)]
 pub enum QueryCommand {

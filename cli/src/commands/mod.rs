@@ -29,11 +29,16 @@ mod trace;
 mod transfer;
 mod verify;
 
-use crate::arguments::Command;
+use crate::arguments::{Command, Format};
 use crate::output::{ExitCode, Failure, Terminal};
 
 /// Does what the arguments say.
 pub fn execute(command: Command, terminal: Terminal) -> Result<ExitCode, Failure> {
+    let is_table = matches!(terminal.format(), Format::Csv | Format::Parquet);
+    if is_table && !matches!(command, Command::Query(_)) {
+        return Err(Failure::usage("only the results of queries are written as CSV or Parquet")
+            .with_hint("use --format json"));
+    }
     match command {
         Command::Demo(arguments) => demo::execute(&arguments, terminal),
         Command::Create(arguments) => create::execute(&arguments, terminal),
@@ -43,7 +48,7 @@ pub fn execute(command: Command, terminal: Terminal) -> Result<ExitCode, Failure
         Command::Collections(command) => collections::execute(&command, terminal),
         Command::GetUri(arguments) => query::get_uri(&arguments, terminal),
         Command::RetrieveArtifacts(arguments) => query::retrieve_artifacts(&arguments, terminal),
-        Command::Query(command) => query::execute(command, terminal),
+        Command::Query(arguments) => query::execute(&arguments, terminal),
         Command::Pipeline(command) => pipeline::execute(command, terminal),
         Command::Prepare(arguments) => prepare::execute(&arguments, terminal),
         Command::Graph(command) => graph::execute(command, terminal),

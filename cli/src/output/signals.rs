@@ -1,5 +1,7 @@
 //! Ending at a signal without leaving half a file.
 
+use std::io;
+
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -8,16 +10,21 @@ use super::failure::Failure;
 /// From now on, Ctrl-C or a request to terminate removes the graph file that is being written, and
 /// then ends the process as the shell expects of that signal.
 pub fn remove_unfinished_at_signals() -> Result<(), Failure> {
-    let failed = |error| Failure::system("signals cannot be waited for", error);
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+    remove_at_signals(qbb_graph::remove_unfinished)
+        .map_err(|error| Failure::system("signals cannot be waited for", error))
+}
+
+/// From now on, Ctrl-C or a request to terminate removes what is unfinished, and then ends the
+/// process as the shell expects of that signal.
+pub fn remove_at_signals(remove: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             if let Some(signal) = signals.forever().next() {
-                qbb_graph::remove_unfinished();
+                remove();
                 std::process::exit(128 + signal);
             }
         })
-        .map_err(failed)?;
-    Ok(())
+        .map(drop)
 }

@@ -2,10 +2,10 @@
 
 use qbb_query::engine::SearchedCollections;
 use qbb_registry::{Collection, CollectionCatalog, CollectionIx, CollectionKind, Glob, is_glob};
-use serde_json::Value;
 
 use super::open;
-use super::rendering::{ResultTable, write};
+use super::rendering::Destination;
+use super::results::{Cell, ColumnType, ResultTable};
 use crate::arguments::{ChainView, CollectionTypeArgument, Format, QueryCollectionsArguments};
 use crate::commands::build::list;
 use crate::output::{Failure, Terminal};
@@ -55,7 +55,11 @@ impl Listing<'_> {
 }
 
 /// Lists collections.
-pub fn execute(arguments: &QueryCollectionsArguments, terminal: Terminal) -> Result<(), Failure> {
+pub fn execute(
+    arguments: &QueryCollectionsArguments,
+    destination: Destination<'_>,
+    terminal: Terminal,
+) -> Result<(), Failure> {
     let (_, mut reader) = open(&arguments.repository)?;
     let mut snapshot = reader.snapshot()?;
     let catalog = snapshot.collections()?;
@@ -127,38 +131,40 @@ pub fn execute(arguments: &QueryCollectionsArguments, terminal: Terminal) -> Res
     let repeats = |row: usize| row > 0 && lines[row - 1].collection == lines[row].collection;
     // For people a table says only once which collection its lines are about.
     let blank = |row: usize| terminal.format() == Format::Text && !is_tree && repeats(row);
-    table.column("Name", |row| {
-        if blank(row) {
-            return Value::Null;
-        }
+    let text = |text| Cell::Text(text);
+    table.column("Name", ColumnType::Text, |row| {
         let Line { collection, level, .. } = lines[row];
-        let indent = if indents { "  ".repeat(level) } else { String::new() };
-        (indent + name(collection)).into()
+        match (blank(row), indents && level > 0) {
+            (true, _) => Cell::Null,
+            (_, true) => text(("  ".repeat(level) + name(collection)).into()),
+            (_, false) => Cell::text(name(collection)),
+        }
     });
-    table.column("Type", |row| match blank(row) {
-        true => Value::Null,
-        false => catalog.get(lines[row].collection).kind.to_string().into(),
+    table.column("Type", ColumnType::Text, |row| match blank(row) {
+        true => Cell::Null,
+        false => text(catalog.get(lines[row].collection).kind.to_string().into()),
     });
     if is_tree && !indents {
-        table.column("Level", |row| lines[row].level.into());
+        table.column("Level", ColumnType::Int, |row| Cell::Int(lines[row].level as i64));
     }
     if lines.iter().any(|line| line.relative.is_some()) {
         let inverse = arguments.chains == ChainView::InverseTable;
-        table.column(if inverse { "Parents" } else { "Children" }, |row| {
-            lines[row].relative.map_or(Value::Null, |ix| name(ix).into())
+        let title = if inverse { "Parents" } else { "Children" };
+        table.column(title, ColumnType::Text, |row| {
+            lines[row].relative.map_or(Cell::Null, |ix| Cell::text(name(ix)))
         });
     }
     if let Some(held) = &shown {
-        table.column("Dataset Types", |row| {
+        table.column("Dataset Types", ColumnType::List, |row| {
             let Line { collection, relative, .. } = lines[row];
             let of = relative.unwrap_or(collection);
             match catalog.get(of).kind {
-                CollectionKind::Chained => Value::Null,
-                _ => held[of.index()].clone().into(),
+                CollectionKind::Chained => Cell::Null,
+                _ => Cell::List(held[of.index()].iter().map(Into::into).collect()),
             }
         });
     }
-    write(terminal, "collections", &[table])
+    destination.write("collections", &[table])
 }
 
 /// Leaves out dataset types that names and globs separated by commas mean.

@@ -4,18 +4,21 @@ use qbb_dimensions::{DimensionElement, DimensionGroup, RecordTable, Symbols, Uni
 use qbb_query::{
     DataIdQuery, FoundDataIds, RecordQuery, choose_dataset_types, data_ids, dimension_records,
 };
-use serde_json::Value;
 
-use super::datasets::value;
 use super::open;
-use super::rendering::{ResultTable, write};
+use super::rendering::Destination;
+use super::results::{Cell, ColumnType, ResultTable};
 use super::selection::{existing, note_limit, selection};
 use crate::arguments::{QueryDataIdsArguments, QueryRecordsArguments};
 use crate::commands::build::list;
 use crate::output::{Failure, Terminal};
 
 /// Lists data IDs.
-pub fn execute(arguments: &QueryDataIdsArguments, terminal: Terminal) -> Result<(), Failure> {
+pub fn execute(
+    arguments: &QueryDataIdsArguments,
+    destination: Destination<'_>,
+    terminal: Terminal,
+) -> Result<(), Failure> {
     let (_, mut reader) = open(&arguments.repository)?;
     let universe = reader.universe().clone();
     let mut snapshot = reader.snapshot()?;
@@ -41,7 +44,7 @@ pub fn execute(arguments: &QueryDataIdsArguments, terminal: Terminal) -> Result<
         }
     }
     let found = data_ids(&universe, &mut *snapshot, &query)?;
-    write(terminal, "data_ids", &[data_id_table(&universe, &found)])?;
+    destination.write("data_ids", &[data_id_table(&universe, &found)])?;
     if found.data_ids.is_empty() {
         terminal.note("no data IDs were found");
     }
@@ -53,9 +56,8 @@ fn data_id_table<'a>(universe: &'a Universe, found: &'a FoundDataIds) -> ResultT
     let mut table = ResultTable::new(found.data_ids.len());
     let keys = found.data_ids.group().keys().iter().zip(found.data_ids.columns());
     for (&dimension, cells) in keys {
-        table.column(universe.element(dimension).name.clone(), move |row| {
-            value(universe.value(dimension, cells[row], &found.symbols))
-        });
+        let name = universe.element(dimension).name.clone();
+        table.dimension(name, (universe, &found.symbols), dimension, |row| cells[row]);
     }
     table
 }
@@ -63,6 +65,7 @@ fn data_id_table<'a>(universe: &'a Universe, found: &'a FoundDataIds) -> ResultT
 /// Lists dimension records.
 pub fn execute_records(
     arguments: &QueryRecordsArguments,
+    destination: Destination<'_>,
     terminal: Terminal,
 ) -> Result<(), Failure> {
     let (_, mut reader) = open(&arguments.repository)?;
@@ -77,7 +80,7 @@ pub fn execute_records(
     drop(snapshot);
     let element = universe.element(found.records.element);
     let table = record_table(&universe, element, &found.records, &found.symbols);
-    write(terminal, "records", &[table])?;
+    destination.write("records", &[table])?;
     if found.records.is_empty() {
         terminal.note("no dimension records were found");
     }
@@ -94,31 +97,27 @@ fn record_table<'a>(
     symbols: &'a Symbols,
 ) -> ResultTable<'a> {
     let mut table = ResultTable::new(records.len());
-    let dimension = |name: &str, ix, cells: &'a Vec<i64>, table: &mut ResultTable<'a>| {
-        table.column(name, move |row| value(universe.value(ix, cells[row], symbols)));
-    };
+    let texts = (universe, symbols);
     for (&ix, cells) in element.required.iter().zip(&records.keys) {
         let own = element.key_column().filter(|_| ix == element.ix);
         let name = own.map_or(universe.element(ix).name.as_str(), |key| key.name.as_str());
-        dimension(name, ix, cells, &mut table);
+        table.dimension(name, texts, ix, |row| cells[row]);
     }
     for (&ix, cells) in element.implied.iter().zip(&records.implied) {
-        dimension(&universe.element(ix).name, ix, cells, &mut table);
+        table.dimension(&universe.element(ix).name, texts, ix, |row| cells[row]);
     }
     let fields = element.alternate_keys.iter().chain(&element.metadata);
     for (spec, column) in fields.zip(&records.fields) {
-        table.column(spec.name.clone(), move |row| column.to_json(row, symbols));
+        table.field(&spec.name, column, symbols);
     }
     if element.is_spatial() {
-        table.column("region", |row| match records.region(row as u32) {
-            Some(_) => "(elided)".into(),
-            None => Value::Null,
+        table.column("region", ColumnType::Region, |row| {
+            records.region(row as u32).map_or(Cell::Null, Cell::Region)
         });
     }
     if element.is_temporal() {
-        table.column("timespan (TAI)", |row| match records.timespan(row as u32) {
-            Some(timespan) => timespan.to_string().into(),
-            None => Value::Null,
+        table.column("timespan (TAI)", ColumnType::Timespan, |row| {
+            records.timespan(row as u32).map_or(Cell::Null, Cell::Timespan)
         });
     }
     table

@@ -4,13 +4,17 @@ use qbb_query::choose_dataset_types;
 use qbb_query::engine::SearchedCollections;
 
 use super::open;
-use super::rendering::{ResultTable, write};
+use super::rendering::Destination;
+use super::results::{Cell, ColumnType, ResultTable};
 use crate::arguments::QueryDatasetTypesArguments;
 use crate::commands::build::list;
-use crate::output::{Failure, Terminal};
+use crate::output::Failure;
 
 /// Lists dataset types by name.
-pub fn execute(arguments: &QueryDatasetTypesArguments, terminal: Terminal) -> Result<(), Failure> {
+pub fn execute(
+    arguments: &QueryDatasetTypesArguments,
+    destination: Destination<'_>,
+) -> Result<(), Failure> {
     let (_, mut reader) = open(&arguments.repository)?;
     let mut snapshot = reader.snapshot()?;
     let registered = snapshot.dataset_types()?;
@@ -26,14 +30,14 @@ pub fn execute(arguments: &QueryDatasetTypesArguments, terminal: Terminal) -> Re
         chosen.retain(|t| held.iter().any(|names| names.contains(&t.dataset_type.name)));
     }
     let mut table = ResultTable::new(chosen.len());
-    table.column("name", |row| chosen[row].dataset_type.name.clone().into());
+    table.text("name", |row| (&chosen[row].dataset_type.name).into());
     if arguments.verbose {
-        table.column("dimensions", |row| {
+        table.column("dimensions", ColumnType::List, |row| {
             let group = &chosen[row].dataset_type.dimensions;
             let names = group.names().iter();
-            names.map(|&ix| group.universe().element(ix).name.clone()).collect::<Vec<_>>().into()
+            Cell::List(names.map(|&ix| (&group.universe().element(ix).name).into()).collect())
         });
-        table.column("storage class", |row| chosen[row].dataset_type.storage_class.clone().into());
+        table.text("storage class", |row| (&chosen[row].dataset_type.storage_class).into());
     }
-    write(terminal, "dataset_types", &[table])
+    destination.write("dataset_types", &[table])
 }

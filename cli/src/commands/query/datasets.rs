@@ -1,22 +1,27 @@
 //! `qbb query datasets`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use qbb_datastore::{ArtifactUri, DatastoreConfig};
-use qbb_dimensions::{DataValue, Universe};
+use qbb_dimensions::Universe;
 use qbb_query::{DatasetTable, FoundDatasets, datasets, files};
-use serde_json::Value;
-use uuid::Uuid;
 
 use super::open;
-use super::rendering::{ResultTable, write};
+use super::rendering::Destination;
+use super::results::{Cell, ColumnType, ResultTable};
 use super::selection::{dataset_query, note_limit};
 use crate::arguments::QueryDatasetsArguments;
 use crate::output::{Failure, Terminal};
 
 /// Lists datasets, by default in the order of the middleware's command: by RUN, then by dimensions
 /// with regions or timespans, then by the others.
-pub fn execute(arguments: &QueryDatasetsArguments, terminal: Terminal) -> Result<(), Failure> {
+pub fn execute(
+    arguments: &QueryDatasetsArguments,
+    destination: Destination<'_>,
+    terminal: Terminal,
+) -> Result<(), Failure> {
     let (config, mut reader) = open(&arguments.repository)?;
     let universe = reader.universe().clone();
     let query = dataset_query(&arguments.dataset_types, &arguments.datasets, &universe)?;
@@ -62,7 +67,15 @@ pub fn execute(arguments: &QueryDatasetsArguments, terminal: Terminal) -> Result
             tables.push(result_table(&universe, &found, table, name, kept, shown));
         }
     }
-    write(terminal, "datasets", &tables)?;
+    if tables.is_empty() {
+        // Programs expect the columns that are always there.
+        let mut none = ResultTable::new(0);
+        none.text("type", |_| Cow::default());
+        none.text("run", |_| Cow::default());
+        none.column("id", ColumnType::Uuid, |_| Cell::Null);
+        tables.push(none);
+    }
+    destination.write("datasets", &tables)?;
     if found.is_empty() {
         terminal.note("no datasets were found");
     }
@@ -78,35 +91,25 @@ fn result_table<'a>(
     rows: Vec<usize>,
     uris: Vec<String>,
 ) -> ResultTable<'a> {
-    let rows = std::rc::Rc::new(rows);
+    let rows: Rc<[usize]> = rows.into();
     let mut result = ResultTable::new(rows.len());
-    let at = |row: &std::rc::Rc<Vec<usize>>| row.clone();
-    result.column("type", move |_| name.clone().into());
-    let chosen = at(&rows);
-    result.column("run", move |row| {
-        found.collections.catalog.get(table.run[chosen[row]]).name.clone().into()
+    result.text("type", move |_| name.clone().into());
+    let chosen = rows.clone();
+    result.text("run", move |row| {
+        (&found.collections.catalog.get(table.run[chosen[row]]).name).into()
     });
-    let chosen = at(&rows);
-    result.column("id", move |row| Uuid::from_bytes(table.id[chosen[row]]).to_string().into());
+    let chosen = rows.clone();
+    result.column("id", ColumnType::Uuid, move |row| Cell::Uuid(table.id[chosen[row]]));
     let keys = table.data_ids.group().keys().iter().zip(table.data_ids.columns());
     for (&dimension, cells) in keys {
-        let chosen = at(&rows);
-        result.column(universe.element(dimension).name.clone(), move |row| {
-            value(universe.value(dimension, cells[chosen[row]], &found.symbols))
-        });
+        let (name, chosen) = (universe.element(dimension).name.clone(), rows.clone());
+        let cell = move |row: usize| cells[chosen[row]];
+        result.dimension(name, (universe, &found.symbols), dimension, cell);
     }
     if !uris.is_empty() {
-        result.column("URI", move |row| uris[row].clone().into());
+        result.text("URI", move |row| uris[row].clone().into());
     }
     result
-}
-
-/// A value of a data ID as JSON.
-pub fn value(value: DataValue) -> Value {
-    match value {
-        DataValue::Int(number) => number.into(),
-        DataValue::Text(text) => text.into(),
-    }
 }
 
 /// The middleware's order of rows.

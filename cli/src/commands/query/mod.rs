@@ -4,7 +4,9 @@ mod collections;
 mod data_ids;
 mod dataset_types;
 mod datasets;
+mod parquet;
 mod rendering;
+mod results;
 mod retrieval;
 mod selection;
 mod uris;
@@ -12,22 +14,24 @@ mod uris;
 use qbb_datastore::RepositoryConfig;
 use qbb_registry::RegistryReader;
 
-use crate::arguments::QueryCommand;
+use self::rendering::Destination;
+use crate::arguments::{QueryArguments, QueryCommand};
 use crate::output::{ExitCode, Failure, Terminal};
 
 pub use retrieval::execute as retrieve_artifacts;
 pub use uris::execute as get_uri;
 
 /// Answers a question.
-pub fn execute(command: QueryCommand, terminal: Terminal) -> Result<ExitCode, Failure> {
-    match command {
-        QueryCommand::Datasets(arguments) => datasets::execute(&arguments, terminal),
-        QueryCommand::DataIds(arguments) => data_ids::execute(&arguments, terminal),
+pub fn execute(arguments: &QueryArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
+    let to = Destination::new(terminal, arguments.output.as_deref())?;
+    match &arguments.command {
+        QueryCommand::Datasets(arguments) => datasets::execute(arguments, to, terminal),
+        QueryCommand::DataIds(arguments) => data_ids::execute(arguments, to, terminal),
         QueryCommand::DimensionRecords(arguments) => {
-            data_ids::execute_records(&arguments, terminal)
+            data_ids::execute_records(arguments, to, terminal)
         }
-        QueryCommand::Collections(arguments) => collections::execute(&arguments, terminal),
-        QueryCommand::DatasetTypes(arguments) => dataset_types::execute(&arguments, terminal),
+        QueryCommand::Collections(arguments) => collections::execute(arguments, to, terminal),
+        QueryCommand::DatasetTypes(arguments) => dataset_types::execute(arguments, to),
     }?;
     Ok(ExitCode::Success)
 }

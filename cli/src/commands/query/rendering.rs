@@ -1,58 +1,68 @@
-//! Results of queries as aligned text, JSON or CSV.
+//! Results of queries as aligned text, JSON, CSV or Parquet.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
-use serde_json::Value;
+use camino::Utf8Path;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 
+use super::parquet::write_parquet;
+use super::results::{Cell, ResultTable, united};
 use crate::arguments::Format;
 use crate::output::{Failure, Terminal};
 
-/// A column of results: its name, and its value in each row.
-pub struct ResultColumn<'a> {
-    name: String,
-    value: Box<dyn Fn(usize) -> Value + 'a>,
+/// Where results go.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination<'a> {
+    terminal: Terminal,
+    file: Option<&'a Utf8Path>,
 }
 
-/// A table of results; values are made when they are written.
-pub struct ResultTable<'a> {
-    len: usize,
-    columns: Vec<ResultColumn<'a>>,
+impl<'a> Destination<'a> {
+    /// A file that is replaced when all results are in it, or standard output.
+    ///
+    /// # Errors
+    /// If bytes would be written to a terminal.
+    pub fn new(terminal: Terminal, file: Option<&'a Utf8Path>) -> Result<Self, Failure> {
+        if terminal.format() == Format::Parquet && file.is_none() && io::stdout().is_terminal() {
+            return Err(Failure::usage("Parquet is not for terminals")
+                .with_hint("give a file with --output, or pipe it into a program"));
+        }
+        Ok(Self { terminal, file })
+    }
+
+    /// Writes tables: one after another as text, as a list of objects below `name` as JSON, and as
+    /// one table with the columns of all of them as CSV and Parquet.
+    pub fn write(self, name: &str, tables: &[ResultTable<'_>]) -> Result<(), Failure> {
+        self.terminal.stream_to(self.file, |out| match self.terminal.format() {
+            Format::Json => write_json(out, name, tables),
+            Format::Csv => write_csv(out, tables),
+            Format::Parquet => write_parquet(out, tables),
+            Format::Text => write_text(out, tables),
+        })
+    }
 }
 
-impl<'a> ResultTable<'a> {
-    /// A table of so many rows, without columns.
-    pub fn new(len: usize) -> Self {
-        Self { len, columns: Vec::new() }
-    }
+/// A row as an object.
+struct Row<'t, 'a>(&'t ResultTable<'a>, usize);
 
-    /// Adds a column.
-    pub fn column(&mut self, name: impl Into<String>, value: impl Fn(usize) -> Value + 'a) {
-        self.columns.push(ResultColumn { name: name.into(), value: Box::new(value) });
+impl Serialize for Row<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(self.0.columns.len()))?;
+        for column in &self.0.columns {
+            object.serialize_entry(&column.name, &column.cell(self.1))?;
+        }
+        object.end()
     }
-
-    fn object(&self, row: usize) -> Value {
-        let fields = self.columns.iter().map(|column| (column.name.clone(), (column.value)(row)));
-        Value::Object(fields.collect())
-    }
-}
-
-/// Writes tables: one after another as text, as a list of objects below `name` as JSON, and as one
-/// table with the columns of all of them as CSV.
-pub fn write(terminal: Terminal, name: &str, tables: &[ResultTable<'_>]) -> Result<(), Failure> {
-    terminal.stream(|out| match terminal.format() {
-        Format::Json => write_json(out, name, tables),
-        Format::Csv => write_csv(out, tables),
-        Format::Text => write_text(out, tables),
-    })
 }
 
 fn write_json(out: &mut dyn Write, name: &str, tables: &[ResultTable<'_>]) -> io::Result<()> {
-    write!(out, "{{{}: [", Value::from(name))?;
+    write!(out, "{{{}: [", serde_json::Value::from(name))?;
     let mut separator = "\n";
     for table in tables {
         for row in 0..table.len {
             out.write_all(separator.as_bytes())?;
-            serde_json::to_writer(&mut *out, &table.object(row))?;
+            serde_json::to_writer(&mut *out, &Row(table, row))?;
             separator = ",\n";
         }
     }
@@ -60,23 +70,24 @@ fn write_json(out: &mut dyn Write, name: &str, tables: &[ResultTable<'_>]) -> io
 }
 
 fn write_csv(out: &mut dyn Write, tables: &[ResultTable<'_>]) -> io::Result<()> {
-    let mut names: Vec<&str> = Vec::new();
-    for column in tables.iter().flat_map(|table| &table.columns) {
-        if !names.contains(&column.name.as_str()) {
-            names.push(&column.name);
-        }
-    }
+    // Whether a reader went away must be seen.
+    let failed = |error: csv::Error| match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    };
+    let columns = united(tables);
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(&names)?;
-    for table in tables {
-        let order: Vec<Option<&ResultColumn<'_>>> = (names.iter())
-            .map(|name| table.columns.iter().find(|column| column.name == *name))
-            .collect();
+    writer.write_record(columns.iter().map(|column| column.name)).map_err(failed)?;
+    for (at, table) in tables.iter().enumerate() {
         for row in 0..table.len {
-            for column in &order {
-                writer.write_field(column.map_or_else(String::new, |c| text(&(c.value)(row))))?;
+            for column in &columns {
+                match column.cell(at, row) {
+                    Cell::Text(text) => writer.write_field(text.as_bytes()),
+                    other => writer.write_field(other.to_string()),
+                }
+                .map_err(failed)?;
             }
-            writer.write_record(None::<&[u8]>)?;
+            writer.write_record(None::<&[u8]>).map_err(failed)?;
         }
     }
     writer.flush()
@@ -92,9 +103,9 @@ fn write_text(out: &mut dyn Write, tables: &[ResultTable<'_>]) -> io::Result<()>
         let mut is_number = vec![true; widths.len()];
         for row in 0..table.len {
             for (at, column) in table.columns.iter().enumerate() {
-                let value = (column.value)(row);
+                let value = column.cell(row);
                 is_number[at] &= value.is_number();
-                widths[at] = widths[at].max(text(&value).chars().count());
+                widths[at] = widths[at].max(width(&value));
             }
         }
         let mut line = |cells: &mut dyn Iterator<Item = String>| {
@@ -112,34 +123,39 @@ fn write_text(out: &mut dyn Write, tables: &[ResultTable<'_>]) -> io::Result<()>
         line(&mut table.columns.iter().map(|column| column.name.clone()))?;
         line(&mut widths.clone().iter().map(|&width| "-".repeat(width)))?;
         for row in 0..table.len {
-            line(&mut table.columns.iter().map(|column| text(&(column.value)(row))))?;
+            line(&mut table.columns.iter().map(|column| column.cell(row).to_string()))?;
         }
     }
     Ok(())
 }
 
-/// A value in a cell; null shows as nothing.
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
+/// Characters that a value takes.
+fn width(cell: &Cell<'_>) -> usize {
+    match cell {
+        Cell::Text(text) => text.chars().count(),
+        Cell::Uuid(_) => 36,
+        other => other.to_string().chars().count(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
+    use super::super::results::ColumnType;
     use super::*;
 
     fn tables() -> [ResultTable<'static>; 2] {
         let mut first = ResultTable::new(2);
-        first.column("type", |_| "raw".into());
-        first.column("visit", |row| (row + 9).into());
-        first.column("note", |row| if row == 0 { "a, \"b\"".into() } else { Value::Null });
+        first.text("type", |_| "raw".into());
+        first.column("visit", ColumnType::Int, |row| Cell::Int(row as i64 + 9));
+        first.column("note", ColumnType::Text, |row| match row {
+            0 => Cell::text("a, \"b\""),
+            _ => Cell::Null,
+        });
         let mut second = ResultTable::new(1);
-        second.column("type", |_| "map".into());
-        second.column("tract", |_| 3.into());
+        second.text("type", |_| "map".into());
+        second.column("tract", ColumnType::Int, |_| Cell::Int(3));
         [first, second]
     }
 
@@ -168,8 +184,32 @@ mod tests {
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["rows"].as_array().unwrap().len(), 3);
         assert_eq!(value["rows"][2], serde_json::json!({"type": "map", "tract": 3}));
+        assert!(text.contains(r#"{"type":"raw","visit":10,"note":null}"#), "{text}");
         let nothing: Value =
             serde_json::from_str(&written(|out| write_json(out, "rows", &[]))).unwrap();
         assert_eq!(nothing, serde_json::json!({"rows": []}));
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_seen_in_every_format() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+        let tables = tables();
+        let ends = [
+            write_text(&mut Gone, &tables),
+            write_json(&mut Gone, "rows", &tables),
+            write_csv(&mut Gone, &tables),
+            write_parquet(&mut Gone, &tables),
+        ];
+        for end in ends {
+            assert_eq!(end.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        }
     }
 }
