@@ -4,7 +4,8 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::store_error::StoreError;
-use crate::uri::{ArtifactUri, decode_record, normalise};
+use crate::uri::ArtifactUri;
+use crate::uri_text::{decode_record, normalise};
 
 /// Path of an artifact inside a store: relative, normal, and not leading out of it.
 ///

@@ -8,7 +8,7 @@ use qbb_dimensions::{
 
 use crate::format_spec::FormatSpec;
 use crate::template::{Field, FieldName, PathTemplate, TemplateError, TemplateProblem};
-use crate::uri::normalise;
+use crate::uri_text::normalise;
 
 /// Characters that are replaced in text, as they cause trouble in file names.
 const REPLACED: [char; 10] = [' ', '<', '>', ':', '"', '\\', '|', '?', '*', '/'];

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{IncludeRequest, IncludeResolveError, InputSource, ResolvedInclude};
 
-use crate::uri::{ArtifactUri, normalise};
+use crate::uri::ArtifactUri;
+use crate::uri_text::normalise;
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! Artifacts: URIs, path templates, records and atomic writes; knows no registries and no graphs.
 
 mod artifact;
+mod artifact_archive;
 mod checksum;
 mod compiled_template;
 mod config_tree;
@@ -19,16 +20,20 @@ mod path_templates;
 mod record;
 mod remembered_release;
 mod repository;
+mod repository_error;
 mod repository_index;
 mod retrieval;
+mod retrieval_folder;
 mod staged_artifact;
 mod store_error;
 mod template;
 mod template_columns;
 mod uri;
+mod uri_text;
 mod zip_member;
 
 pub use artifact::{ArtifactPath, ArtifactStore, IfExists, ListedArtifact, PutOptions};
+pub use artifact_archive::{INDEX_NAME, archived_artifacts};
 pub use checksum::{checksum, checksum_of_file};
 pub use compiled_template::{CompiledTemplate, FieldValue, RecordField, TemplateRow};
 pub use config_tree::ConfigTreeError;
@@ -41,11 +46,11 @@ pub use outside_file::{PlacedFile, Placing};
 pub use path_templates::{PathTemplates, PathTemplatesError};
 pub use record::{DatastoreRecord, DatastoreRecords, RecordsError};
 pub use remembered_release::{RELEASE_SETTING, lasting_place};
-pub use repository::{
-    DatastoreConfig, IndexAnswer, RegistryConfig, RepositoryConfig, RepositoryError,
-};
+pub use repository::{DatastoreConfig, RegistryConfig, RepositoryConfig};
+pub use repository_error::{IndexAnswer, RepositoryError};
 pub use repository_index::{RepositoryIndex, RepositoryIndexError};
-pub use retrieval::{Retrieval, TransferMode, retrieve};
+pub use retrieval::{Retrieval, RetrievalSource, TransferMode};
+pub use retrieval_folder::RetrievalFolder;
 pub use staged_artifact::StagedArtifact;
 pub use store_error::StoreError;
 pub use template::{PathTemplate, TemplateError, TemplateProblem};

@@ -111,7 +111,8 @@ impl LocalStore {
     }
 }
 
-fn same_content(one: &Utf8Path, other: &Utf8Path) -> io::Result<bool> {
+/// Whether two files have the same bytes.
+pub(crate) fn same_content(one: &Utf8Path, other: &Utf8Path) -> io::Result<bool> {
     let (mut one, mut other) = (File::open(one)?, File::open(other)?);
     if one.metadata()?.len() != other.metadata()?.len() {
         return Ok(false);

@@ -1,6 +1,7 @@
 //! The release that a personal repository belongs to, as its configuration remembers it.
 
-use crate::repository::{RepositoryConfig, RepositoryError, local_path};
+use crate::repository::{RepositoryConfig, local_path};
+use crate::repository_error::RepositoryError;
 use crate::repository_index::RepositoryIndex;
 
 /// Section and key of the setting. The middleware passes over sections that it does not know.

@@ -1,11 +1,17 @@
 //! Bringing artifacts out of a datastore into a folder.
 
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
+use crate::outside_file::same_content;
+use crate::retrieval_folder::RetrievalFolder;
 use crate::store_error::StoreError;
+use crate::zip_member;
 
 /// How a file gets to another place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,71 +30,181 @@ pub enum TransferMode {
     RelativeSymlink,
 }
 
-/// A file, and where it is to be.
+/// An artifact in a local datastore.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RetrievalSource {
+    /// The file.
+    pub file: Utf8PathBuf,
+    /// The member of the zip archive which that is. Members are always copied.
+    pub member: Option<String>,
+}
+
+/// An artifact, and where it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retrieval {
-    /// The file.
-    pub source: Utf8PathBuf,
-    /// Its new place.
+    /// The artifact.
+    pub source: RetrievalSource,
+    /// Its new place, relative to the folder.
     pub target: Utf8PathBuf,
 }
 
-/// Brings files to their places, many at a time. Each appears at once: it is made under another
-/// name next to its place and renamed. What is there is replaced only if `replace` is set; `done` is
-/// called after each file.
-///
-/// # Errors
-/// The first thing that goes wrong; files that are in place stay there.
-pub fn retrieve(
-    retrievals: &[Retrieval],
-    mode: TransferMode,
-    replace: bool,
-    done: &(dyn Fn() + Sync),
-) -> Result<(), StoreError> {
-    if !replace {
-        // Nothing is brought if something would be in the way.
-        let existing = retrievals.par_iter().find_first(|r| r.target.symlink_metadata().is_ok());
-        if let Some(Retrieval { target, .. }) = existing {
-            return Err(StoreError::AlreadyExists { place: target.to_string() });
-        }
-    }
-    retrievals.par_iter().try_for_each(|retrieval| {
-        retrieve_one(retrieval, mode, replace)?;
-        done();
-        Ok(())
-    })
+/// What is in a place already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Present {
+    Nothing,
+    /// What is to be there.
+    Same,
+    Other,
 }
 
-fn retrieve_one(
-    Retrieval { source, target }: &Retrieval,
-    mode: TransferMode,
-    replace: bool,
-) -> Result<(), StoreError> {
-    let folder = target.parent().unwrap_or(Utf8Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|e| StoreError::of_io("make folder", folder, e))?;
-    // A symbolic link to nothing would be no error.
-    source.metadata().map_err(|e| StoreError::of_io("read", source, e))?;
-    let name = target.file_name().unwrap_or("artifact");
-    let unfinished = folder.join(format!(".{name}.{}", uuid::Uuid::new_v4().simple()));
-    let made = put(source, &unfinished, folder, mode).and_then(|()| match replace {
-        true => std::fs::rename(&unfinished, target).map(|()| {
-            // Renaming a name of the file that is there already does nothing.
-            let _ = std::fs::remove_file(&unfinished);
-        }),
-        false => match std::fs::hard_link(&unfinished, target) {
-            Ok(()) => std::fs::remove_file(&unfinished),
-            // Some file systems have no links.
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-                std::fs::rename(&unfinished, target)
+impl RetrievalFolder {
+    /// Brings artifacts to their places, many at a time. Each appears at once. What is in the place
+    /// of one and is the same stays as it is, so whatever was interrupted can be done again;
+    /// anything else is replaced only if `replace` is set. `done` is called after each artifact.
+    ///
+    /// # Errors
+    /// The first thing that goes wrong; artifacts that are in place stay there. If something would
+    /// be in the way, nothing is brought.
+    pub fn bring(
+        &self,
+        retrievals: &[Retrieval],
+        mode: TransferMode,
+        replace: bool,
+        done: &(dyn Fn() + Sync),
+    ) -> Result<(), StoreError> {
+        let wanted: Vec<&Retrieval> = match replace {
+            true => retrievals.iter().collect(),
+            false => {
+                let present: Vec<Present> = (retrievals.par_iter())
+                    .map(|retrieval| self.present(retrieval, mode))
+                    .collect::<Result<_, _>>()?;
+                if let Some(at) = present.iter().position(|found| *found == Present::Other) {
+                    let place = self.place(&retrievals[at].target).to_string();
+                    return Err(StoreError::AlreadyExists { place });
+                }
+                let is_missing = |(_, found): &(&Retrieval, Present)| *found == Present::Nothing;
+                let missing = retrievals.iter().zip(present).filter(is_missing);
+                missing.map(|(retrieval, _)| retrieval).collect()
             }
-            Err(e) => Err(e),
-        },
-    });
-    made.map_err(|e| {
-        // What is left under the other name is of no use.
-        let _ = std::fs::remove_file(&unfinished);
-        StoreError::of_io("write", target, e)
-    })
+        };
+        (0..retrievals.len() - wanted.len()).for_each(|_| done());
+        // An archive is opened once for all its members.
+        let mut files = Vec::new();
+        let mut archives: BTreeMap<&Utf8Path, Vec<(&str, &Utf8Path)>> = BTreeMap::new();
+        for Retrieval { source, target } in wanted {
+            match &source.member {
+                None => files.push((source.file.as_path(), target.as_path())),
+                Some(member) => {
+                    archives.entry(&source.file).or_default().push((member, target));
+                }
+            }
+        }
+        let archives: Vec<_> = archives.into_iter().collect();
+        let bring_files = || {
+            files.par_iter().try_for_each(|&(source, target)| {
+                self.bring_file(source, target, mode, replace)?;
+                done();
+                Ok(())
+            })
+        };
+        let bring_members = || {
+            archives.par_iter().try_for_each(|(archive, members)| {
+                self.bring_members(archive, members, replace, done)
+            })
+        };
+        let (files, members) = rayon::join(bring_files, bring_members);
+        files.and(members)
+    }
+
+    fn bring_file(
+        &self,
+        source: &Utf8Path,
+        target: &Utf8Path,
+        mode: TransferMode,
+        replace: bool,
+    ) -> Result<(), StoreError> {
+        // A symbolic link to nothing would be no error.
+        let metadata = source.metadata().map_err(|e| StoreError::of_io("read", source, e))?;
+        if !metadata.is_file() {
+            let error = io::Error::from(io::ErrorKind::IsADirectory);
+            return Err(StoreError::of_io("read", source, error));
+        }
+        self.publish(target, replace, |unfinished| {
+            let place = self.place(target);
+            let folder = place.parent().unwrap_or(&place);
+            put(source, unfinished, folder, mode).map_err(|e| StoreError::of_io("write", &place, e))
+        })
+    }
+
+    fn bring_members(
+        &self,
+        archive: &Utf8Path,
+        members: &[(&str, &Utf8Path)],
+        replace: bool,
+        done: &(dyn Fn() + Sync),
+    ) -> Result<(), StoreError> {
+        let mut opened = zip_member::open_file(archive)?;
+        for &(member, target) in members {
+            self.publish(target, replace, |unfinished| {
+                let failed = |e| StoreError::of_io("write", &self.place(target), e);
+                let mut file = File::create_new(unfinished).map_err(failed)?;
+                zip_member::copy(&mut opened, archive.as_str(), member, &mut file)
+            })?;
+            done();
+        }
+        Ok(())
+    }
+
+    /// Whether what a retrieval is to bring is there already.
+    fn present(
+        &self,
+        Retrieval { source, target }: &Retrieval,
+        mode: TransferMode,
+    ) -> Result<Present, StoreError> {
+        let place = self.place(target);
+        let found = match place.symlink_metadata() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Present::Nothing),
+            found => found.map_err(|e| StoreError::of_io("read", &place, e))?,
+        };
+        let same = match &source.member {
+            Some(member) if found.is_file() => {
+                let mut archive = zip_member::open_file(&source.file)?;
+                let mut copy = self.scratch()?;
+                zip_member::copy(&mut archive, source.file.as_str(), member, copy.as_file_mut())?;
+                let copy = Utf8Path::from_path(copy.path()).map(|copy| same_content(copy, &place));
+                copy.transpose().map(|same| same == Some(true))
+            }
+            Some(_) => Ok(false),
+            None => is_brought(&source.file, &place, &found, mode),
+        };
+        match same.map_err(|e| StoreError::of_io("compare", &place, e))? {
+            true => Ok(Present::Same),
+            false => Ok(Present::Other),
+        }
+    }
+}
+
+/// Whether a place holds what a mode would make of a file.
+fn is_brought(
+    source: &Utf8Path,
+    place: &Utf8Path,
+    found: &std::fs::Metadata,
+    mode: TransferMode,
+) -> io::Result<bool> {
+    let of = source.metadata()?;
+    let is_same_file = (of.dev(), of.ino()) == (found.dev(), found.ino());
+    let copied = || Ok(found.is_file() && !is_same_file && same_content(source, place)?);
+    let leads_there = || match found.is_symlink() {
+        true => Ok(place.canonicalize_utf8().ok() == Some(source.canonicalize_utf8()?)),
+        false => Ok(false),
+    };
+    match mode {
+        TransferMode::Copy => copied(),
+        TransferMode::Hardlink => Ok(is_same_file),
+        TransferMode::Symlink | TransferMode::RelativeSymlink => leads_there(),
+        TransferMode::Link => Ok(is_same_file || leads_there()?),
+        TransferMode::Auto => Ok(is_same_file || leads_there()? || copied()?),
+    }
 }
 
 fn put(
@@ -129,38 +245,123 @@ fn relative(file: &Utf8Path, folder: &Utf8Path) -> Utf8PathBuf {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_mode_brings_the_file_and_replaces_only_if_told_to() {
+    struct Setting {
+        _scratch: tempfile::TempDir,
+        root: Utf8PathBuf,
+        folder: RetrievalFolder,
+    }
+
+    /// A file, an archive, and a folder for them.
+    fn setting() -> Setting {
         let scratch = tempfile::tempdir().unwrap();
-        let root = Utf8Path::from_path(scratch.path()).unwrap();
-        let source = root.join("store/a/x.json");
-        std::fs::create_dir_all(source.parent().unwrap()).unwrap();
-        std::fs::write(&source, "old").unwrap();
-        use TransferMode as M;
-        for mode in [M::Auto, M::Copy, M::Link, M::Hardlink, M::Symlink, M::RelativeSymlink] {
-            let target = root.join(format!("out/{mode:?}/b/x.json"));
-            let one = [Retrieval { source: source.clone(), target: target.clone() }];
-            retrieve(&one, mode, false, &|| ()).unwrap();
-            assert_eq!(std::fs::read_to_string(&target).unwrap(), "old", "{mode:?}");
-            let is_link = target.symlink_metadata().unwrap().is_symlink();
-            assert_eq!(is_link, matches!(mode, M::Symlink | M::RelativeSymlink), "{mode:?}");
-            let error = retrieve(&one, mode, false, &|| ()).unwrap_err();
-            assert!(matches!(error, StoreError::AlreadyExists { .. }), "{error}");
-            retrieve(&one, mode, true, &|| ()).unwrap();
-            let names = target.parent().unwrap().read_dir_utf8().unwrap().count();
-            assert_eq!(names, 1, "nothing unfinished stays");
+        let root = Utf8Path::from_path(scratch.path()).unwrap().to_owned();
+        fs_err::create_dir_all(root.join("store/a")).unwrap();
+        fs_err::write(root.join("store/a/x.json"), "old").unwrap();
+        let mut archive = zip::ZipWriter::new(File::create(root.join("store/z.zip")).unwrap());
+        for name in ["1-m.json", "2 m.json"] {
+            archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            io::Write::write_all(&mut archive, name.as_bytes()).unwrap();
         }
-        let link = root.join("out/RelativeSymlink/b/x.json").read_link_utf8().unwrap();
+        archive.finish().unwrap();
+        let folder = RetrievalFolder::open(&root.join("out")).unwrap();
+        Setting { _scratch: scratch, root, folder }
+    }
+
+    impl Setting {
+        fn file(&self, target: &str) -> Retrieval {
+            let source = RetrievalSource { file: self.root.join("store/a/x.json"), member: None };
+            Retrieval { source, target: target.into() }
+        }
+
+        fn member(&self, member: &str, target: &str) -> Retrieval {
+            let file = self.root.join("store/z.zip");
+            let source = RetrievalSource { file, member: Some(member.to_owned()) };
+            Retrieval { source, target: target.into() }
+        }
+
+        fn names(&self) -> usize {
+            self.root.join("out").read_dir_utf8().unwrap().count()
+        }
+    }
+
+    use TransferMode as M;
+    const MODES: [M; 6] = [M::Auto, M::Copy, M::Link, M::Hardlink, M::Symlink, M::RelativeSymlink];
+
+    #[test]
+    fn every_mode_brings_the_file_again_and_replaces_only_if_told_to() {
+        let setting = setting();
+        for mode in MODES {
+            let one = [setting.file(&format!("{mode:?}/b/x.json"))];
+            let target = setting.root.join("out").join(&one[0].target);
+            for replace in [false, false, true] {
+                setting.folder.bring(&one, mode, replace, &|| ()).unwrap();
+                assert_eq!(fs_err::read_to_string(&target).unwrap(), "old", "{mode:?}");
+                let is_link = target.symlink_metadata().unwrap().is_symlink();
+                assert_eq!(is_link, matches!(mode, M::Symlink | M::RelativeSymlink), "{mode:?}");
+            }
+            fs_err::remove_file(&target).unwrap();
+            fs_err::write(&target, "new").unwrap();
+            let error = setting.folder.bring(&one, mode, false, &|| ()).unwrap_err();
+            assert!(matches!(error, StoreError::AlreadyExists { .. }), "{error}");
+            assert_eq!(fs_err::read_to_string(&target).unwrap(), "new");
+            setting.folder.bring(&one, mode, true, &|| ()).unwrap();
+            assert_eq!(fs_err::read_to_string(&target).unwrap(), "old");
+        }
+        let link = setting.root.join("out/RelativeSymlink/b/x.json").read_link_utf8().unwrap();
         assert_eq!(link, "../../../store/a/x.json");
+        let Setting { root, folder, .. } = setting;
+        drop(folder);
+        assert_eq!(
+            root.join("out").read_dir_utf8().unwrap().count(),
+            6,
+            "nothing unfinished stays"
+        );
+    }
+
+    #[test]
+    fn a_link_is_no_copy() {
+        let setting = setting();
+        let one = [setting.file("x.json")];
+        setting.folder.bring(&one, M::Hardlink, false, &|| ()).unwrap();
+        let error = setting.folder.bring(&one, M::Copy, false, &|| ()).unwrap_err();
+        assert!(matches!(error, StoreError::AlreadyExists { .. }), "{error}");
+    }
+
+    #[test]
+    fn members_are_copied_in_every_mode() {
+        let setting = setting();
+        for mode in MODES {
+            let target = |name: &str| format!("{mode:?}/{name}");
+            let two = [
+                setting.member("1-m.json", &target("one")),
+                setting.member("2 m.json", &target("two")),
+            ];
+            for replace in [false, false, true] {
+                setting.folder.bring(&two, mode, replace, &|| ()).unwrap();
+            }
+            let place = setting.root.join("out").join(target("two"));
+            assert_eq!(fs_err::read_to_string(&place).unwrap(), "2 m.json");
+            fs_err::write(&place, "another").unwrap();
+            let error = setting.folder.bring(&two, mode, false, &|| ()).unwrap_err();
+            assert!(matches!(error, StoreError::AlreadyExists { .. }), "{error}");
+        }
     }
 
     #[test]
     fn what_is_not_there_is_named() {
-        let scratch = tempfile::tempdir().unwrap();
-        let root = Utf8Path::from_path(scratch.path()).unwrap();
-        let one = [Retrieval { source: root.join("none"), target: root.join("out") }];
-        let error = retrieve(&one, TransferMode::Symlink, true, &|| ()).unwrap_err();
+        let setting = setting();
+        let mut none = setting.file("x");
+        none.source.file = setting.root.join("none");
+        let error = setting.folder.bring(&[none], M::Symlink, true, &|| ()).unwrap_err();
         assert!(error.to_string().contains("none"), "{error}");
-        assert!(!root.join("out").exists());
+        let folder = Retrieval {
+            source: RetrievalSource { file: setting.root.join("store"), member: None },
+            target: "y".into(),
+        };
+        setting.folder.bring(&[folder], M::Symlink, true, &|| ()).unwrap_err();
+        let member = setting.member("3", "z");
+        let error = setting.folder.bring(&[member], M::Auto, true, &|| ()).unwrap_err();
+        assert!(error.to_string().contains("`3`"), "{error}");
+        assert_eq!(setting.names(), 1, "the folder of what is unfinished");
     }
 }

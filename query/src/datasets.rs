@@ -10,8 +10,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::dataset_types::choose_dataset_types;
 use crate::engine::{
-    Contents, DatasetSearch, Dictionary, NeededRecords, QueryPlan, Relation, SearchIx, SearchRows,
-    SearchedCollections, join, satisfying_rows,
+    Contents, DatasetSearch, Dictionary, NeededRecords, QueryPlan, Relation, SearchIx,
+    SearchedCollections, join, satisfying_rows, search_rows,
 };
 use crate::error::QueryError;
 use crate::question::DatasetQuery;
@@ -123,7 +123,7 @@ pub fn datasets(
         let Some(search) = contents.datasets.get(&ix) else { continue };
         let found = Matches { contents: &contents, collections: &collections, search };
         let mut rows = found.rows(query, &planned.plan)?;
-        let source = SearchRows::new(&contents, search);
+        let source = search_rows(&contents, search);
         let order = (
             planned.order.as_slice(),
             &source as &(dyn qbb_dimensions::expression::RowSource + Sync),

@@ -10,6 +10,7 @@
 
 #[cfg(test)]
 mod answers_tests;
+mod artifact_index;
 mod data_ids;
 mod dataset_types;
 mod datasets;
@@ -20,6 +21,7 @@ mod question;
 mod sorting;
 mod survey;
 
+pub use artifact_index::{ArtifactIndex, IndexedArtifact, archive_folder, archive_name};
 pub use data_ids::{FoundDataIds, FoundRecords, data_ids, dimension_records};
 pub use dataset_types::choose_dataset_types;
 pub use datasets::{DatasetTable, FoundDatasets, datasets};

@@ -1,8 +1,9 @@
 //! What is asked of repositories: `qbb query`, `qbb get-uri` and `qbb retrieve-artifacts`.
 
 use std::path::Path;
+use std::process::Stdio;
 
-use crate::kit::{Scratch, json, postgres_release, qbb, qbb_fails, release, root, script};
+use crate::kit::{Scratch, command, json, postgres_release, qbb, qbb_fails, release, root, script};
 
 /// All cases in `tests/agreement/queries`, answered by the middleware too.
 fn agrees(release: &Path) {
@@ -94,7 +95,71 @@ fn files_are_brought_once_and_replaced_only_if_told_to() {
     let brought = json(&wanted);
     assert!(brought["files"].as_u64().unwrap() > 10, "{brought}");
     assert_eq!((&planned["files"], &planned["bytes"]), (&brought["files"], &brought["bytes"]));
+    // What is there already is no hindrance, unless it differs.
+    assert_eq!(json(&wanted)["files"], brought["files"]);
+    let names = contents(Path::new(&folder)).into_keys();
+    let damaged = names.filter(|name| name.contains("/raw_")).last().unwrap();
+    let damaged = Path::new(&folder).join(damaged);
+    fs_err::write(&damaged, "mine").unwrap();
     let message = qbb_fails(3, &wanted);
     assert!(message.contains("--clobber"), "{message}");
+    assert_eq!(fs_err::read_to_string(&damaged).unwrap(), "mine");
     assert_eq!(json(&[&wanted[..], &["--clobber"]].concat())["files"], brought["files"]);
+    assert_ne!(fs_err::read_to_string(&damaged).unwrap(), "mine");
+}
+
+/// Files, places, indexes and archives, which the middleware ingests.
+#[test]
+fn artifacts_are_brought_as_by_the_middleware() {
+    let scratch = Scratch::new();
+    let release = release().display().to_string();
+    fs_err::create_dir(scratch.path("made")).unwrap();
+    let made = scratch.path("made");
+    script("check_artifacts.py", &[&release, &made, "--qbb", env!("CARGO_BIN_EXE_qbb")]);
+}
+
+/// Killed at many moments, nothing half is under its name, and the next call completes it.
+#[test]
+fn a_killed_retrieval_is_completed_by_the_next() {
+    let scratch = Scratch::new();
+    let release = release().display().to_string();
+    let folder = scratch.path("out");
+    let arguments = ["retrieve-artifacts", &release, &folder, "-d", "raw", "--transfer", "copy"];
+    let whole = scratch.path("whole");
+    qbb(&["retrieve-artifacts", &release, &whole, "-d", "raw", "--transfer", "copy"]);
+    let whole = contents(Path::new(&whole));
+    for (number, signal) in (0..8).zip([libc::SIGKILL, libc::SIGINT].into_iter().cycle()) {
+        let mut process = command().args(arguments).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(15 + 7 * number));
+        // It may have ended.
+        // SAFETY: the process was started here and has not been waited for.
+        unsafe { libc::kill(process.id() as i32, signal) };
+        process.wait().unwrap();
+        for (name, content) in contents(Path::new(&folder)) {
+            let is_unfinished = name.starts_with(".qbb-retrieval-");
+            assert!(!is_unfinished || signal == libc::SIGKILL, "{name} stays");
+            assert!(is_unfinished || whole.get(&name) == Some(&content), "{name} is half");
+        }
+    }
+    qbb(&arguments);
+    assert_eq!(contents(Path::new(&folder)), whole);
+}
+
+/// Files below a folder by path.
+fn contents(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(next) = folders.pop() {
+        let Ok(entries) = fs_err::read_dir(&next) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            match path.is_dir() {
+                true => folders.push(path),
+                false => {
+                    let name = path.strip_prefix(folder).unwrap().display().to_string();
+                    found.insert(name, fs_err::read(&path).unwrap());
+                }
+            }
+        }
+    }
+    found
 }

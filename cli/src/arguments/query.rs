@@ -226,9 +226,12 @@ pub struct RetrieveArguments {
     /// Put all files into one folder.
     #[arg(long, overrides_with = "preserve_path")]
     pub no_preserve_path: bool,
-    /// Replace files that are there already.
+    /// Replace files that are there already and differ.
     #[arg(long)]
     pub clobber: bool,
+    /// Put copies of all files into one zip archive, which `butler ingest-zip` takes.
+    #[arg(long)]
+    pub zip: bool,
     /// Say only what would be done.
     #[arg(long)]
     pub dry_run: bool,

@@ -17,5 +17,5 @@ pub use pace::{ended_with, pace};
 pub use progress::ProgressBars;
 pub use qbb_submit_dirs::{bytes, duration};
 pub use redrawn::Redrawn;
-pub use signals::remove_unfinished_at_signals;
+pub use signals::{remove_at_signals, remove_unfinished_at_signals};
 pub use terminal::{Terminal, rows_table, table};

@@ -118,20 +118,44 @@ impl<'a> DatasetJoin<'a> {
         let keys: Vec<Vec<u64>> = (self.searches.iter())
             .map(|(_, search)| self.relation.keys(dictionary, search.layout()))
             .collect();
-        let rows = DatasetRows {
+        let current = vec![Current::new(0); self.searches.len()];
+        let rows = RowsWithDatasets {
             rows: self.relation.rows(dictionary),
-            facts: &contents.dataset_facts,
-            current: vec![Current::new(0); self.searches.len()],
-            searches: &self.searches,
+            field: |dataset: u16, field, _| {
+                let Some(at) = self.searches.iter().position(|(other, _)| *other == dataset) else {
+                    return Cell::Null;
+                };
+                contents.dataset_facts.field(self.searches[at].1, field, current[at].get())
+            },
         };
         let conditions: Vec<&Condition> =
             group.iter().map(|conjunct| &conjunct.condition).chain(&self.validity).collect();
         for row in 0..self.relation.len as u32 {
-            rows.any(row, 0, &keys, &|row| {
+            self.any(row, &current, &keys, &|row| {
                 conditions.iter().all(|condition| condition.holds(&rows, row) == Some(true))
-                    && found(row, &rows.current)
+                    && found(row, &current)
             });
         }
+    }
+
+    /// Whether some choice of datasets for a row passes; `current` has the choice, the first of
+    /// which are made.
+    fn any(
+        &self,
+        row: u32,
+        current: &[Current<u32>],
+        keys: &[Vec<u64>],
+        passes: &dyn Fn(u32) -> bool,
+    ) -> bool {
+        let at = self.searches.len() - keys.len();
+        let (Some((keys, rest)), Some((_, search))) = (keys.split_first(), self.searches.get(at))
+        else {
+            return passes(row);
+        };
+        search.rows(keys[row as usize]).iter().any(|&candidate| {
+            current[at].set(candidate);
+            self.any(row, current, rest, passes)
+        })
     }
 }
 
@@ -232,52 +256,6 @@ fn validity_conditions(
     Ok(conditions)
 }
 
-/// Rows of data IDs, each with one of its datasets of every type.
-struct DatasetRows<'a> {
-    rows: RelationRows<'a>,
-    facts: &'a DatasetFacts,
-    searches: &'a [(u16, &'a DatasetSearch)],
-    /// Row of each search that belongs to the present row.
-    current: Vec<Current<u32>>,
-}
-
-impl DatasetRows<'_> {
-    /// Whether some choice of datasets for a row passes.
-    fn any(&self, row: u32, at: usize, keys: &[Vec<u64>], passes: &dyn Fn(u32) -> bool) -> bool {
-        let Some((_, search)) = self.searches.get(at) else { return passes(row) };
-        search.rows(keys[at][row as usize]).iter().any(|&candidate| {
-            self.current[at].set(candidate);
-            self.any(row, at + 1, keys, passes)
-        })
-    }
-}
-
-impl RowSource for DatasetRows<'_> {
-    fn universe(&self) -> &Universe {
-        self.rows.universe()
-    }
-
-    fn symbols(&self) -> &Symbols {
-        self.rows.symbols()
-    }
-
-    fn key(&self, dimension: ElementIx, row: u32) -> Option<i64> {
-        self.rows.key(dimension, row)
-    }
-
-    fn record(&self, element: ElementIx, row: u32) -> Option<(&RecordTable, u32)> {
-        self.rows.record(element, row)
-    }
-
-    fn dataset(&self, dataset: u16, field: DatasetField, _: u32) -> Cell<'_> {
-        let Some(at) = self.searches.iter().position(|(other, _)| *other == dataset) else {
-            return Cell::Null;
-        };
-        let (search, row) = (self.searches[at].1, self.current[at].get());
-        self.facts.field(search, field, row)
-    }
-}
-
 impl DatasetFacts {
     fn field(&self, search: &DatasetSearch, field: DatasetField, row: u32) -> Cell<'_> {
         let row = row as usize;
@@ -296,21 +274,24 @@ impl DatasetFacts {
 }
 
 /// Rows of a dataset search for the evaluation of conditions.
-pub struct SearchRows<'a> {
-    rows: RelationRows<'a>,
+pub fn search_rows<'a>(
+    contents: &'a Contents,
     search: &'a DatasetSearch,
-    facts: &'a DatasetFacts,
-}
-
-impl<'a> SearchRows<'a> {
-    /// The rows of a search in what was read.
-    pub fn new(contents: &'a Contents, search: &'a DatasetSearch) -> Self {
-        let rows = search.relation.rows(&contents.dictionary);
-        Self { rows, search, facts: &contents.dataset_facts }
+) -> impl RowSource + Sync + 'a {
+    let rows = search.relation.rows(&contents.dictionary);
+    RowsWithDatasets {
+        rows,
+        field: |_, field, row| contents.dataset_facts.field(search, field, row),
     }
 }
 
-impl RowSource for SearchRows<'_> {
+/// Rows of data IDs, each with datasets of which `field` knows the fields.
+struct RowsWithDatasets<'a, F> {
+    rows: RelationRows<'a>,
+    field: F,
+}
+
+impl<'a, F: Fn(u16, DatasetField, u32) -> Cell<'a>> RowSource for RowsWithDatasets<'a, F> {
     fn universe(&self) -> &Universe {
         self.rows.universe()
     }
@@ -327,8 +308,8 @@ impl RowSource for SearchRows<'_> {
         self.rows.record(element, row)
     }
 
-    fn dataset(&self, _: u16, field: DatasetField, row: u32) -> Cell<'_> {
-        self.facts.field(self.search, field, row)
+    fn dataset(&self, dataset: u16, field: DatasetField, row: u32) -> Cell<'_> {
+        (self.field)(dataset, field, row)
     }
 }
 

@@ -29,7 +29,7 @@ mod validity;
 pub use collections::SearchedCollections;
 pub use contents::{Contents, Sources};
 pub use data_id_table::{DataIdTable, DataIdTableError, PlannedTable, TableProblem};
-pub use dataset_conditions::{DatasetFacts, SearchRows, condition_groups, satisfying_rows};
+pub use dataset_conditions::{DatasetFacts, condition_groups, satisfying_rows, search_rows};
 pub use datasets::{DatasetSearch, Found};
 pub use dictionary::{Dictionary, NONE, RowCoder};
 pub use families::Endpoint;

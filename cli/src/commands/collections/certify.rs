@@ -13,14 +13,27 @@ use super::{chosen, open_to_write};
 use crate::arguments::{CertifyArguments, DecertifyArguments};
 use crate::output::{ExitCode, Failure, Terminal};
 
+/// What became of a validity range.
 #[derive(Serialize)]
-struct Certified<'a> {
+struct Report<'a, C> {
     collection: &'a str,
     dataset_type: &'a str,
     begin: Option<&'a str>,
     end: Option<&'a str>,
+    #[serde(flatten)]
+    counts: C,
+}
+
+#[derive(Serialize)]
+struct Certified {
     datasets: u64,
     new: u64,
+}
+
+#[derive(Serialize)]
+struct Decertified {
+    certifications: u64,
+    remaining: u64,
 }
 
 /// Certifies the datasets of a type in a collection.
@@ -57,13 +70,10 @@ pub fn execute(arguments: &CertifyArguments, terminal: Terminal) -> Result<ExitC
     if created || new > 0 {
         transaction.commit()?;
     }
-    let datasets = id.len() as u64;
-    let certified = Certified { collection, dataset_type, begin, end, datasets, new };
-    terminal.result(&certified, |done| {
-        format!(
-            "{} datasets are certified in {}, {} of them new",
-            done.datasets, collection, done.new
-        )
+    let counts = Certified { datasets: id.len() as u64, new };
+    terminal.result(&Report { collection, dataset_type, begin, end, counts }, |report| {
+        let Certified { datasets, new } = report.counts;
+        format!("{datasets} datasets are certified in {collection}, {new} of them new")
     })?;
     Ok(ExitCode::Success)
 }
@@ -92,16 +102,6 @@ fn validity_range(begin: Option<&str>, end: Option<&str>) -> Result<Timespan, Fa
         .ok_or_else(|| Failure::usage("the validity range ends before it begins"))
 }
 
-#[derive(Serialize)]
-struct Decertification<'a> {
-    collection: &'a str,
-    dataset_type: &'a str,
-    begin: Option<&'a str>,
-    end: Option<&'a str>,
-    certifications: u64,
-    remaining: u64,
-}
-
 /// Takes a validity range away.
 pub fn decertify(arguments: &DecertifyArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     let (begin, end) = (arguments.begin_date.as_deref(), arguments.end_date.as_deref());
@@ -119,14 +119,10 @@ pub fn decertify(arguments: &DecertifyArguments, terminal: Terminal) -> Result<E
     if done.certifications > 0 {
         transaction.commit()?;
     }
-    let (certifications, remaining) = (done.certifications, done.remaining);
-    let report =
-        Decertification { collection, dataset_type, begin, end, certifications, remaining };
-    terminal.result(&report, |report| {
-        format!(
-            "{} certifications had validity in that range; {} are left of them",
-            report.certifications, report.remaining
-        )
+    let counts = Decertified { certifications: done.certifications, remaining: done.remaining };
+    terminal.result(&Report { collection, dataset_type, begin, end, counts }, |report| {
+        let Decertified { certifications, remaining } = report.counts;
+        format!("{certifications} certifications had validity in that range; {remaining} are left of them")
     })?;
     Ok(ExitCode::Success)
 }

@@ -1,5 +1,6 @@
 //! `qbb query`: what is in a repository.
 
+mod artifact_places;
 mod collections;
 mod data_ids;
 mod dataset_types;

@@ -1,0 +1,152 @@
+//! Where artifacts are to be that are brought out of a datastore.
+
+use std::collections::HashMap;
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use qbb_datastore::{ArtifactUri, INDEX_NAME, Retrieval, RetrievalSource, archived_artifacts};
+use qbb_query::{IndexedArtifact, archive_folder, archive_name};
+use qbb_registry::DatastoreRecordRows;
+use uuid::Uuid;
+
+use crate::output::Failure;
+
+/// How artifacts are arranged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// In the folders that they have in the datastore; what is elsewhere keeps its absolute path.
+    Folders,
+    /// All in one folder.
+    Together,
+    /// In an archive, with the beginning of a dataset's UUID before each name.
+    Archive,
+}
+
+/// Artifacts, and where they are to be.
+#[derive(Debug, Default)]
+pub struct ArtifactPlaces {
+    /// What is to be brought, by place.
+    pub retrievals: Vec<Retrieval>,
+    /// The same for the index.
+    pub indexed: Vec<IndexedArtifact>,
+    /// Bytes, as far as they are recorded.
+    pub bytes: i64,
+}
+
+impl ArtifactPlaces {
+    /// Finds a place for each artifact; one that several datasets share has one.
+    ///
+    /// # Errors
+    /// If an artifact is in no local file, or two would be in one place.
+    pub fn new(
+        root: &ArtifactUri,
+        records: &DatastoreRecordRows,
+        layout: Layout,
+    ) -> Result<Self, Failure> {
+        let mut rows: Vec<usize> = (0..records.id.len()).collect();
+        rows.sort_unstable_by_key(|&row| (&records.path[row], records.id[row]));
+        let mut all = Self::default();
+        let mut known: HashMap<RetrievalSource, usize> = HashMap::new();
+        let mut taken: HashMap<String, usize> = HashMap::new();
+        let mut folders: HashMap<Utf8PathBuf, String> = HashMap::new();
+        for row in rows {
+            let path = &records.path[row];
+            let uri = root.join(path).map_err(Failure::from_error)?;
+            let file = uri.to_file_path().ok_or_else(|| {
+                Failure::input(format!("{uri} is no local file"))
+                    .with_hint("only files of local datastores can be retrieved in this version")
+            })?;
+            let member = uri.zip_member().filter(|_| file.extension() == Some("zip"));
+            let source = RetrievalSource { file, member };
+            if let Some(&at) = known.get(&source) {
+                all.indexed[at].records.push(row);
+                continue;
+            }
+            let own = Placed { root, uri: &uri, path, source: &source, id: records.id[row] };
+            let mut place = own.place(layout, &mut folders)?;
+            let at = all.indexed.len();
+            if layout == Layout::Archive && taken.contains_key(&place) {
+                // Beginnings of UUIDs that were made in one minute are equal.
+                place = format!("{}-{}", Uuid::from_bytes(own.id), own.name());
+            }
+            let is_inside = |part: Utf8Component<'_>| matches!(part, Utf8Component::Normal(_));
+            if place.is_empty() || !Utf8Path::new(&place).components().all(is_inside) {
+                return Err(Failure::input(format!("{uri} cannot be brought to `{place}`")));
+            }
+            let other = taken.insert(place.clone(), at).map(|other| &all.retrievals[other].source);
+            if let Some(other) = other {
+                let names = format!("{} and {}", name(other), name(&source));
+                return Err(Failure::input(format!("{names} would both become {place}"))
+                    .with_hint("leave out --no-preserve-path, or choose fewer datasets"));
+            }
+            if place == INDEX_NAME {
+                return Err(Failure::input(format!("{uri} has the name of the index")));
+            }
+            all.bytes = all.bytes.saturating_add(records.file_size[row].max(0));
+            known.insert(source.clone(), at);
+            all.retrievals.push(Retrieval { source, target: place.clone().into() });
+            all.indexed.push(IndexedArtifact { path: place, records: vec![row] });
+        }
+        Ok(all)
+    }
+}
+
+/// An artifact to be placed.
+struct Placed<'a> {
+    root: &'a ArtifactUri,
+    uri: &'a ArtifactUri,
+    /// As it is recorded.
+    path: &'a str,
+    source: &'a RetrievalSource,
+    /// Of its first dataset.
+    id: [u8; 16],
+}
+
+impl Placed<'_> {
+    fn name(&self) -> &str {
+        match &self.source.member {
+            Some(member) => member,
+            None => self.source.file.file_name().unwrap_or(self.path),
+        }
+    }
+
+    fn place(
+        &self,
+        layout: Layout,
+        folders: &mut HashMap<Utf8PathBuf, String>,
+    ) -> Result<String, Failure> {
+        let Self { source, .. } = self;
+        Ok(match (layout, &source.member) {
+            (Layout::Folders, Some(member)) => {
+                // As in a datastore that the archive is ingested into.
+                let folder = match folders.get(&source.file) {
+                    Some(folder) => folder,
+                    None => {
+                        let names =
+                            archived_artifacts(&source.file).map_err(Failure::from_error)?;
+                        let name = archive_name(names.iter().map(String::as_str));
+                        folders.entry(source.file.clone()).or_insert(archive_folder(&name))
+                    }
+                };
+                format!("{folder}/{member}")
+            }
+            (Layout::Folders, None) => {
+                // Recorded by absolute URI, even if that is inside of the datastore.
+                let is_relative = ArtifactUri::parse(self.path).is_err();
+                let inside = is_relative.then(|| self.uri.relative_to(self.root)).flatten();
+                inside.unwrap_or_else(|| source.file.as_str().trim_start_matches('/').to_owned())
+            }
+            (Layout::Together, _) | (Layout::Archive, Some(_)) => self.name().to_owned(),
+            (Layout::Archive, None) => {
+                let id = Uuid::from_bytes(self.id).to_string();
+                format!("{}-{}", &id[..8], self.name())
+            }
+        })
+    }
+}
+
+fn name(source: &RetrievalSource) -> String {
+    match &source.member {
+        Some(member) => format!("{member} of {}", source.file),
+        None => source.file.to_string(),
+    }
+}

@@ -1,0 +1,144 @@
+//! Zip archives of artifacts with an index, as the middleware makes and ingests them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
+
+use camino::Utf8Path;
+use rayon::prelude::*;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use crate::outside_file::same_content;
+use crate::retrieval::RetrievalSource;
+use crate::retrieval_folder::RetrievalFolder;
+use crate::store_error::StoreError;
+use crate::zip_member;
+
+/// Name of the index in a folder or archive of artifacts.
+pub const INDEX_NAME: &str = "_butler_zip_index.json";
+
+/// Files up to this size are read many at a time.
+const SMALL: u64 = 4 << 20;
+/// Files that are read ahead.
+const AHEAD: usize = 32;
+
+impl RetrievalFolder {
+    /// Writes an archive with an index, compressed, and artifacts under other names, as they are.
+    /// The same artifacts give the same bytes. An archive that is there stays if it is the same, and
+    /// is replaced otherwise if `replace` is set. `done` is called after each artifact.
+    ///
+    /// # Errors
+    /// If there is another archive already, an artifact cannot be read, or the system refuses.
+    pub fn write_archive(
+        &self,
+        name: &Utf8Path,
+        index: &[u8],
+        members: &[(&RetrievalSource, &str)],
+        replace: bool,
+        done: &(dyn Fn() + Sync),
+    ) -> Result<(), StoreError> {
+        let place = self.place(name);
+        let there = place.symlink_metadata().is_ok();
+        let made = self.scratch()?;
+        write(made.as_file(), &place, index, members, done)?;
+        let made = Utf8Path::from_path(made.path()).unwrap_or(&place).to_owned();
+        if there && !replace {
+            return match same_content(&made, &place) {
+                Ok(true) => Ok(()),
+                _ => Err(StoreError::AlreadyExists { place: place.to_string() }),
+            };
+        }
+        self.publish(name, replace, |unfinished| {
+            std::fs::rename(&made, unfinished).map_err(|e| StoreError::of_io("write", &place, e))
+        })
+    }
+}
+
+/// Names of the artifacts that an archive holds, without the index.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn archived_artifacts(path: &Utf8Path) -> Result<Vec<String>, StoreError> {
+    let mut archive = zip_member::open_file(path)?;
+    let members = zip_member::members_of(&mut archive, path.as_str())?;
+    Ok(members.into_iter().map(|(name, _)| name).filter(|name| name != INDEX_NAME).collect())
+}
+
+fn write(
+    file: &File,
+    place: &Utf8Path,
+    index: &[u8],
+    members: &[(&RetrievalSource, &str)],
+    done: &(dyn Fn() + Sync),
+) -> Result<(), StoreError> {
+    let failed = |e: io::Error| StoreError::of_io("write", place, e);
+    let refused = |e: zip::result::ZipError| StoreError::of_io("write", place, e.into());
+    let mut writer = ZipWriter::new(BufWriter::with_capacity(1 << 20, file));
+    let options = SimpleFileOptions::default().unix_permissions(0o644);
+    let deflated = options.compression_method(CompressionMethod::Deflated);
+    writer
+        .start_file(INDEX_NAME, deflated.large_file(is_large(index.len() as u64)))
+        .map_err(refused)?;
+    writer.write_all(index).map_err(failed)?;
+    let stored = options.compression_method(CompressionMethod::Stored);
+    // Archives that members come from are opened once.
+    let mut archives: BTreeMap<&Utf8Path, ZipArchive<BufReader<File>>> = BTreeMap::new();
+    for members in members.chunks(AHEAD) {
+        let read: Vec<Content> =
+            members.par_iter().map(|(s, _)| content(s)).collect::<Result<_, _>>()?;
+        for (&(source, name), content) in members.iter().zip(read) {
+            let size = match &content {
+                Content::Small(bytes) => bytes.len() as u64,
+                Content::Large(_, size) => *size,
+                // The directory of an archive is not to be trusted with its sizes.
+                Content::Member(_) => u64::MAX,
+            };
+            writer.start_file(name, stored.large_file(is_large(size))).map_err(refused)?;
+            match content {
+                Content::Small(bytes) => writer.write_all(&bytes).map_err(failed)?,
+                Content::Large(mut file, _) => {
+                    io::copy(&mut file, &mut writer).map_err(failed)?;
+                }
+                Content::Member(member) => {
+                    let archive = match archives.entry(&source.file) {
+                        std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                        std::collections::btree_map::Entry::Vacant(entry) => {
+                            entry.insert(zip_member::open_file(&source.file)?)
+                        }
+                    };
+                    zip_member::copy(archive, source.file.as_str(), member, &mut writer)?;
+                }
+            }
+            done();
+        }
+    }
+    writer.finish().map_err(refused)?.flush().map_err(failed)
+}
+
+/// Whether a member needs sizes of 64 bits.
+fn is_large(size: u64) -> bool {
+    size >= u64::from(u32::MAX)
+}
+
+/// What is to be written.
+enum Content<'a> {
+    Small(Vec<u8>),
+    Large(File, u64),
+    Member(&'a str),
+}
+
+fn content(source: &RetrievalSource) -> Result<Content<'_>, StoreError> {
+    if let Some(member) = &source.member {
+        return Ok(Content::Member(member));
+    }
+    let failed = |e| StoreError::of_io("read", &source.file, e);
+    let mut file = File::open(&source.file).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    if size > SMALL {
+        return Ok(Content::Large(file, size));
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(Content::Small(bytes))
+}
