@@ -98,7 +98,7 @@ fn files_are_brought_once_and_replaced_only_if_told_to() {
     // What is there already is no hindrance, unless it differs.
     assert_eq!(json(&wanted)["files"], brought["files"]);
     let names = contents(Path::new(&folder)).into_keys();
-    let damaged = names.filter(|name| name.contains("/raw_")).last().unwrap();
+    let damaged = names.filter(|name| name.contains("/raw_")).max().unwrap();
     let damaged = Path::new(&folder).join(damaged);
     fs_err::write(&damaged, "mine").unwrap();
     let message = qbb_fails(3, &wanted);
