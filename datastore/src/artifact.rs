@@ -1,8 +1,13 @@
 //! What stores of artifacts promise.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
+use camino::Utf8Path;
+
+use crate::artifact_identity::ArtifactIdentity;
+use crate::outside_file::{PlacedFile, Placing};
 use crate::store_error::StoreError;
 use crate::uri::ArtifactUri;
 use crate::uri_text::{decode_record, normalise};
@@ -173,6 +178,79 @@ pub trait ArtifactStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// If it cannot be deleted.
     fn delete(&self, path: &ArtifactPath) -> Result<bool, StoreError>;
+
+    /// Deletes many artifacts; tells of each whether it was there, which those that delete many with
+    /// one request take for granted.
+    fn delete_many(&self, paths: &[ArtifactPath]) -> Vec<Result<bool, StoreError>>;
+
+    /// Makes a local file an artifact.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is no such file; or if it cannot be read, copied or linked.
+    fn place(
+        &self,
+        path: &ArtifactPath,
+        source: &Utf8Path,
+        placing: Placing,
+        checksum: bool,
+        options: PutOptions,
+    ) -> Result<PlacedFile, StoreError>;
+
+    /// Whether an artifact that exists has the content of a local file.
+    ///
+    /// # Errors
+    /// If one of them cannot be read.
+    fn holds_copy(&self, path: &ArtifactPath, file: &Utf8Path) -> Result<bool, StoreError>;
+
+    /// Writes the content of an artifact into a new local file; gives its size. A file that could
+    /// not be written whole stays for the caller to remove.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if it is not there; if it cannot be read, or the file not be made.
+    fn fetch(&self, path: &ArtifactPath, target: &Utf8Path) -> Result<u64, StoreError>;
+
+    /// Names and sizes of the members of an archive.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no archive.
+    fn members(&self, archive: &ArtifactPath) -> Result<Vec<(String, u64)>, StoreError>;
+
+    /// Waits until everything that was written outlives a crash of the machine.
+    ///
+    /// # Errors
+    /// If the system does not say so.
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// What tells the artifact that is there now from another that takes its place; `None` if there
+    /// is none, or the store cannot tell.
+    fn identity(&self, path: &ArtifactPath) -> Option<ArtifactIdentity>;
+
+    /// The identity of an artifact that this store itself has just written.
+    fn own_identity(&self, path: &ArtifactPath) -> Option<ArtifactIdentity> {
+        self.identity(path)
+    }
+
+    /// Removes the folders in which artifacts were, as far as nothing is in them; where there are
+    /// no folders nothing happens. What cannot be removed stays.
+    fn remove_empty_folders(&self, _former: &[ArtifactPath]) {}
+
+    /// Writes something and deletes it again, to find out early whether that is possible.
+    ///
+    /// # Errors
+    /// If it is not.
+    fn probe(&self) -> Result<(), StoreError> {
+        let path = ArtifactPath::plain(&format!("probe-{}", uuid::Uuid::new_v4().simple()))?;
+        self.put(&path, b"", PutOptions { durable: false, if_exists: IfExists::Fail })?;
+        self.delete(&path).map(drop)
+    }
+
+    /// How many requests it is worth making at once; `None` if the work is the processor's. See
+    /// [`for_many`](crate::for_many).
+    fn requests_at_once(&self) -> Option<NonZeroUsize> {
+        None
+    }
 
     /// All artifacts in a folder and the folders in it, sorted by path; all there are for the empty
     /// path. A folder that does not exist has none. Unfinished writes are left out.

@@ -2,6 +2,7 @@
 
 mod artifact;
 mod artifact_archive;
+mod artifact_identity;
 mod checksum;
 mod compiled_template;
 mod config_tree;
@@ -14,7 +15,10 @@ mod formatter;
 mod formatter_table;
 mod local_store;
 mod lookup;
+mod many;
 mod object_artifacts;
+mod object_error;
+mod object_files;
 mod outside_file;
 mod path_templates;
 mod record;
@@ -24,8 +28,13 @@ mod repository_error;
 mod repository_index;
 mod retrieval;
 mod retrieval_folder;
+#[cfg(feature = "s3")]
+mod s3;
+#[cfg(feature = "s3")]
+mod s3_settings;
 mod staged_artifact;
 mod store_error;
+mod stores;
 mod template;
 mod template_columns;
 mod uri;
@@ -34,6 +43,7 @@ mod zip_member;
 
 pub use artifact::{ArtifactPath, ArtifactStore, IfExists, ListedArtifact, PutOptions};
 pub use artifact_archive::{INDEX_NAME, archived_artifacts};
+pub use artifact_identity::ArtifactIdentity;
 pub use checksum::{checksum, checksum_of_file};
 pub use compiled_template::{CompiledTemplate, FieldValue, RecordField, TemplateRow};
 pub use config_tree::ConfigTreeError;
@@ -41,6 +51,7 @@ pub use database_url::DatabaseUrl;
 pub use formatter::{Formatter, FormatterError, Formatters};
 pub use local_store::{Consent, LocalStore};
 pub use lookup::LookupTarget;
+pub use many::for_many;
 pub use object_artifacts::ObjectStoreArtifacts;
 pub use outside_file::{PlacedFile, Placing};
 pub use path_templates::{PathTemplates, PathTemplatesError};
@@ -53,6 +64,7 @@ pub use retrieval::{Retrieval, RetrievalSource, TransferMode};
 pub use retrieval_folder::RetrievalFolder;
 pub use staged_artifact::StagedArtifact;
 pub use store_error::StoreError;
+pub use stores::{LocalFile, Origins, open_store};
 pub use template::{PathTemplate, TemplateError, TemplateProblem};
 pub use template_columns::{TemplateColumns, TemplateColumnsRow};
 pub use uri::{ArtifactUri, UriError};

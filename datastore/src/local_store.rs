@@ -1,5 +1,6 @@
 //! Artifacts as files in a folder.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -14,7 +15,10 @@ use crate::artifact::{
     ArtifactPath, ArtifactStore, IfExists, ListedArtifact, PutOptions, UNFINISHED_PREFIX,
     UNFINISHED_SUFFIX, is_unfinished,
 };
+use crate::artifact_identity::ArtifactIdentity;
 use crate::disk;
+use crate::many::for_many;
+use crate::outside_file::{PlacedFile, Placing};
 use crate::staged_artifact::StagedArtifact;
 use crate::store_error::StoreError;
 use crate::uri::ArtifactUri;
@@ -106,14 +110,6 @@ impl LocalStore {
     /// The file of an artifact, for programs that read it themselves.
     pub fn file(&self, path: &ArtifactPath) -> Utf8PathBuf {
         self.root.join(path.as_str())
-    }
-
-    /// Names and sizes of the members of an archive.
-    ///
-    /// # Errors
-    /// If it cannot be read, or is no archive.
-    pub fn members(&self, archive: &ArtifactPath) -> Result<Vec<(String, u64)>, StoreError> {
-        zip_member::members(open(&self.file(archive))?, archive.as_str())
     }
 
     /// Prepares the place of an artifact that another program writes, as a file of the same name in
@@ -372,6 +368,57 @@ impl ArtifactStore for LocalStore {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(StoreError::of_io("delete", &file, error)),
+        }
+    }
+
+    fn delete_many(&self, paths: &[ArtifactPath]) -> Vec<Result<bool, StoreError>> {
+        for_many(self, paths.len(), &|at| self.delete(&paths[at]))
+    }
+
+    fn place(
+        &self,
+        path: &ArtifactPath,
+        source: &Utf8Path,
+        placing: Placing,
+        checksum: bool,
+        options: PutOptions,
+    ) -> Result<PlacedFile, StoreError> {
+        self.place_file(path, source, placing, checksum, options)
+    }
+
+    fn holds_copy(&self, path: &ArtifactPath, file: &Utf8Path) -> Result<bool, StoreError> {
+        self.holds_copy_of(path, file)
+    }
+
+    fn fetch(&self, path: &ArtifactPath, target: &Utf8Path) -> Result<u64, StoreError> {
+        let file = self.root.join(path.whole()?);
+        let mut source = open(&file)?;
+        let failed = |error| StoreError::of_io("write", target, error);
+        let mut created = disk::create(target).map_err(failed)?;
+        io::copy(&mut source, &mut created).map_err(failed)
+    }
+
+    fn members(&self, archive: &ArtifactPath) -> Result<Vec<(String, u64)>, StoreError> {
+        zip_member::members(open(&self.file(archive))?, archive.as_str())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        let root = &self.root;
+        (File::open(root).and_then(|folder| disk::sync_file_system(&folder, root)))
+            .map_err(|error| StoreError::of_io("sync", root, error))
+    }
+
+    fn identity(&self, path: &ArtifactPath) -> Option<ArtifactIdentity> {
+        ArtifactIdentity::of_file(&self.file(path))
+    }
+
+    fn remove_empty_folders(&self, former: &[ArtifactPath]) {
+        let folders: BTreeSet<Utf8PathBuf> =
+            former.iter().filter_map(|path| Some(self.file(path).parent()?.to_owned())).collect();
+        for folder in &folders {
+            let inside = folder.ancestors().take_while(|folder| *folder != self.root);
+            // Up to the first one that holds something.
+            let _ = inside.map(std::fs::remove_dir).take_while(Result::is_ok).count();
         }
     }
 

@@ -1,21 +1,33 @@
 //! Artifacts in object stores.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Cursor;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use futures_util::TryStreamExt;
+use camino::Utf8Path;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
-use tokio::runtime::{Builder, Runtime};
-
-use crate::artifact::{
-    ArtifactPath, ArtifactStore, IfExists, ListedArtifact, PutOptions, is_unfinished,
+use object_store::{
+    Attribute, AttributeValue, Attributes, GetOptions, ObjectStore, ObjectStoreExt as _, PutPayload,
 };
+use tokio::runtime::{Builder, EnterGuard, Runtime};
+
+use crate::artifact::{ArtifactPath, ArtifactStore, ListedArtifact, PutOptions, is_unfinished};
+use crate::artifact_identity::ArtifactIdentity;
+use crate::many::for_many;
+use crate::object_error::sorted;
+use crate::outside_file::{PlacedFile, Placing};
 use crate::store_error::StoreError;
 use crate::uri::ArtifactUri;
 use crate::zip_member;
+
+/// Under which an object carries the name of who has written it.
+const WRITER: Attribute = Attribute::Metadata(Cow::Borrowed("qbb-writer"));
+/// Most keys in a request that deletes.
+const MOST_DELETED_AT_ONCE: usize = 1000;
 
 /// The artifacts below a prefix of any [`ObjectStore`].
 ///
@@ -28,6 +40,9 @@ pub struct ObjectStoreArtifacts {
     store: Arc<dyn ObjectStore>,
     root: ArtifactUri,
     prefix: String,
+    requests_at_once: NonZeroUsize,
+    /// Name that objects carry which this store has written.
+    writer: Option<String>,
 }
 
 impl fmt::Debug for ObjectStoreArtifacts {
@@ -42,10 +57,16 @@ impl ObjectStoreArtifacts {
     /// `root` is the URI by which people know that place.
     pub fn new(store: Arc<dyn ObjectStore>, root: ArtifactUri, prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/').to_owned();
-        Self { store, root: root.into_folder(), prefix }
+        Self {
+            store,
+            root: root.into_folder(),
+            prefix,
+            requests_at_once: NonZeroUsize::MIN,
+            writer: None,
+        }
     }
 
-    fn key(&self, path: &str) -> Result<Path, StoreError> {
+    pub(crate) fn key(&self, path: &str) -> Result<Path, StoreError> {
         let key = match self.prefix.as_str() {
             "" => path.to_owned(),
             prefix => format!("{prefix}/{path}"),
@@ -56,35 +77,66 @@ impl ObjectStoreArtifacts {
         })
     }
 
-    fn place(&self, path: &str) -> String {
+    pub(crate) fn shown(&self, path: &str) -> String {
         format!("{}{path}", self.root)
     }
 
-    fn failed(&self, action: &'static str, path: &str, error: object_store::Error) -> StoreError {
-        let place = self.place(path);
-        match error {
-            object_store::Error::NotFound { .. } => StoreError::NotFound { place },
-            object_store::Error::AlreadyExists { .. } => StoreError::AlreadyExists { place },
-            // Below a file there is nothing.
-            ref error if action != "write" && is_not_a_folder(error) => {
-                StoreError::NotFound { place }
-            }
-            source => StoreError::Object { action, place, source: Box::new(source) },
-        }
+    pub(crate) fn store(&self) -> &dyn ObjectStore {
+        &*self.store
     }
 
-    fn block_on<T>(
+    /// Sets how many requests are worth making at once.
+    pub fn with_requests_at_once(mut self, requests: NonZeroUsize) -> Self {
+        self.requests_at_once = requests;
+        self
+    }
+
+    /// Has objects carry a name of this store, so that what it has written can be told from what
+    /// others write. The store must keep metadata with objects.
+    pub fn with_writer(mut self, name: uuid::Uuid) -> Self {
+        self.writer = Some(name.simple().to_string());
+        self
+    }
+
+    /// What is kept with each object.
+    pub(crate) fn attributes(&self) -> Attributes {
+        let writer = self.writer.iter().map(|name| (WRITER, AttributeValue::from(name.clone())));
+        writer.collect()
+    }
+
+    /// Who has written an object.
+    fn writer_of(&self, name: &str) -> Option<ArtifactIdentity> {
+        let key = self.key(name).ok()?;
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        let found = self.block_on("look at", name, self.store.get_opts(&key, options)).ok()?;
+        found.attributes.get(&WRITER).map(|writer| ArtifactIdentity::of_writer(writer))
+    }
+
+    fn runtime(&self, action: &'static str, path: &str) -> Result<&'static Runtime, StoreError> {
+        runtime().map_err(|reason| StoreError::Object {
+            action,
+            place: self.shown(path),
+            source: reason.into(),
+        })
+    }
+
+    /// Makes the runtime that of the calling thread.
+    pub(crate) fn enter(
+        &self,
+        action: &'static str,
+        path: &str,
+    ) -> Result<EnterGuard<'static>, StoreError> {
+        Ok(self.runtime(action, path)?.enter())
+    }
+
+    pub(crate) fn block_on<T>(
         &self,
         action: &'static str,
         path: &str,
         future: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, StoreError> {
-        let runtime = runtime().map_err(|reason| StoreError::Object {
-            action,
-            place: self.place(path),
-            source: reason.into(),
-        })?;
-        runtime.block_on(future).map_err(|error| self.failed(action, path, error))
+        let result = self.runtime(action, path)?.block_on(future);
+        result.map_err(|error| sorted(action, self.shown(path), &self.root, error))
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {
@@ -95,11 +147,30 @@ impl ObjectStoreArtifacts {
     }
 }
 
-/// Whether some error behind this one is that a file stands where a folder should be.
-fn is_not_a_folder(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source())
-        .filter_map(|error| error.downcast_ref::<std::io::Error>())
-        .any(|error| error.kind() == std::io::ErrorKind::NotADirectory)
+impl ObjectStoreArtifacts {
+    /// Deletes what one request can delete.
+    fn delete_batch(&self, paths: &[ArtifactPath]) -> Vec<Result<bool, StoreError>> {
+        let keys: Result<Vec<Path>, StoreError> =
+            paths.iter().map(|path| self.key(path.whole()?)).collect();
+        let deleted = keys.and_then(|keys| {
+            let keys = futures_util::stream::iter(keys.into_iter().map(Ok)).boxed();
+            let answers = async { Ok(self.store.delete_stream(keys).collect::<Vec<_>>().await) };
+            self.block_on("delete", "", answers)
+        });
+        match deleted {
+            Ok(answers) if answers.len() == paths.len() => (answers.into_iter().zip(paths))
+                .map(|(answer, path)| match answer {
+                    Ok(_) => Ok(true),
+                    Err(object_store::Error::NotFound { .. }) => Ok(false),
+                    Err(error) => {
+                        Err(sorted("delete", self.shown(path.as_str()), &self.root, error))
+                    }
+                })
+                .collect(),
+            // Which of them it was is found out one by one.
+            _ => paths.iter().map(|path| self.delete(path)).collect(),
+        }
+    }
 }
 
 /// The runtime of all stores.
@@ -129,14 +200,7 @@ impl ArtifactStore for ObjectStoreArtifacts {
         content: &[u8],
         options: PutOptions,
     ) -> Result<(), StoreError> {
-        let name = path.whole()?;
-        let key = self.key(name)?;
-        let mode = match options.if_exists {
-            IfExists::Replace => PutMode::Overwrite,
-            IfExists::Fail => PutMode::Create,
-        };
-        let payload = PutPayload::from(content.to_vec());
-        self.block_on("write", name, self.store.put_opts(&key, payload, mode.into())).map(drop)
+        self.put_whole(path.whole()?, PutPayload::from(content.to_vec()), options.if_exists)
     }
 
     fn get(&self, path: &ArtifactPath) -> Result<Vec<u8>, StoreError> {
@@ -182,6 +246,49 @@ impl ArtifactStore for ObjectStoreArtifacts {
             Err(StoreError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    fn delete_many(&self, paths: &[ArtifactPath]) -> Vec<Result<bool, StoreError>> {
+        let batches: Vec<&[ArtifactPath]> = paths.chunks(MOST_DELETED_AT_ONCE).collect();
+        for_many(self, batches.len(), &|at| self.delete_batch(batches[at]))
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn place(
+        &self,
+        path: &ArtifactPath,
+        source: &Utf8Path,
+        placing: Placing,
+        checksum: bool,
+        options: PutOptions,
+    ) -> Result<PlacedFile, StoreError> {
+        self.place_file(path, source, placing, checksum, options)
+    }
+
+    fn holds_copy(&self, path: &ArtifactPath, file: &Utf8Path) -> Result<bool, StoreError> {
+        self.holds_copy_of(path, file)
+    }
+
+    fn fetch(&self, path: &ArtifactPath, target: &Utf8Path) -> Result<u64, StoreError> {
+        self.fetch_to(path, target)
+    }
+
+    fn members(&self, archive: &ArtifactPath) -> Result<Vec<(String, u64)>, StoreError> {
+        zip_member::members(Cursor::new(self.read(archive.as_str())?), archive.as_str())
+    }
+
+    fn identity(&self, path: &ArtifactPath) -> Option<ArtifactIdentity> {
+        self.writer_of(path.whole().ok()?)
+    }
+
+    fn own_identity(&self, _: &ArtifactPath) -> Option<ArtifactIdentity> {
+        self.writer.as_deref().map(ArtifactIdentity::of_writer)
+    }
+
+    fn requests_at_once(&self) -> Option<NonZeroUsize> {
+        Some(self.requests_at_once)
     }
 
     fn list(&self, folder: &str) -> Result<Vec<ListedArtifact>, StoreError> {

@@ -13,7 +13,7 @@ use crate::local_store::{LocalStore, split};
 use crate::store_error::StoreError;
 
 /// Bytes that are read at once to be copied.
-const CHUNK: usize = 1 << 20;
+pub(crate) const CHUNK: usize = 1 << 20;
 
 /// How a file becomes an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +36,8 @@ pub struct PlacedFile {
 }
 
 impl LocalStore {
-    /// Makes a file from elsewhere an artifact, whole or not at all.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] if there is no such file; or if it cannot be read, copied or linked.
-    pub fn place(
+    /// As [`ArtifactStore::place`](crate::ArtifactStore::place).
+    pub(crate) fn place_file(
         &self,
         path: &ArtifactPath,
         source: &Utf8Path,
@@ -98,14 +95,13 @@ impl LocalStore {
         }
         published
     }
-}
 
-impl LocalStore {
-    /// Whether an artifact that exists has the content of a file.
-    ///
-    /// # Errors
-    /// If one of them cannot be read.
-    pub fn holds_copy(&self, path: &ArtifactPath, file: &Utf8Path) -> Result<bool, StoreError> {
+    /// As [`ArtifactStore::holds_copy`](crate::ArtifactStore::holds_copy).
+    pub(crate) fn holds_copy_of(
+        &self,
+        path: &ArtifactPath,
+        file: &Utf8Path,
+    ) -> Result<bool, StoreError> {
         let artifact = self.file(path);
         same_content(&artifact, file).map_err(|error| StoreError::of_io("read", &artifact, error))
     }
@@ -166,6 +162,7 @@ mod tests {
     use camino::Utf8PathBuf;
 
     use super::*;
+    use crate::artifact::ArtifactStore as _;
 
     struct Setting {
         _folder: tempfile::TempDir,

@@ -153,6 +153,18 @@ impl RepositoryConfig {
         self.root_uri.to_file_path()
     }
 
+    /// The repository as a run sees it that writes its outputs: where the datastore's root is no
+    /// local folder, they go to `folder` until they are transferred.
+    ///
+    /// # Errors
+    /// If the path is relative and the current directory cannot be told.
+    pub fn with_local_outputs(mut self, folder: &Utf8Path) -> Result<Self, RepositoryError> {
+        if self.datastore.local_root().is_none() {
+            self.datastore.root = ArtifactUri::of_folder(&absolute(folder.as_str())?)?;
+        }
+        Ok(self)
+    }
+
     /// What the file says, with `!include` resolved, without defaults and without the credentials
     /// of the database. A Python worker opens the datastore with it.
     pub fn tree(&self) -> &Map<String, Value> {

@@ -108,6 +108,79 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// A link where there are none.
+    #[error("{place} is in an object store, where nothing can be linked: copy it")]
+    NoLinks {
+        /// The artifact.
+        place: String,
+    },
+    /// A place of a kind that cannot be opened.
+    #[error(
+        "the datastore root {root} cannot be opened: only local folders and s3:// (where qbb was \
+         built with it) can"
+    )]
+    UnknownKind {
+        /// The root.
+        root: String,
+    },
+    /// A setting of an object store is wrong.
+    #[error("the datastore root {root} cannot be opened: {setting}: {reason}")]
+    Setting {
+        /// The root.
+        root: String,
+        /// The setting.
+        setting: String,
+        /// What is wrong with it, without its value.
+        reason: &'static str,
+    },
+    /// Nobody to ask an object store as.
+    #[error(
+        "there are no credentials for the datastore root {root}: set AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY, or give its profile a section in ~/.aws/credentials (another file: \
+         AWS_SHARED_CREDENTIALS_FILE)"
+    )]
+    NoCredentials {
+        /// The root.
+        root: String,
+    },
+    /// There is no such bucket.
+    #[error(
+        "there is no bucket `{bucket}`, which the datastore root {root} is in: make it, or check \
+         the name and S3_ENDPOINT_URL"
+    )]
+    NoBucket {
+        /// The root.
+        root: String,
+        /// The bucket.
+        bucket: String,
+    },
+    /// An object store does not let us.
+    #[error(
+        "the object store refuses to {action} {place} ({code}): check that the credentials \
+         (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE) are those of an account that may \
+         read and write the bucket"
+    )]
+    Refused {
+        /// What was tried.
+        action: &'static str,
+        /// The artifact.
+        place: String,
+        /// The store's code.
+        code: String,
+    },
+    /// An object store does not answer.
+    #[error(
+        "cannot {action} {place}: the object store does not answer ({reason}); check the network \
+         and S3_ENDPOINT_URL"
+    )]
+    OutOfReach {
+        /// What was tried.
+        action: &'static str,
+        /// The artifact.
+        place: String,
+        /// What happened last.
+        reason: String,
+    },
     /// An object store failed.
     #[error("cannot {action} {place}: {source}")]
     Object {

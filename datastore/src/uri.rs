@@ -140,6 +140,11 @@ impl ArtifactUri {
         self.text.get(self.fragment_at + 1..)
     }
 
+    /// The URI without what stands behind `#`.
+    pub fn without_fragment(&self) -> Self {
+        Self::split(self.text[..self.fragment_at].to_owned(), self.path_at)
+    }
+
     /// Name of the member if the artifact is inside a zip archive.
     pub fn zip_member(&self) -> Option<String> {
         self.fragment()?.strip_prefix("zip-path=").map(unquote)

@@ -14,7 +14,7 @@ use qbb_graph::{Check, DatasetIx, QuantumGraph};
 use qbb_pipeline::PipelineDefinition;
 use qbb_registry::SqliteRegistry;
 use qbb_submit_dirs::{Submission, SubmitDirectory};
-use qbb_transfer::{InputMode, Inputs, TransferPlan, TransferReport, transfer};
+use qbb_transfer::{InputMode, Inputs, Outputs, TransferPlan, TransferReport, transfer};
 
 use crate::error::DemoError;
 use crate::image::Image;
@@ -197,7 +197,8 @@ impl Demo {
         let mut known = qbb_registry::open_reader(&repository)?;
         let (mode, datastore) = (InputMode::Reference, &repository.datastore);
         let inputs = Inputs::prepare(graph, mode, &mut *known, datastore, &|_, _| {})?;
-        let plan = TransferPlan { inputs, output_chain: true, packed: None };
+        let plan =
+            TransferPlan { outputs: Outputs::in_place(), inputs, output_chain: true, packed: None };
         Ok(transfer(graph, &journal, &mut *registry, plan, &mut |_, _| {})?)
     }
 

@@ -1,7 +1,7 @@
 //! Making a personal repository for a release.
 
 use camino::Utf8Path;
-use qbb_datastore::{ArtifactUri, RepositoryConfig};
+use qbb_datastore::{ArtifactUri, RepositoryConfig, open_store};
 use qbb_dimensions::{RecordTable, Universe};
 use qbb_registry::{NewDatabase, NewRepository, RegistryReader, RegistryWriter, open_writer};
 use serde::Serialize;
@@ -113,10 +113,8 @@ impl CreateRequest<'_> {
         if let Some(root) = self.datastore_root
             && root.to_file_path().is_none()
         {
-            return Err(CreateError::DatastoreRoot {
-                place: root.to_string(),
-                reason: "only local folders can be written in this version".to_owned(),
-            });
+            // Asks with the credentials that later commands use, for what is there already.
+            open_store(root)?.probe()?;
         }
         Ok(())
     }

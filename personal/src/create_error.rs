@@ -1,7 +1,7 @@
 //! Errors of making repositories.
 
 use camino::Utf8PathBuf;
-use qbb_datastore::{RepositoryError, UriError};
+use qbb_datastore::{RepositoryError, StoreError, UriError};
 use qbb_dimensions::UniverseError;
 use qbb_registry::RegistryError;
 
@@ -29,14 +29,9 @@ pub enum CreateError {
         /// What was asked for.
         requested: String,
     },
-    /// The datastore's root is of a kind that cannot be written.
-    #[error("`{place}` cannot be the root of a datastore: {reason}")]
-    DatastoreRoot {
-        /// As given.
-        place: String,
-        /// Why not.
-        reason: String,
-    },
+    /// The datastore's root cannot be opened.
+    #[error("the root of the datastore cannot be used: {0}")]
+    DatastoreRoot(#[from] StoreError),
     /// The datastore's root is no place.
     #[error("the root of the datastore: {0}")]
     DatastorePlace(#[from] UriError),

@@ -174,6 +174,11 @@ impl SubmitDirectory {
         self.root.join("journal")
     }
 
+    /// The folder of outputs, until they are transferred to a datastore that is not local.
+    pub fn outputs(&self) -> Utf8PathBuf {
+        self.root.join("outputs")
+    }
+
     /// The folder of the workers' logs.
     pub fn logs(&self) -> Utf8PathBuf {
         self.root.join("logs")

@@ -24,6 +24,7 @@ from pathlib import Path
 KIT = Path(__file__).resolve().parent
 REQUIREMENTS = KIT / "requirements.txt"
 DEFAULT_ENVIRONMENT = KIT.parents[1] / "target" / "middleware"
+MODULES = "lsst.ctrl.mpexec, lsst.daf.butler, lsst.pipe.base"
 STAMP = "requirements.sha256"
 OLDEST, NEWEST = (3, 11), (3, 13)
 """Python versions for which the pinned packages have been published."""
@@ -40,17 +41,17 @@ def environment_python(environment: Path) -> Path:
     return environment / "bin" / "python"
 
 
-def wanted_stamp() -> str:
+def wanted_stamp(requirements: Path) -> str:
     """Return the text of the stamp of an up-to-date environment."""
-    return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    return hashlib.sha256(requirements.read_bytes()).hexdigest()
 
 
-def is_ready(environment: Path) -> bool:
+def is_ready(environment: Path, requirements: Path) -> bool:
     """Tell whether the environment holds exactly the pinned requirements."""
     stamp = environment / STAMP
     return (
         stamp.is_file()
-        and stamp.read_text().strip() == wanted_stamp()
+        and stamp.read_text().strip() == wanted_stamp(requirements)
         and environment_python(environment).exists()
     )
 
@@ -156,10 +157,10 @@ def run(command: list[str]) -> None:
         raise SetupError(f"`{' '.join(command)}` exited with {done.returncode}:\n{tail}")
 
 
-def install(environment: Path, base_python: str) -> None:
+def install(environment: Path, base_python: str, requirements: Path, modules: str) -> None:
     """Make the environment from nothing; the stamp is written last."""
     shutil.rmtree(environment, ignore_errors=True)
-    print(f"installing the pinned middleware into {environment}", file=sys.stderr, flush=True)
+    print(f"installing pinned packages into {environment}", file=sys.stderr, flush=True)
     run([base_python, "-m", "venv", str(environment)])
     python = str(environment_python(environment))
     run(
@@ -171,12 +172,12 @@ def install(environment: Path, base_python: str) -> None:
             "--disable-pip-version-check",
             "-q",
             "-r",
-            str(REQUIREMENTS),
+            str(requirements),
         ]
     )
-    run([python, "-c", "import lsst.ctrl.mpexec, lsst.daf.butler, lsst.pipe.base"])
+    run([python, "-c", f"import {modules}"])
     fresh = environment / f"{STAMP}.new"
-    fresh.write_text(wanted_stamp() + "\n")
+    fresh.write_text(wanted_stamp(requirements) + "\n")
     fresh.replace(environment / STAMP)
 
 
@@ -192,6 +193,18 @@ def main(argv: list[str] | None = None) -> int:
         default=DEFAULT_ENVIRONMENT,
         help="directory of the environment (default: target/middleware of the workspace)",
     )
+    parser.add_argument(
+        "--requirements",
+        type=Path,
+        default=REQUIREMENTS,
+        help="file of pinned packages (default: the middleware's)",
+    )
+    parser.add_argument(
+        "--import",
+        dest="modules",
+        default=MODULES,
+        help="modules that it must be possible to import then, separated by commas",
+    )
     parser.add_argument("--python", default=None, help="interpreter to make the environment with")
     parser.add_argument(
         "--check",
@@ -202,7 +215,7 @@ def main(argv: list[str] | None = None) -> int:
     # Absolute, but with symbolic links kept: the interpreter's own path is one.
     environment = Path(os.path.abspath(args.environment))
     try:
-        if not is_ready(environment):
+        if not is_ready(environment, args.requirements):
             if args.check:
                 raise SetupError(
                     f"{environment} is not ready; run {Path(__file__).name} without --check"
@@ -210,8 +223,8 @@ def main(argv: list[str] | None = None) -> int:
             environment.parent.mkdir(parents=True, exist_ok=True)
             base_python = find_base_python(args.python)
             with locked(environment):
-                if not is_ready(environment):
-                    install(environment, base_python)
+                if not is_ready(environment, args.requirements):
+                    install(environment, base_python, args.requirements, args.modules)
     except (SetupError, OSError) as err:
         print(f"{Path(__file__).name}: {err}", file=sys.stderr)
         return 1

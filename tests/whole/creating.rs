@@ -117,7 +117,7 @@ fn what_contradicts_a_repository_that_is_there_is_refused() {
     };
     refused(&["--instrument", "QbbCan"], "did you mean `QbbCam`?");
     refused(&["--skymap", "x*"], "no skymap `x*`");
-    refused(&["--datastore-root", "s3://bucket/x"], "only local folders can be written");
+    refused(&["--datastore-root", "gs://bucket/x"], "only local folders");
     refused(&["--db", "postgresql://host/db"], "--schema");
     refused(&["--db", "postgresql://host/db", "--schema", "My own"], "small letters");
     refused(&["--schema", "mine"], "--db");

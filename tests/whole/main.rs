@@ -22,6 +22,9 @@ mod hooks;
 mod inputs;
 mod interruption;
 mod kit;
+#[path = "../kit/object_server.rs"]
+mod object_server;
+mod object_store;
 mod postgres;
 #[path = "../kit/postgres_server.rs"]
 mod postgres_server;

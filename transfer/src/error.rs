@@ -73,14 +73,20 @@ pub enum TransferError {
     /// A path cannot be made from a template.
     #[error("nothing was transferred: {0}")]
     Template(#[from] TemplateError),
-    /// A file or a datastore is not local, so that files cannot be copied from or to it.
+    /// An output that the journal tells of is gone.
     #[error(
-        "nothing was transferred: {place} is not local, and only local files can be copied or \
-         linked; use `--inputs reference`"
+        "nothing was transferred: output {file} is not there, though the journal tells of it; run \
+         again to make it"
     )]
-    NotLocal {
-        /// The file, or the root of the datastore.
-        place: String,
+    NoOutput {
+        /// The file.
+        file: Utf8PathBuf,
+    },
+    /// The journal tells of an output elsewhere.
+    #[error("nothing was transferred: `{path}` leads out of the folder of outputs")]
+    Outside {
+        /// The recorded path.
+        path: String,
     },
     /// A data ID lacks a record that tells the path of its file.
     #[error("nothing was transferred: a data ID has no dimension record of `{element}`")]
@@ -97,18 +103,18 @@ pub enum TransferError {
         /// The path.
         path: String,
         /// The file.
-        source_file: Utf8PathBuf,
+        source_file: String,
     },
     /// Another file is in the place of one that is to be copied.
     #[error(
-        "nothing was transferred: {file} is in the place of {source_file} and is another file; \
+        "nothing was transferred: {place} is in the place of {source_file} and is another file; \
          remove it if no dataset needs it"
     )]
     Occupied {
         /// The file that is there.
-        file: Utf8PathBuf,
+        place: String,
         /// The file that was to be placed there.
-        source_file: Utf8PathBuf,
+        source_file: String,
     },
     /// An input's record has a relative path and the graph does not say relative to what.
     #[error(

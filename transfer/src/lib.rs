@@ -1,14 +1,15 @@
 //! Graph and journal in, personal registry out; knows nothing of execution.
 
+mod arrivals;
 mod batch;
 mod collections;
 mod contents;
 mod error;
 mod expanded;
-mod file_identity;
 mod file_names;
 mod inputs;
 mod insertion;
+mod outputs;
 mod placement;
 mod provenance;
 mod transfer;
@@ -20,6 +21,7 @@ pub use contents::{
 pub use error::TransferError;
 pub use inputs::{InputMode, Inputs};
 pub use insertion::{Insertion, InsertionReport, insert};
+pub use outputs::Outputs;
 pub use placement::{PlacedDatasets, Placement};
 pub use provenance::PackedProducts;
 pub use transfer::{TransferPlan, TransferReport, transfer};

@@ -1,23 +1,17 @@
 //! Files from elsewhere that come into the personal repository with their datasets.
 
-use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use qbb::journal::Syncer;
-use qbb_datastore::{
-    ArtifactPath, ArtifactStore as _, ArtifactUri, DatastoreConfig, IfExists, LocalStore,
-    PlacedFile, Placing, PutOptions, StoreError,
-};
+use camino::Utf8PathBuf;
+use qbb_datastore::{ArtifactUri, DatastoreConfig, Placing};
 use qbb_dimensions::{DatasetType, RecordTable, Symbols, Universe};
-use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::arrivals::{Arrivals, shown};
 use crate::contents::{DatasetColumns, File, FileColumns};
 use crate::error::TransferError;
 use crate::expanded::expanded;
-use crate::file_identity::FileIdentity;
 use crate::file_names::{FileNames, NamingRules, archive_path};
 
 /// Brings files of datasets into a datastore, at the paths of its own templates, with the ending
@@ -28,29 +22,13 @@ use crate::file_names::{FileNames, NamingRules, archive_path};
 /// cannot because it was killed, files stay that the next attempt finds to be what it wants.
 #[derive(Debug)]
 pub struct Placement {
-    store: LocalStore,
+    arrivals: Arrivals,
     naming: NamingRules,
-    placing: Placing,
-    checksum: bool,
     /// Where files went, by the hash of where they were; several datasets may share one.
     sources: FxHashMap<u128, u32>,
     /// Hashes of the paths that are taken.
     paths: FxHashSet<u128>,
     hashers: [RandomState; 2],
-    targets: Vec<Target>,
-    /// Whether the registry has them.
-    kept: bool,
-}
-
-/// A file in its new place.
-#[derive(Debug)]
-struct Target {
-    /// As it is recorded.
-    path: Box<str>,
-    /// `None` if there was nothing to place.
-    placed: Option<PlacedFile>,
-    /// The file that this attempt has made, if it was not there before.
-    created: Option<FileIdentity>,
 }
 
 /// Where a file of a batch is recorded.
@@ -60,8 +38,8 @@ enum Place {
     Given,
     /// In the root of the datastore already.
     Inside,
-    /// In one of the targets; perhaps as a member of it.
-    Target(u32),
+    /// In one of the files that have arrived; perhaps as a member of it.
+    Arrived(u32),
 }
 
 /// Datasets with files in the datastore.
@@ -77,25 +55,18 @@ impl Placement {
     /// Nothing placed yet.
     ///
     /// # Errors
-    /// If the datastore's root is no local folder, or its templates are wrong.
+    /// If the datastore cannot be opened, or its templates are wrong.
     pub fn new(
         datastore: &DatastoreConfig,
         universe: &Arc<Universe>,
         placing: Placing,
     ) -> Result<Self, TransferError> {
-        let root = datastore
-            .local_root()
-            .ok_or_else(|| TransferError::NotLocal { place: datastore.root.to_string() })?;
         Ok(Self {
-            store: LocalStore::new(&root)?,
+            arrivals: Arrivals::new(datastore, placing)?,
             naming: NamingRules::new(datastore, universe)?,
-            placing,
-            checksum: datastore.checksum,
             sources: FxHashMap::default(),
             paths: FxHashSet::default(),
             hashers: [RandomState::new(), RandomState::new()],
-            targets: Vec::new(),
-            kept: false,
         })
     }
 
@@ -104,7 +75,7 @@ impl Placement {
     /// called after each file with its size.
     ///
     /// # Errors
-    /// If a file is not local, cannot be copied or linked, or its place is taken by another one.
+    /// If a file cannot be read, copied or linked, or its place is taken by another one.
     pub fn place(
         &mut self,
         datasets: &DatasetColumns,
@@ -115,11 +86,11 @@ impl Placement {
     ) -> Result<PlacedDatasets, TransferError> {
         let group = &dataset_type.dimensions;
         let data_ids = expanded(group, &datasets.keys, datasets.len(), records)?;
-        let first = self.targets.len();
+        let first = self.arrivals.len();
         let mut names =
             FileNames::new(&self.naming, datasets, dataset_type, &data_ids, records, symbols);
         let mut places = Vec::with_capacity(datasets.files.len());
-        let mut planned: Vec<(String, Utf8PathBuf)> = Vec::new();
+        let mut planned: Vec<(String, ArtifactUri)> = Vec::new();
         let mut new_sources: FxHashMap<u128, u32> = FxHashMap::default();
         let mut new_paths: FxHashSet<u128> = FxHashSet::default();
         for (dataset, file) in datasets.files.iter() {
@@ -127,38 +98,37 @@ impl Placement {
                 places.push(Place::Given);
                 continue;
             };
-            let source = uri
-                .to_file_path()
-                .ok_or_else(|| TransferError::NotLocal { place: uri.to_string() })?;
-            if uri.relative_to(self.store.root()).is_some() {
+            if uri.relative_to(self.arrivals.root()).is_some() {
                 places.push(Place::Inside);
                 continue;
             }
+            let source = uri.without_fragment();
+            let source_path = Utf8PathBuf::from(source.unquoted_path());
             let key = self.hash(source.as_str());
             if let Some(&target) = self.sources.get(&key).or_else(|| new_sources.get(&key)) {
-                places.push(Place::Target(target));
+                places.push(Place::Arrived(target));
                 continue;
             }
             let path = match uri.zip_member() {
-                Some(_) => archive_path(&source),
+                Some(_) => archive_path(&source_path),
                 None => {
                     let component = file.component.map(|name| (name, file.storage_class));
-                    names.path(dataset, component, &source)?
+                    names.path(dataset, component, &source_path)?
                 }
             };
             let taken = self.hash(&path);
             if self.paths.contains(&taken) || !new_paths.insert(taken) {
-                return Err(TransferError::SamePlace { path, source_file: source });
+                return Err(TransferError::SamePlace { path, source_file: shown(&source) });
             }
             let target = (first + planned.len()) as u32;
             new_sources.insert(key, target);
-            places.push(Place::Target(target));
+            places.push(Place::Arrived(target));
             planned.push((path, source));
         }
         drop(names);
         self.sources.extend(new_sources);
         self.paths.extend(new_paths);
-        self.bring(planned, progress)?;
+        self.arrivals.bring(planned, progress)?;
         Ok(self.moved(datasets, &places))
     }
 
@@ -167,23 +137,17 @@ impl Placement {
     /// # Errors
     /// If the system does not say so.
     pub fn sync(&self) -> Result<(), TransferError> {
-        if !self.targets.iter().any(|target| target.placed.is_some()) {
-            return Ok(());
-        }
-        let root = self.store.root_path();
-        (Syncer::sync_file_system(root).and_then(|sync| sync()))
-            .map_err(|source| TransferError::Sync { path: root.to_owned(), source })
+        self.arrivals.sync()
     }
 
     /// Number of files and of bytes that were placed.
     pub fn placed(&self) -> (u64, u64) {
-        let sizes = self.targets.iter().filter_map(|target| Some(target.placed.as_ref()?.size));
-        sizes.fold((0, 0), |(files, bytes), size| (files + 1, bytes + size))
+        self.arrivals.figures()
     }
 
     /// The registry knows the files now.
-    pub fn keep(mut self) {
-        self.kept = true;
+    pub fn keep(self) {
+        self.arrivals.keep();
     }
 
     /// Both halves would have to collide for two texts to be taken for one.
@@ -192,64 +156,12 @@ impl Placement {
         (u128::from(a.hash_one(text)) << 64) | u128::from(b.hash_one(text))
     }
 
-    fn bring(
-        &mut self,
-        planned: Vec<(String, Utf8PathBuf)>,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), TransferError> {
-        let results: Vec<(Target, Result<(), TransferError>)> = (planned.into_par_iter())
-            .map(|(path, source)| {
-                let mut target =
-                    Target { path: path.into_boxed_str(), placed: None, created: None };
-                let result = self.bring_one(&mut target, &source);
-                progress(target.placed.as_ref().map_or(0, |placed| placed.size));
-                (target, result)
-            })
-            .collect();
-        let mut first_error = Ok(());
-        for (target, result) in results {
-            // All of them are remembered, so that they can be removed.
-            self.targets.push(target);
-            if first_error.is_ok() {
-                first_error = result;
-            }
-        }
-        first_error
-    }
-
-    fn bring_one(&self, target: &mut Target, source: &Utf8Path) -> Result<(), TransferError> {
-        let path = ArtifactPath::of_record(&target.path)?;
-        let put = |if_exists| {
-            let options = PutOptions { durable: false, if_exists };
-            self.store.place(&path, source, self.placing, self.checksum, options)
-        };
-        let placed = match put(IfExists::Fail) {
-            Ok(placed) => {
-                target.created = FileIdentity::of(&self.store.file(&path));
-                placed
-            }
-            Err(StoreError::AlreadyExists { .. }) => {
-                // What an attempt that was killed has left is the same; anything else may belong to
-                // another dataset.
-                if !self.store.holds_copy(&path, source)? {
-                    let file = self.store.file(&path);
-                    return Err(TransferError::Occupied { file, source_file: source.to_owned() });
-                }
-                put(IfExists::Replace)?
-            }
-            Err(StoreError::NotFound { .. }) if !source.exists() => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        target.placed = Some(placed);
-        Ok(())
-    }
-
     /// The datasets of a batch with the places of their files.
     fn moved(&self, datasets: &DatasetColumns, places: &[Place]) -> PlacedDatasets {
         let mut lost = vec![false; datasets.len()];
         for ((dataset, _), place) in datasets.files.iter().zip(places) {
-            if let Place::Target(target) = place {
-                lost[dataset as usize] |= self.targets[*target as usize].placed.is_none();
+            if let Place::Arrived(at) = place {
+                lost[dataset as usize] |= self.arrivals.get(*at).placed.is_none();
             }
         }
         let mut moved = PlacedDatasets::default();
@@ -281,53 +193,24 @@ impl Placement {
             Some(fragment) => format!("{path}#{fragment}"),
             None => path.to_owned(),
         };
-        let inside = || uri.as_ref().ok().and_then(|uri| uri.relative_to(self.store.root()));
+        let inside = || uri.as_ref().ok().and_then(|uri| uri.relative_to(self.arrivals.root()));
         match place {
             Place::Given => files.push(dataset, file),
             Place::Inside => {
                 let path = inside().map(|path| with_member(&path));
                 files.push(dataset, File { path: path.as_deref().unwrap_or(file.path), ..file });
             }
-            Place::Target(target) => {
-                let target = &self.targets[target as usize];
-                let path = with_member(&target.path);
+            Place::Arrived(at) => {
+                let arrival = self.arrivals.get(at);
+                let path = with_member(&arrival.path);
                 let mut moved = File { path: &path, ..file };
                 // What is said of a member is not true of its archive.
-                if let (Some(placed), None) = (&target.placed, fragment) {
+                if let (Some(placed), None) = (&arrival.placed, fragment) {
                     moved.file_size = i64::try_from(placed.size).unwrap_or(file.file_size);
                     moved.checksum = placed.checksum.as_deref();
                 }
                 files.push(dataset, moved);
             }
-        }
-    }
-
-    /// Removes what was created, and the folders that are empty then.
-    fn remove(&self) {
-        let mut folders: BTreeSet<Utf8PathBuf> = BTreeSet::new();
-        for target in self.targets.iter().filter(|target| target.created.is_some()) {
-            let Ok(path) = ArtifactPath::of_record(&target.path) else { continue };
-            // Somebody else who wants the same file has put another in its place, and may have
-            // registered it.
-            if FileIdentity::of(&self.store.file(&path)) != target.created {
-                continue;
-            }
-            // What cannot be removed is what a later attempt wants.
-            let _ = self.store.delete(&path);
-            folders.extend(self.store.file(&path).parent().map(Utf8Path::to_owned));
-        }
-        for folder in &folders {
-            let inside = folder.ancestors().take_while(|folder| *folder != self.store.root_path());
-            // Up to the first one that holds something.
-            let _ = inside.map(std::fs::remove_dir).take_while(Result::is_ok).count();
-        }
-    }
-}
-
-impl Drop for Placement {
-    fn drop(&mut self) {
-        if !self.kept {
-            self.remove();
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::contents::{Definitions, File};
 use crate::error::TransferError;
 use crate::inputs::{Inputs, columns_of, push_dataset};
 use crate::insertion::Insertion;
+use crate::outputs::Outputs;
 use crate::provenance::PackedProducts;
 
 /// What a transfer did. What was there already is not counted again.
@@ -31,6 +32,10 @@ pub struct TransferReport {
     pub files_placed: u64,
     /// Their sizes together.
     pub bytes_placed: u64,
+    /// Files of outputs that were copied into the datastore.
+    pub files_brought: u64,
+    /// Their sizes together.
+    pub bytes_brought: u64,
     /// Datasets that were new to the registry.
     pub datasets_inserted: u64,
     /// Dimension records that were new.
@@ -49,6 +54,8 @@ const MOST_ATTEMPTS: u32 = 3;
 /// What is transferred besides the outputs.
 #[derive(Debug)]
 pub struct TransferPlan<'a> {
+    /// Where outputs are.
+    pub outputs: Outputs,
     /// Inputs.
     pub inputs: Inputs,
     /// Put the run into the CHAINED output collection.
@@ -62,7 +69,7 @@ pub struct TransferPlan<'a> {
 /// how many datasets are done.
 ///
 /// Doing it again inserts only what is new. If it fails the registry is as before, and files of
-/// inputs that were placed are removed.
+/// files that were brought into the datastore for it are removed.
 ///
 /// # Errors
 /// If the registry is of another universe, refuses a row, or cannot be written.
@@ -87,7 +94,9 @@ pub fn transfer(
         }
     };
     (report.inputs_missing, report.files_placed, report.bytes_placed) = plan.inputs.figures();
+    (report.files_brought, report.bytes_brought) = plan.outputs.figures();
     plan.inputs.keep();
+    plan.outputs.keep();
     Ok(report)
 }
 
@@ -100,7 +109,7 @@ fn insert(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<TransferReport, TransferError> {
     let written: Vec<bool> = graph.datasets.iter().map(|d| journal.is_written(d)).collect();
-    let &TransferPlan { ref inputs, output_chain, packed } = plan;
+    let &TransferPlan { ref inputs, output_chain, packed, .. } = plan;
     let with_inputs = !inputs.is_none();
     let wanted = |dataset: u32| written[dataset as usize] || inputs.is_wanted(dataset);
     let segments: Vec<Segment> = (segments(graph).into_iter())

@@ -13,7 +13,9 @@ use qbb_graph::QuantumGraph;
 use qbb_registry::{
     CollectionKind, DatasetBatch, NewCollection, SqliteRegistry, open_reader, open_writer,
 };
-use qbb_transfer::{InputMode, Inputs, TransferError, TransferPlan, TransferReport, transfer};
+use qbb_transfer::{
+    InputMode, Inputs, Outputs, TransferError, TransferPlan, TransferReport, transfer,
+};
 
 /// The request below the fragile folder that fails next, counted down; never if 0.
 static FAILS: AtomicU64 = AtomicU64::new(0);
@@ -79,7 +81,8 @@ impl Setting {
         let mut known = open_reader(&self.config).unwrap();
         let inputs = Inputs::prepare(&self.graph, mode, &mut *known, datastore, &|_, _| {})?;
         let mut writer = open_writer(&self.config).unwrap();
-        let plan = TransferPlan { inputs, output_chain: true, packed: None };
+        let plan =
+            TransferPlan { outputs: Outputs::in_place(), inputs, output_chain: true, packed: None };
         transfer(&self.graph, &journal, &mut *writer, plan, &mut |_, _| {})
     }
 

@@ -13,10 +13,4 @@ pub enum UpkeepError {
     /// The datastore.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A datastore that is not in a folder.
-    #[error("the datastore at {root} cannot be reached: only local folders can")]
-    NotLocal {
-        /// Its root.
-        root: String,
-    },
 }

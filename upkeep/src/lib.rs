@@ -10,5 +10,5 @@ mod verification;
 pub use error::UpkeepError;
 pub use finding::{Finding, FindingKind};
 pub use repairs::{Repairs, repair};
-pub use trash::{EmptiedTrash, empty_trash, open_store};
+pub use trash::{EmptiedTrash, empty_trash};
 pub use verification::{Verification, VerifyOptions, verify};

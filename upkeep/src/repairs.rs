@@ -1,13 +1,13 @@
 //! Putting right what can be put right without a doubt.
 
-use qbb_datastore::RepositoryConfig;
+use qbb_datastore::{RepositoryConfig, open_store};
 use qbb_registry::{RegistryWriter, TrueSize};
 use rustc_hash::FxHashSet;
 use uuid::Uuid;
 
 use crate::error::UpkeepError;
 use crate::finding::FindingKind;
-use crate::trash::{EmptiedTrash, empty_trash, is_absolute, open_store};
+use crate::trash::{EmptiedTrash, empty_trash, is_absolute};
 use crate::verification::Verification;
 
 /// What a repair has changed.
@@ -32,7 +32,7 @@ pub fn repair(
     registry: &mut dyn RegistryWriter,
     verification: &Verification,
 ) -> Result<Repairs, UpkeepError> {
-    let store = open_store(&config.datastore)?;
+    let store = open_store(&config.datastore.root)?;
     let mut sizes = Vec::new();
     let mut missing: FxHashSet<Uuid> = FxHashSet::default();
     let mut unlocated = Vec::new();

@@ -1,10 +1,7 @@
 //! Deleting the files of datasets that are in the trash.
 
-use qbb_datastore::{
-    ArtifactPath, ArtifactStore, ArtifactUri, DatastoreConfig, LocalStore, StoreError,
-};
+use qbb_datastore::{ArtifactPath, ArtifactStore, ArtifactUri, StoreError};
 use qbb_registry::{RegistryWriter, Trash};
-use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
 use crate::error::UpkeepError;
@@ -20,7 +17,7 @@ pub struct EmptiedTrash {
     pub datasets: u64,
     /// Files that were deleted.
     pub files: u64,
-    /// Files that were gone already.
+    /// Files that were gone already; object stores do not tell of these.
     pub gone: u64,
     /// Files that stay because other datasets refer to them.
     pub shared: u64,
@@ -28,17 +25,6 @@ pub struct EmptiedTrash {
     pub referenced: u64,
     /// Files that could not be deleted; their datasets stay in the trash.
     pub refused: Vec<StoreError>,
-}
-
-/// The datastore of a repository.
-///
-/// # Errors
-/// If it is not in a local folder.
-pub fn open_store(config: &DatastoreConfig) -> Result<Box<dyn ArtifactStore>, UpkeepError> {
-    match config.local_root() {
-        Some(root) => Ok(Box::new(LocalStore::new(&root)?)),
-        None => Err(UpkeepError::NotLocal { root: config.root.to_string() }),
-    }
 }
 
 /// Deletes all files that only datasets in the trash refer to, and then forgets these datasets:
@@ -91,11 +77,17 @@ fn delete_files(
             doomed.push(file.file());
         }
     }
-    let results: Vec<(&str, Result<bool, StoreError>)> = (doomed.par_iter())
-        .map(|&path| {
-            (path, ArtifactPath::of_record(path).and_then(|artifact| store.delete(&artifact)))
-        })
-        .collect();
+    let (mut paths, mut artifacts, mut results) = (Vec::new(), Vec::new(), Vec::new());
+    for path in doomed {
+        match ArtifactPath::of_record(path) {
+            Ok(artifact) => {
+                paths.push(path);
+                artifacts.push(artifact);
+            }
+            Err(error) => results.push((path, Err(error))),
+        }
+    }
+    results.extend(paths.into_iter().zip(store.delete_many(&artifacts)));
     let mut failed = FxHashSet::default();
     for (path, result) in results {
         match result {

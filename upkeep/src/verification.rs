@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use camino::Utf8Path;
 use qbb_datastore::{
     ArtifactPath, ArtifactStore, ArtifactUri, LocalStore, RepositoryConfig, StoreError,
-    checksum_of_file,
+    checksum_of_file, for_many, open_store,
 };
 use qbb_registry::{DatastoreContents, Snapshot};
-use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use uuid::Uuid;
@@ -16,7 +15,7 @@ use uuid::Uuid;
 use crate::error::UpkeepError;
 use crate::finding::{Finding, FindingKind};
 use crate::listing::Listing;
-use crate::trash::{is_absolute, open_store};
+use crate::trash::is_absolute;
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,7 +59,7 @@ pub fn verify(
     options: VerifyOptions,
     progress: &(dyn Fn(&str, u64, Option<u64>) + Sync),
 ) -> Result<Verification, UpkeepError> {
-    let store = open_store(&config.datastore)?;
+    let store = open_store(&config.datastore.root)?;
     progress("reading the registry", 0, None);
     let contents = snapshot.datastore_contents()?;
     let listing = Listing::read(config, &*store, &|files| {
@@ -120,21 +119,19 @@ impl Comparison<'_> {
     fn records(&self) -> Vec<Finding> {
         let trashed: FxHashSet<&[u8; 16]> = self.contents.trashed.iter().collect();
         let archives = self.archives();
-        (0..self.contents.id.len())
-            .into_par_iter()
-            .flat_map_iter(|record| {
-                let done = self.done.fetch_add(1, Ordering::Relaxed);
-                if done.is_multiple_of(1024) {
-                    let total = self.contents.id.len() as u64;
-                    (self.progress)("comparing", done, Some(total));
-                }
-                let look = self.look(record, &archives);
-                if trashed.contains(&self.contents.id[record]) {
-                    return Vec::new();
-                }
-                self.judge(record, look)
-            })
-            .collect()
+        let found = for_many(self.store, self.contents.id.len(), &|record| {
+            let done = self.done.fetch_add(1, Ordering::Relaxed);
+            if done.is_multiple_of(1024) {
+                let total = self.contents.id.len() as u64;
+                (self.progress)("comparing", done, Some(total));
+            }
+            let look = self.look(record, &archives);
+            if trashed.contains(&self.contents.id[record]) {
+                return Vec::new();
+            }
+            self.judge(record, look)
+        });
+        found.into_iter().flatten().collect()
     }
 
     /// Members of the archives to which records refer, with their sizes.
@@ -145,19 +142,14 @@ impl Comparison<'_> {
                 names.insert(path.as_str().to_owned());
             }
         }
-        names
-            .into_par_iter()
-            .map(|name| {
-                let members = match &self.local {
-                    Some(local) => ArtifactPath::plain(&name)
-                        .and_then(|path| local.members(&path))
-                        .map(|members| members.into_iter().collect())
-                        .map_err(|error| error.to_string()),
-                    None => Err("archives elsewhere are not looked into".to_owned()),
-                };
-                (name, members)
-            })
-            .collect()
+        let names: Vec<String> = names.into_iter().collect();
+        let members = for_many(self.store, names.len(), &|at| {
+            ArtifactPath::plain(&names[at])
+                .and_then(|path| self.store.members(&path))
+                .map(|members| members.into_iter().collect())
+                .map_err(|error| error.to_string())
+        });
+        names.iter().cloned().zip(members).collect()
     }
 
     /// The file of a record, if it is in the datastore, whether or not it is recorded so.

@@ -36,7 +36,8 @@ pub struct CreateArguments {
     /// Schema in the database, made if it is not there.
     #[arg(long, value_name = "SCHEMA", requires = "db")]
     pub schema: Option<String>,
-    /// Where files of datasets go; by default into the folder.
+    /// Where files of datasets go: a folder, or s3://BUCKET/PREFIX/; by default the repository's
+    /// folder.
     #[arg(long, value_name = "FOLDER|URI")]
     pub datastore_root: Option<String>,
 }

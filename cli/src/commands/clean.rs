@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use qbb_datastore::RepositoryConfig;
 use qbb_executor::{CleanRequest, Leftover, LeftoverKind, find_leftovers, remove_leftovers};
 use qbb_graph::QuantumGraph;
 use qbb_submit_dirs::SubmitDirectory;
 use serde::Serialize;
 
 use crate::arguments::CleanArguments;
+use crate::commands::opened::outputs_of;
 use crate::output::{ExitCode, Failure, Terminal, table};
 
 /// Lists what runs have left, and removes it if told to.
 pub fn execute(arguments: &CleanArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     let directory = SubmitDirectory::open(&arguments.submit_dir)?;
     let mut graph = qbb_graph::open(&directory.graph())?;
-    let repository = RepositoryConfig::open(directory.submission().personal.as_str())?;
+    let repository = outputs_of(&directory)?;
     graph.set_missing_roots(&repository.datastore.root);
     let graph = Arc::new(graph);
     let request = CleanRequest {

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use qbb::QuantumBackedButler;
-use qbb_datastore::RepositoryConfig;
 use qbb_submit_dirs::{AttemptLog, attempts_of_log};
 use serde::Serialize;
 
 use crate::arguments::LogArguments;
-use crate::commands::opened::OpenedRun;
+use crate::commands::opened::{OpenedRun, outputs_of};
 use crate::output::{ExitCode, Failure, Terminal};
 
 #[derive(Serialize)]
@@ -28,7 +27,7 @@ pub fn execute(arguments: &LogArguments, terminal: Terminal) -> Result<ExitCode,
         let label = &task.label;
         return Err(Failure::input(format!("task `{label}` writes no log datasets")));
     };
-    let personal = RepositoryConfig::open(opened.directory.submission().personal.as_str())?;
+    let personal = outputs_of(&opened.directory)?;
     let butler = QuantumBackedButler::new(graph.clone(), &personal.datastore, opened.journal)?;
     let described = butler.describe_quantum(quantum);
     let own = butler.for_quantum(quantum);

@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use qbb::GraphIdentity;
 use qbb::journal::{JournalState, read_state};
+use qbb_datastore::RepositoryConfig;
 use qbb_graph::QuantumGraph;
 use qbb_submit_dirs::SubmitDirectory;
 
@@ -26,6 +27,12 @@ impl OpenedRun {
         let journal = read_state(&directory.journal(), &graph, GraphIdentity::of(&graph))?;
         Ok(Self { directory, graph, journal })
     }
+}
+
+/// The personal repository of a submit directory, as its runs see it: with a local root for outputs.
+pub fn outputs_of(directory: &SubmitDirectory) -> Result<RepositoryConfig, Failure> {
+    let config = RepositoryConfig::open(directory.submission().personal.as_str())?;
+    Ok(config.with_local_outputs(&directory.outputs())?)
 }
 
 /// The graph in a file, or in a submit directory.

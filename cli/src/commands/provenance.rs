@@ -19,7 +19,7 @@ pub fn execute(arguments: &ProvenanceArguments, terminal: Terminal) -> Result<Ex
     let graph = qbb_graph::open(&place.graph)?;
     let identity = GraphIdentity::of(&graph);
     let mut journal = read_state(&place.journal, &graph, identity)?;
-    let config = RepositoryConfig::open(&place.personal)?;
+    let config = RepositoryConfig::open(&place.personal)?.with_local_outputs(&place.outputs)?;
     let root = config.datastore.local_root().ok_or_else(|| {
         Failure::input(format!("the datastore of {} is not a local folder", place.personal))
     })?;
@@ -93,6 +93,7 @@ struct Place {
     graph: Utf8PathBuf,
     personal: String,
     journal: Utf8PathBuf,
+    outputs: Utf8PathBuf,
     output: Utf8PathBuf,
 }
 
@@ -110,13 +111,15 @@ impl Place {
             let folder = (arguments.run_dir.clone())
                 .unwrap_or_else(|| Utf8PathBuf::from(format!("{target}.run")));
             let (journal, output) = (folder.join("journal"), default(&folder));
-            return Ok(Self { graph: target.clone(), personal, journal, output });
+            let outputs = folder.join("outputs");
+            return Ok(Self { graph: target.clone(), personal, journal, outputs, output });
         }
         let directory = SubmitDirectory::open(target)?;
         Ok(Self {
             graph: directory.graph(),
             personal: directory.submission().personal.to_string(),
             journal: directory.journal(),
+            outputs: directory.outputs(),
             output: default(directory.root()),
         })
     }

@@ -2,13 +2,13 @@
 
 use camino::Utf8PathBuf;
 use qbb::journal::Timestamp;
-use qbb_datastore::RepositoryConfig;
 use qbb_submit_dirs::{
     FailureGroup, LeftRunningByTask, Report, ReportLimits, Retries, SubmitDirectory, TaskCosts,
     Watch, write_page,
 };
 
 use crate::arguments::ReportArguments;
+use crate::commands::opened::outputs_of;
 use crate::commands::status::counts_table;
 use crate::output::{ExitCode, Failure, Terminal, bytes, duration, ended_with, table};
 
@@ -37,8 +37,7 @@ pub fn of_watch(watch: &Watch, limit: Option<usize>) -> Report {
 /// Where the outputs of a directory are, to name logs by. A repository that is not there any more
 /// is no reason to report nothing.
 fn output_root(directory: &SubmitDirectory) -> Option<Utf8PathBuf> {
-    let repository = RepositoryConfig::open(directory.submission().personal.as_str()).ok()?;
-    repository.datastore.local_root()
+    outputs_of(directory).ok()?.datastore.local_root()
 }
 
 /// The report as text, with at most `limit` groups of failures.

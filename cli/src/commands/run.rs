@@ -29,6 +29,7 @@ pub fn execute(arguments: &RunArguments, terminal: Terminal) -> Result<ExitCode,
     }
     let repository = RepositoryConfig::open(&place.personal)?;
     set_roots(&mut graph, &repository);
+    let repository = repository.with_local_outputs(&place.outputs)?;
     let graph = Arc::new(graph);
     if arguments.selection.dry_run {
         return scheduling::forecast(&graph, &place.journal, &arguments.selection, terminal);
@@ -106,6 +107,8 @@ struct Place {
     personal: String,
     journal: Utf8PathBuf,
     logs: Utf8PathBuf,
+    /// Where outputs go if the datastore is not local.
+    outputs: Utf8PathBuf,
 }
 
 impl Place {
@@ -126,6 +129,7 @@ impl Place {
             personal: directory.submission().personal.to_string(),
             journal: directory.journal(),
             logs: directory.logs(),
+            outputs: directory.outputs(),
         })
     }
 
@@ -141,6 +145,7 @@ impl Place {
             personal,
             journal: folder.join("journal"),
             logs: folder.join("logs"),
+            outputs: folder.join("outputs"),
         })
     }
 

@@ -12,12 +12,12 @@ use qbb_pipeline::Runner;
 use qbb_registry::RegistryWriter;
 use qbb_submit_dirs::SubmitDirectory;
 use qbb_transfer::{
-    InputMode, Inputs, PackedProducts, TransferPlan, TransferReport, transfer, unpack,
+    InputMode, Inputs, Outputs, PackedProducts, TransferPlan, TransferReport, transfer, unpack,
 };
 use serde::Serialize;
 
 use crate::arguments::{InputsArgument, TransferArguments};
-use crate::commands::opened::OpenedRun;
+use crate::commands::opened::{OpenedRun, outputs_of};
 use crate::commands::provenance::{Told, former};
 use crate::output::{
     ExitCode, Failure, ProgressBars, Terminal, bytes, remove_unfinished_at_signals,
@@ -29,7 +29,16 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let place = opened.directory.submission().personal.clone();
     let config = RepositoryConfig::open(place.as_str())?;
     let mut personal = qbb_registry::open_writer(&config)?;
-    let root = config.datastore.local_root();
+    let own = outputs_of(&opened.directory)?.datastore;
+    let is_remote = config.datastore.local_root().is_none();
+    if is_remote && arguments.provenance {
+        return Err(Failure::input(format!(
+            "--provenance needs a datastore in a local folder, and that of {place} is {}",
+            config.datastore.root
+        ))
+        .with_hint("transfer without it; `qbb provenance` writes the graph into a file"));
+    }
+    let root = own.local_root();
     if let Some(root) = &root {
         // What a crash of the machine took back must not be registered.
         let lost = opened.journal.verify(|record| QuantumBackedButler::file_matches(root, record));
@@ -42,11 +51,11 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let bars = ProgressBars::new(terminal);
     let OpenedRun { directory, graph, journal } = opened;
     let packed = match &root {
-        Some(root) => {
+        Some(root) if !is_remote => {
             let told = (&directory, &graph, &journal);
             pack(arguments, told, (&config, &mut *personal), root, &bars)?
         }
-        None => None,
+        _ => None,
     };
     let products = packed.as_ref().map(|packed| &packed.products);
     let graph = Arc::new(graph);
@@ -55,7 +64,7 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let needs_files = (graph.datasets.iter())
         .any(|dataset| journal.packed(dataset).is_some() && !is_kept(dataset));
     let (journal, unpacked) = match needs_files {
-        true => unpack(&graph, journal, &config.datastore, &|done, total| {
+        true => unpack(&graph, journal, &own, &|done, total| {
             bars.count("unpacking", done, total);
         })?,
         false => (journal, 0),
@@ -69,8 +78,25 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
             })?
         }
     };
+    let outputs = match &root {
+        Some(root) if is_remote => {
+            let mut known = qbb_registry::open_reader(&config)?;
+            Outputs::bring(
+                &graph,
+                &journal,
+                root,
+                &config.datastore,
+                &mut *known,
+                &|done, total| {
+                    bars.count("copying outputs", done, total);
+                },
+            )?
+        }
+        _ => Outputs::in_place(),
+    };
     bars.stage("transferring");
-    let plan = TransferPlan { inputs, output_chain: !arguments.no_output_chain, packed: products };
+    let output_chain = !arguments.no_output_chain;
+    let plan = TransferPlan { outputs, inputs, output_chain, packed: products };
     let mut report = transfer(&graph, &journal, &mut *personal, plan, &mut |done, total| {
         bars.count("transferring", done, total);
     })?;
@@ -184,6 +210,13 @@ fn describe(transferred: &Transferred, place: &str) -> String {
         report.collections_registered,
         report.associations_inserted,
     );
+    if report.files_brought != 0 {
+        text.push_str(&format!(
+            "\n{} files of outputs ({}) were copied into the datastore",
+            report.files_brought,
+            bytes(report.bytes_brought)
+        ));
+    }
     if report.inputs_missing != 0 {
         text.push_str(&format!(
             "\n{} inputs were left out because their files do not exist",

@@ -340,7 +340,7 @@ impl From<qbb_personal::CreateError> for Failure {
         use qbb_personal::CreateError as E;
         match error {
             E::Registry(error) => error.into(),
-            E::DatastoreRoot { .. } | E::DatastorePlace(_) | E::Schema { .. } => {
+            E::DatastoreRoot(_) | E::DatastorePlace(_) | E::Schema { .. } => {
                 Self::from_error(error).with_code(ExitCode::Usage)
             }
             error => Self::from_error(error),

@@ -1,8 +1,8 @@
 //! What becomes of the files of removed datasets.
 
-use qbb_datastore::RepositoryConfig;
+use qbb_datastore::{RepositoryConfig, open_store};
 use qbb_registry::RegistryWriter;
-use qbb_upkeep::{EmptiedTrash, empty_trash, open_store};
+use qbb_upkeep::{EmptiedTrash, UpkeepError, empty_trash};
 use serde::Serialize;
 
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
@@ -24,7 +24,7 @@ impl Files {
         registry: &mut dyn RegistryWriter,
         terminal: Terminal,
     ) -> Result<Self, Failure> {
-        let store = open_store(&config.datastore)?;
+        let store = open_store(&config.datastore.root).map_err(UpkeepError::from)?;
         let bars = ProgressBars::new(terminal);
         bars.stage("deleting files");
         let emptied = empty_trash(registry, &*store, &mut |datasets| {
