@@ -142,6 +142,8 @@ database = sqlite3.connect(root + '/gen3.sqlite3')
 paths = [path for path, in database.execute('SELECT path FROM file_datastore_records')]
 missing = [path for path in paths if not os.path.exists(os.path.join(root, path))]
 (n,) = database.execute('SELECT count(*) FROM dataset').fetchone()
+# A dataset that was taken apart has several.
+(stored,) = database.execute('SELECT count(DISTINCT dataset_id) FROM file_datastore_records').fetchone()
 chains = database.execute('SELECT count(*) FROM collection WHERE type = 3').fetchone()
-print(missing or (0 if n == 0 else 'all' if n == len(paths) and chains[0] else (n, len(paths))))
+print(missing or (0 if n == 0 else 'all' if n == stored and chains[0] else (n, stored)))
 ";
