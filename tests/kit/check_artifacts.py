@@ -25,8 +25,10 @@ from lsst.daf.butler import Butler, DatasetRef
 from lsst.daf.butler.script.queryDatasets import QueryDatasets
 
 INDEX = "_butler_zip_index.json"
-TYPES = ["raw", "skyMap", "flat"]
+TYPES = ["raw", "skyMap", "flat", "visit_parts"]
 WHERE = "instrument = 'QbbCam' AND detector < 2"
+PARTS = "visit_parts"
+"""Dataset type whose components have files of their own."""
 
 
 def retrieve(args: argparse.Namespace, repo: str, folder: Path, *more: str) -> dict[str, Any]:
@@ -85,6 +87,53 @@ def compare_archives(real: Path, own: Path) -> list[str]:
         return [n for n in names if n != INDEX and theirs.read(n) != ours.read(n)]
 
 
+def compare_uris(
+    args: argparse.Namespace, repo: str, butler: Butler, refs: list[DatasetRef]
+) -> list[str]:
+    """Say whose URIs differ, of datasets and of components, or who is right that there are none."""
+    problems = []
+    for ref in refs:
+        data_id = [f"{name}={value}" for name, value in ref.dataId.required.items()]
+        place = ["--collections", ref.run]
+        uris = butler.getURIs(ref)
+        parts = {name: str(uri) for name, uri in uris.componentURIs.items()}
+        whole = {"uri": uris.primaryURI and str(uris.primaryURI), "components": parts}
+        questions = [([str(ref.id)], whole), ([ref.datasetType.name, *data_id, *place], whole)]
+        for name, uri in parts.items():
+            # The middleware answers with all components, whichever is asked for.
+            only = {"uri": uri, "components": {}}
+            questions.append(([f"{ref.datasetType.name}.{name}", *data_id, *place], only))
+        for question, expected in questions:
+            command = [args.qbb, "--format", "json", "get-uri", repo, *question]
+            answer = subprocess.run(command, capture_output=True, text=True, check=False)
+            own = json.loads(answer.stdout) if answer.returncode == 0 else {}
+            if {name: own.get(name) for name in expected} != expected:
+                problems.append(f"{question}: {expected}, ours {own or answer.stderr}")
+    return problems
+
+
+def compare_missing(
+    args: argparse.Namespace, repo: str, butler: Butler, ref: DatasetRef
+) -> list[str]:
+    """Say who knows a file of a dataset that is registered and was never stored."""
+    butler.collections.register("missing")
+    (missing,) = butler.registry.insertDatasets(ref.datasetType, [ref.dataId], run="missing")
+    problems = []
+    try:
+        problems.append(f"the real one knows {butler.getURIs(missing)}")
+    except FileNotFoundError:
+        pass
+    folder = str(Path(args.scratch) / "missing")
+    for command in (
+        ["get-uri", repo, str(missing.id)],
+        ["retrieve-artifacts", repo, folder, "--collections", "missing"],
+    ):
+        answer = subprocess.run([args.qbb, *command], capture_output=True, text=True, check=False)
+        if answer.returncode != 3 or "no file is recorded" not in answer.stderr:
+            problems.append(f"{command}: {answer.returncode}, {answer.stdout}{answer.stderr}")
+    return problems
+
+
 def wanted(butler: Butler) -> list[DatasetRef]:
     """Return the datasets that are retrieved, as the command finds them."""
     refs: set[DatasetRef] = set()
@@ -93,7 +142,7 @@ def wanted(butler: Butler) -> list[DatasetRef]:
             butler=butler,
             glob=[name],
             collections=["*"],
-            where=WHERE if name != "skyMap" else "",
+            where=WHERE if name in ("raw", "flat") else "",
             find_first=False,
             limit=0,
             order_by=(),
@@ -113,9 +162,11 @@ def check(args: argparse.Namespace) -> list[str]:
     flats = [ref for ref in refs if ref.datasetType.name == "flat"]
     choice = ["-d", "flat", "--where", WHERE]
     raws = [ref for ref in refs if ref.datasetType.name == "raw"]
+    parts = [ref for ref in refs if ref.datasetType.name == PARTS]
     other = str(scratch / "other")
     for repo, chosen, options in (
         (args.release, raws, ["-d", "raw", "--where", WHERE]),
+        (args.release, parts, ["-d", PARTS]),
         (other, flats, choice),
     ):
         if repo == other:
@@ -130,10 +181,11 @@ def check(args: argparse.Namespace) -> list[str]:
                     if target.get(ref) != release.get(ref):
                         problems.append(f"{ref} is another dataset after ingestion")
         butler = Butler.from_config(repo)
+        problems += compare_uris(args, repo, butler, chosen[-2:])
         for number, (keeps, option) in enumerate(
             ((True, "--preserve-path"), (False, "--no-preserve-path"))
         ):
-            name = f"{Path(repo).name}-{number}"
+            name = f"{Path(repo).name}-{chosen[0].datasetType.name}-{number}"
             real, own = scratch / f"{name}-real", scratch / f"{name}-own"
             real.mkdir()
             try:
@@ -143,13 +195,15 @@ def check(args: argparse.Namespace) -> list[str]:
                 continue
             retrieve(args, repo, own, *options, option, "--transfer", "copy")
             problems += compare_folders(name, real, own)
-        real = scratch / f"{Path(repo).name}-zip"
+        real = scratch / f"{Path(repo).name}-{chosen[0].datasetType.name}-zip"
         real.mkdir()
         theirs = butler.retrieve_artifacts_zip(chosen, str(real)).ospath
         ours = retrieve(args, repo, scratch / "archives", *options, "--zip", "--clobber")["archive"]
         if Path(theirs).name != Path(ours).name:
             problems.append(f"archive {theirs} is called {ours}")
         problems += compare_archives(Path(theirs), Path(ours))
+    with Butler.from_config(other, writeable=True) as target:
+        problems += compare_missing(args, other, target, flats[0])
     return problems
 
 

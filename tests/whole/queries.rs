@@ -78,6 +78,9 @@ fn uris_lead_to_files() {
     assert_eq!(qbb(&[&by_data_id[..], &place].concat()).trim(), uri);
     let several = qbb_fails(3, &[&by_data_id[..5], &place].concat());
     assert!(several.contains("fit, among them"), "{several}");
+    let misspelt = qbb_fails(3, &["get-uri", &release, "raw", "exposur=5"]);
+    assert!(misspelt.contains("unknown dimension `exposur` (did you mean `exposure`?)"));
+    qbb_fails(2, &["get-uri", &release, "raw", "exposure=five"]);
     let unknown = qbb_fails(3, &["get-uri", &release, "rwa"]);
     assert!(unknown.contains("did you mean `raw`?"), "{unknown}");
 }

@@ -164,7 +164,11 @@ pub fn execute(
             }
         });
     }
-    destination.write("collections", &[table])
+    destination.write("collections", &[table])?;
+    if lines.is_empty() {
+        terminal.note("no collections were found");
+    }
+    Ok(())
 }
 
 /// Leaves out dataset types that names and globs separated by commas mean.

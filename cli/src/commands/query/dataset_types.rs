@@ -8,12 +8,13 @@ use super::rendering::Destination;
 use super::results::{Cell, ColumnType, ResultTable};
 use crate::arguments::QueryDatasetTypesArguments;
 use crate::commands::build::list;
-use crate::output::Failure;
+use crate::output::{Failure, Terminal};
 
 /// Lists dataset types by name.
 pub fn execute(
     arguments: &QueryDatasetTypesArguments,
     destination: Destination<'_>,
+    terminal: Terminal,
 ) -> Result<(), Failure> {
     let (_, mut reader) = open(&arguments.repository)?;
     let mut snapshot = reader.snapshot()?;
@@ -39,5 +40,9 @@ pub fn execute(
         });
         table.text("storage class", |row| (&chosen[row].dataset_type.storage_class).into());
     }
-    destination.write("dataset_types", &[table])
+    destination.write("dataset_types", &[table])?;
+    if chosen.is_empty() {
+        terminal.note("no dataset types were found");
+    }
+    Ok(())
 }

@@ -32,7 +32,7 @@ pub fn execute(arguments: &QueryArguments, terminal: Terminal) -> Result<ExitCod
             data_ids::execute_records(arguments, to, terminal)
         }
         QueryCommand::Collections(arguments) => collections::execute(arguments, to, terminal),
-        QueryCommand::DatasetTypes(arguments) => dataset_types::execute(arguments, to),
+        QueryCommand::DatasetTypes(arguments) => dataset_types::execute(arguments, to, terminal),
     }?;
     Ok(ExitCode::Success)
 }

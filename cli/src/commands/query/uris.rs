@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use qbb_datastore::ArtifactUri;
 use qbb_dimensions::expression::Literal;
-use qbb_dimensions::{DimensionGroup, KeyType, Symbols, Universe, split_component};
+use qbb_dimensions::{DimensionGroup, KeyType, Symbols, Universe, nearest_name, split_component};
 use qbb_query::{DatasetQuery, FoundDatasets, Selection, datasets};
 use qbb_registry::{DatastoreRecordRows, Snapshot};
 use serde::Serialize;
@@ -141,17 +141,31 @@ fn of_data_id(universe: &Arc<Universe>, data_id: &[String]) -> Result<Selection,
         let (name, value) = text.split_once('=').ok_or_else(|| {
             Failure::usage(format!("`{text}`: write NAME=VALUE, such as visit=5"))
         })?;
-        let is_text =
-            universe.find(name).is_some_and(|element| element.key_type() == Some(KeyType::Text));
-        let literal = match is_text {
-            true => Literal::Text(value.to_owned()),
-            false => Literal::parse(value, &DimensionGroup::empty(universe))
+        // What has a dot in it is a field of a record, which the condition knows.
+        let key_type = match universe.find(name).map(qbb_dimensions::DimensionElement::key_type) {
+            Some(Some(key_type)) => Some(key_type),
+            None if name.contains('.') => None,
+            _ => return Err(no_dimension(universe, name)),
+        };
+        let literal = match key_type {
+            Some(KeyType::Text) => Literal::Text(value.to_owned()),
+            _ => Literal::parse(value, &DimensionGroup::empty(universe))
                 .map_err(|error| Failure::usage(format!("{name}={value}: {error}")))?,
         };
+        if key_type == Some(KeyType::Int) && !matches!(literal, Literal::Int(_)) {
+            return Err(Failure::usage(format!("{name}={value}: the value must be an integer")));
+        }
         let bind = format!("value_{at}");
         conditions.push(format!("{name} = :{bind}"));
         selection.bindings.insert(bind, literal);
     }
     selection.restriction = conditions.join(" AND ");
     Ok(selection)
+}
+
+fn no_dimension(universe: &Universe, name: &str) -> Failure {
+    let dimensions = universe.elements().iter().filter(|element| element.is_dimension());
+    let nearest = nearest_name(name, dimensions.map(|element| element.name.as_str()));
+    let similar = nearest.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
+    Failure::input(format!("unknown dimension `{name}`{similar}"))
 }
