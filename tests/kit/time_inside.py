@@ -9,6 +9,10 @@ or the load of a graph for execution, whole or only one quantum of it
 
     time_inside.py load GRAPH [QUANTUM]
 
+or the question which datasets of a repository have their files
+
+    time_inside.py exists REPO
+
 Prints a JSON line with import_seconds and seconds, also as CPU time.
 """
 
@@ -50,12 +54,23 @@ def load_graph(watch: Stopwatch, graph: str, quantum: str | None) -> int:
         return len(loaded.build_execution_quanta(quantum_ids))
 
 
+def check_existence(watch: Stopwatch, repo: str) -> int:
+    """Look for the files of all datasets; returns the number of datasets that have theirs."""
+    with watch.lap("import"):
+        from lsst.daf.butler import Butler
+    with watch.lap("inside"), Butler.from_config(repo) as butler:
+        refs = butler.query_all_datasets("*", find_first=False, limit=None)
+        return sum(map(bool, butler._exists_many(refs, full_check=True).values()))
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the script."""
     watch = Stopwatch()
     more: dict[str, int] = {}
     if args.operation == "command":
         run_command(watch, args.words[0], args.words[1:])
+    elif args.operation == "exists":
+        more["n_datasets"] = check_existence(watch, args.words[0])
     else:
         if len(args.words) > 2:
             raise KitError(f"load takes a graph and a quantum, not {args.words}")
@@ -69,9 +84,9 @@ def run(args: argparse.Namespace) -> int:
 def main() -> None:
     """Parse the command line and run the script."""
     parser = make_parser(__doc__)
-    parser.add_argument("operation", choices=["command", "load"])
+    parser.add_argument("operation", choices=["command", "load", "exists"])
     parser.add_argument(
-        "words", nargs=argparse.REMAINDER, help="command line, or graph and quantum"
+        "words", nargs=argparse.REMAINDER, help="command line, graph and quantum, or repository"
     )
     script_main(run, parser)
 

@@ -6,8 +6,8 @@ use qbb_registry::{Collection, CollectionCatalog, CollectionIx, CollectionKind, 
 use super::open;
 use super::rendering::Destination;
 use super::results::{Cell, ColumnType, ResultTable};
+use super::selection::all_unless_named;
 use crate::arguments::{ChainView, CollectionTypeArgument, Format, QueryCollectionsArguments};
-use crate::commands::build::list;
 use crate::output::{Failure, Terminal};
 
 /// One line of a listing.
@@ -63,10 +63,7 @@ pub fn execute(
     let (_, mut reader) = open(&arguments.repository)?;
     let mut snapshot = reader.snapshot()?;
     let catalog = snapshot.collections()?;
-    let mut names = list(&arguments.collections);
-    if names.is_empty() {
-        names.push("*".to_owned());
-    }
+    let names = all_unless_named(&arguments.collections);
     let searched = SearchedCollections::new(catalog, &names)?;
     let catalog = &searched.catalog;
     let mut chosen = searched.named.clone();

@@ -6,6 +6,7 @@ use qbb_query::engine::SearchedCollections;
 use super::open;
 use super::rendering::Destination;
 use super::results::{Cell, ColumnType, ResultTable};
+use super::selection::all_unless_named;
 use crate::arguments::QueryDatasetTypesArguments;
 use crate::commands::build::list;
 use crate::output::{Failure, Terminal};
@@ -19,13 +20,10 @@ pub fn execute(
     let (_, mut reader) = open(&arguments.repository)?;
     let mut snapshot = reader.snapshot()?;
     let registered = snapshot.dataset_types()?;
-    let mut names = list(&arguments.dataset_types);
-    if names.is_empty() {
-        names.push("*".to_owned());
-    }
+    let names = all_unless_named(&arguments.dataset_types);
     let mut chosen = choose_dataset_types(&registered, &names)?;
-    let collections = list(&arguments.collections);
-    if !collections.is_empty() {
+    if !arguments.collections.is_empty() {
+        let collections = list(&arguments.collections);
         let searched = SearchedCollections::new(snapshot.collections()?, &collections)?;
         let held = snapshot.summaries(&searched.catalog, &searched.flat)?;
         chosen.retain(|t| held.iter().any(|names| names.contains(&t.dataset_type.name)));

@@ -9,10 +9,10 @@ use crate::arguments::{ConditionArguments, DatasetArguments, ExistingArguments};
 use crate::commands::build::{bindings, list};
 use crate::output::{Failure, Terminal};
 
-/// Collections to search; all of them if none is named.
-pub fn collections_of(arguments: &[String]) -> Vec<String> {
-    let named = list(arguments);
-    if named.is_empty() { vec!["*".to_owned()] } else { named }
+/// Names and globs; everything if none is given. An empty text is given, and means nothing: a
+/// script whose variable is unset does not mean everything.
+pub fn all_unless_named(arguments: &[String]) -> Vec<String> {
+    if arguments.is_empty() { vec!["*".to_owned()] } else { list(arguments) }
 }
 
 /// A question for datasets.
@@ -21,13 +21,9 @@ pub fn dataset_query(
     arguments: &DatasetArguments,
     universe: &Arc<Universe>,
 ) -> Result<DatasetQuery, Failure> {
-    let mut types = list(dataset_types);
-    if types.is_empty() {
-        types.push("*".to_owned());
-    }
     Ok(DatasetQuery {
-        dataset_types: types,
-        collections: collections_of(&arguments.collections),
+        dataset_types: all_unless_named(dataset_types),
+        collections: all_unless_named(&arguments.collections),
         find_first: arguments.find_first && !arguments.no_find_first,
         every_membership: false,
         selection: selection(&arguments.conditions, universe)?,
@@ -55,7 +51,7 @@ pub fn selection(
 pub fn existing(arguments: &ExistingArguments) -> ExistingDatasets {
     ExistingDatasets {
         dataset_types: list(&arguments.datasets),
-        collections: collections_of(&arguments.collections),
+        collections: all_unless_named(&arguments.collections),
     }
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::datasets::file_uri;
 use super::open;
-use super::selection::collections_of;
+use super::selection::all_unless_named;
 use crate::arguments::GetUriArguments;
 use crate::output::{ExitCode, Failure, Terminal};
 
@@ -103,7 +103,7 @@ fn find(
     let selection = of_data_id(universe, &arguments.data_id)?;
     let query = DatasetQuery {
         dataset_types: vec![name.to_owned()],
-        collections: collections_of(&arguments.collections),
+        collections: all_unless_named(&arguments.collections),
         // All collections together have no order.
         find_first: !arguments.collections.is_empty(),
         every_membership: false,
