@@ -38,8 +38,8 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
             process
         };
         let ours = |format: &str| {
-            let mut process = setting.qbb();
-            process.args(["--format", format, "query", command]);
+            let mut process = setting.qbb_as(format);
+            process.args(["query", command]);
             with_arguments(process)
         };
         let theirs = || {
@@ -51,14 +51,22 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         let rows = counted.as_object().and_then(|object| object.values().next());
         let rows = rows.and_then(|rows| rows.as_array()).map_or(0, Vec::len);
         report.note(&format!("{what}: {rows} rows"));
-        let [text, json, stock] = alternate(
+        let [text, json, parquet, stock] = alternate(
             setting.rounds,
-            [&mut || measure(&mut ours("text")), &mut || measure(&mut ours("json")), &mut || {
-                measure(&mut theirs())
-            }],
+            [
+                &mut || measure(&mut ours("text")),
+                &mut || measure(&mut ours("json")),
+                &mut || {
+                    let mut process = ours("parquet");
+                    process.arg("--output").arg(setting.scratch("rows.parquet"));
+                    measure(&mut process)
+                },
+                &mut || measure(&mut theirs()),
+            ],
         )?;
         compare(report, &format!("{what}, as text"), &text, &stock);
         compare(report, &format!("{what}, as JSON"), &json, &stock);
+        compare(report, &format!("{what}, as Parquet"), &parquet, &stock);
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ fn main() -> Result<()> {
 fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     let ours = || {
         let mut command = setting.qbb();
-        command.args(["--format", "json", "verify"]).arg(&setting.release);
+        command.arg("verify").arg(&setting.release);
         command
     };
     let theirs = || {

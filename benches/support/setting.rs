@@ -91,10 +91,15 @@ impl Setting {
 
     /// Our command, set up to run the kit's tasks.
     pub fn qbb(&self) -> Command {
+        self.qbb_as("json")
+    }
+
+    /// The same with reports in another format.
+    pub fn qbb_as(&self, format: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_qbb"));
         command.env("QBB_PYTHON", &self.python).env("PYTHONPATH", kit());
         command.env("XDG_CACHE_HOME", self.scratch("cache"));
-        command.args(["--quiet", "--format", "json"]);
+        command.args(["--quiet", "--format", format]);
         command
     }
 
