@@ -4,6 +4,8 @@
 It is killed, the disk is full from some moment on or does not keep what it
 was given, nothing may be written, something else has the name of a
 collection, and a server loses the connection or cannot be reached any more.
+Somebody else inserts what it inserts in another order, which ends in a
+deadlock that only a second attempt gets out of.
 Afterwards registry and files must be as before or as after; an error must say
 what it is about; the transfer must succeed when it is begun again, and then
 change nothing more.  Exit code 1 if something is otherwise.
@@ -21,12 +23,16 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
+from psycopg import sql
+
 from faulty_commands import Commands, Repository, chosen, differing
-from kit_support import make_parser, script_main
+from kit_support import CAMERA, make_parser, script_main
 
 PR_CAPBSET_DROP = 24
 OVERRIDES = (1, 2)
@@ -206,6 +212,83 @@ class Transfers:
             self.judge(where, process.returncode, out + err, ["postgresql://"])
             self.complete(where)
 
+    def locks(self, table: str) -> bool:
+        """Tell whether one of our connections has written to a table."""
+        query = (
+            "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity USING (pid)"
+            " WHERE application_name = %s AND relation = %s::regclass AND granted"
+            " AND l.mode = 'RowExclusiveLock'"
+        )
+        place = f'"{self.repository.schema}"."{table}"'
+        return self.repository.server.execute(query, [APPLICATION, place]).fetchone()[0] > 0
+
+    def call_after(self, table: str, words: list[str]) -> int:
+        """Find the first call of a transfer that has written to a table."""
+        least, most = 1, len(self.commands.calls(words))
+        while least < most:
+            call = (least + most) // 2
+            self.repository.restore()
+            with self.commands.stopped(words, call) as process:
+                written = self.locks(table)
+                process.kill()
+            process.communicate()
+            least, most = (least, call) if written else (call + 1, most)
+        return least
+
+    def deadlocked(self, database: str) -> None:
+        """Have somebody insert what the transfer inserts, in the opposite order.
+
+        Whoever waits last finds out; the other one is told not to look.
+        """
+        words = self.words[:2]
+        self.repository.restore()
+        call = self.call_after("instrument", words)
+        self.repository.restore()
+        code, out, err = self.commands.run(words)
+        expected = self.repository.state()
+        self.repository.restore()
+        schema = sql.Identifier(self.repository.schema)
+        count = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        server = self.repository.server
+        before = server.execute(count).fetchone()[0]
+        with psycopg.connect(database) as rival:
+            rival.execute("SET deadlock_timeout = '1h'")
+            insert = sql.SQL("INSERT INTO {}.collection VALUES (1000000, %s, 3)")
+            rival.execute(insert.format(schema), [self.chain])
+            insert = sql.SQL("INSERT INTO {}.instrument (name) VALUES (%s) ON CONFLICT DO NOTHING")
+            insertion = threading.Thread(
+                target=rival.execute, args=(insert.format(schema), [CAMERA])
+            )
+            with self.commands.stopped(words, call) as process:
+                insertion.start()
+                waits = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
+                waits += " AND wait_event_type = 'Lock'"
+                for _ in range(500):
+                    if server.execute(waits, [rival.info.backend_pid]).fetchone()[0]:
+                        break
+                    time.sleep(0.01)
+                else:
+                    self.problems.append("deadlock: nobody waits for the transfer")
+            insertion.join()
+            rival.rollback()
+        out, err = process.communicate(timeout=240)
+        self.judge_equal("deadlock", process.returncode, out + err, expected)
+        for _ in range(300):
+            if server.execute(count).fetchone()[0] > before:
+                break
+            time.sleep(0.02)
+        else:
+            self.problems.append(f"deadlock: there was none at call {call}")
+
+    def judge_equal(self, where: str, code: int, said: str, expected: Any) -> None:
+        """Judge a transfer that must have succeeded in spite of all."""
+        self.faults += 1
+        tables, files = self.repository.state()
+        if code != 0:
+            self.problems.append(f"{where}: it ended with {code}: {said}")
+        if tables != expected[0] or files != expected[1]:
+            self.problems.append(f"{where}: {differing(tables, expected[0])}")
+
 
 def give_up_overrides() -> None:
     """Let permissions concern this process, even if it is the administrator's."""
@@ -278,6 +361,7 @@ def main(args: Any) -> int:
         else:
             transfers.terminated()
             transfers.unreachable(args.port)
+            transfers.deadlocked(args.database)
         transfers.repository.restore()
         transfers.repository.close()
     print("\n".join(transfers.problems) or f"{transfers.faults} faults leave nothing in between")

@@ -4,6 +4,7 @@ mod arrivals;
 mod batch;
 mod collections;
 mod contents;
+mod deleted_outputs;
 mod error;
 mod expanded;
 mod file_names;
@@ -18,6 +19,7 @@ mod unpack;
 pub use contents::{
     BATCH, Contents, DatasetColumns, Definitions, File, FileColumns, MemberColumns,
 };
+pub use deleted_outputs::forget_deleted_outputs;
 pub use error::TransferError;
 pub use inputs::{InputMode, Inputs};
 pub use insertion::{Insertion, InsertionReport, insert};

@@ -22,6 +22,8 @@ use crate::provenance::PackedProducts;
 pub struct TransferReport {
     /// Outputs that exist according to the journal.
     pub outputs: u64,
+    /// Outputs that were left out because their files were deleted since.
+    pub outputs_missing: u64,
     /// Outputs that were packed and became files for this.
     pub unpacked: u64,
     /// Inputs of the graph, if they were to be transferred.

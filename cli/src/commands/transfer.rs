@@ -12,7 +12,8 @@ use qbb_pipeline::Runner;
 use qbb_registry::RegistryWriter;
 use qbb_submit_dirs::SubmitDirectory;
 use qbb_transfer::{
-    InputMode, Inputs, Outputs, PackedProducts, TransferPlan, TransferReport, transfer, unpack,
+    InputMode, Inputs, Outputs, PackedProducts, TransferPlan, TransferReport,
+    forget_deleted_outputs, transfer, unpack,
 };
 use serde::Serialize;
 
@@ -49,7 +50,7 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
         }
     }
     let bars = ProgressBars::new(terminal);
-    let OpenedRun { directory, graph, journal } = opened;
+    let OpenedRun { directory, graph, mut journal } = opened;
     let packed = match &root {
         Some(root) if !is_remote => {
             let told = (&directory, &graph, &journal);
@@ -61,6 +62,13 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let graph = Arc::new(graph);
     // What is in the provenance graph needs no files.
     let is_kept = |dataset| products.is_some_and(|products| products.holds(dataset));
+    let outputs_missing = match &root {
+        Some(root) if !is_remote => {
+            let registered = is_registered(&config, &graph.header.output_run)?;
+            forget_deleted_outputs(&graph, &mut journal, root, registered, is_kept)?
+        }
+        _ => 0,
+    };
     let needs_files = (graph.datasets.iter())
         .any(|dataset| journal.packed(dataset).is_some() && !is_kept(dataset));
     let (journal, unpacked) = match needs_files {
@@ -100,7 +108,7 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let mut report = transfer(&graph, &journal, &mut *personal, plan, &mut |done, total| {
         bars.count("transferring", done, total);
     })?;
-    report.unpacked = unpacked;
+    (report.unpacked, report.outputs_missing) = (unpacked, outputs_missing);
     let provenance = match (packed, &root) {
         (Some(packed), Some(root)) => Some(Provenance {
             originals_removed: packed.products.remove_originals(&graph, &journal, root)?,
@@ -113,6 +121,12 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let report = Transferred { report, provenance };
     terminal.result(&report, |report| describe(report, place.as_str()))?;
     Ok(ExitCode::Success)
+}
+
+/// Whether the repository has a collection.
+fn is_registered(config: &RepositoryConfig, name: &str) -> Result<bool, Failure> {
+    let mut reader = qbb_registry::open_reader(config)?;
+    Ok(reader.snapshot()?.collections()?.find(name).is_some())
 }
 
 fn input_mode(argument: InputsArgument) -> InputMode {
@@ -215,6 +229,13 @@ fn describe(transferred: &Transferred, place: &str) -> String {
             "\n{} files of outputs ({}) were copied into the datastore",
             report.files_brought,
             bytes(report.bytes_brought)
+        ));
+    }
+    if report.outputs_missing != 0 {
+        text.push_str(&format!(
+            "\n{} outputs were left out because their files were deleted since they were written; \
+             `qbb run --rerun` makes them again",
+            report.outputs_missing
         ));
     }
     if report.inputs_missing != 0 {

@@ -300,6 +300,14 @@ impl JournalState {
         &self.warnings
     }
 
+    /// Forgets that datasets were written, because their files are gone. What is known of their
+    /// quanta stays.
+    pub fn forget(&mut self, datasets: &[DatasetIx]) {
+        for &dataset in datasets {
+            self.written.clear(dataset);
+        }
+    }
+
     /// Checks the claims that are not known to be durable, and takes back those that `exists`
     /// denies: their quanta count as being in flight. Returns how many were taken back.
     pub fn verify(&mut self, mut exists: impl FnMut(WrittenRecord<'_>) -> bool) -> usize {
