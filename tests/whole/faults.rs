@@ -34,32 +34,42 @@ fn killed_changes_are_completed_by_the_next_in_postgresql() {
 }
 
 /// Two runs that are done, and their repository, into which nothing was transferred.
-struct Runs {
+pub struct Runs {
     _scratch: Scratch,
-    personal: String,
-    submit: [String; 2],
+    pub personal: String,
+    pub submit: [String; 2],
     /// Options that tell the scripts where the registry is.
     options: Vec<String>,
 }
 
 impl Runs {
-    const NAMES: [&str; 2] = ["u/me/sizes/run1", "u/me/sizes/run2"];
+    pub const NAMES: [&str; 2] = ["u/me/sizes/run1", "u/me/sizes/run2"];
 
     /// In a schema of [`postgres`], or in SQLite.
     fn new(schema: Option<&str>) -> Self {
+        // The scripts know our connections by this name.
+        let url = schema.map(|_| format!("{}?application_name=qbb-fault", postgres().url));
+        let repository = release().display().to_string();
+        let mut runs = Self::over(|personal| {
+            let mut create = vec!["create", personal, "--from", &repository];
+            if let (Some(schema), Some(url)) = (schema, &url) {
+                create.extend(["--db", url, "--schema", schema]);
+            }
+            qbb(&create);
+        });
+        if let Some(schema) = schema {
+            let words = ["--database", &postgres().url, "--schema", schema];
+            runs.options = words.map(str::to_owned).to_vec();
+        }
+        runs
+    }
+
+    /// In a repository that is made by `make`.
+    pub fn over(make: impl FnOnce(&str)) -> Self {
         let scratch = Scratch::new();
         let (personal, pipeline) = (scratch.path("personal"), scratch.path("pipeline.yaml"));
         let repository = release().display().to_string();
-        let mut options = Vec::new();
-        let mut create = vec!["create", &personal, "--from", &repository];
-        // The scripts know our connections by this name.
-        let url = schema.map(|_| format!("{}?application_name=qbb-fault", postgres().url));
-        if let (Some(schema), Some(url)) = (schema, &url) {
-            create.extend(["--db", url, "--schema", schema]);
-            let words = ["--database", &postgres().url, "--schema", schema];
-            options.extend(words.map(str::to_owned));
-        }
-        qbb(&create);
+        make(&personal);
         fs_err::write(&pipeline, sizes(r#"echo "bytes: 1" > "$2""#)).unwrap();
         let submit = ["submit1", "submit2"].map(|name| scratch.path(name));
         for (submit, run) in submit.iter().zip(Self::NAMES) {
@@ -70,7 +80,7 @@ impl Runs {
             qbb(&prepare);
             qbb(&["run", submit, "-j", "2"]);
         }
-        Self { _scratch: scratch, personal, submit, options }
+        Self { _scratch: scratch, personal, submit, options: Vec::new() }
     }
 
     fn transfers_fail(&self, usual: u32) {

@@ -107,6 +107,20 @@ fn an_account_that_may_only_read_is_enough() {
     fs_err::write(&pgpass, format!("localhost:*:*:*:{}\n", server.reader_password)).unwrap();
     succeeded("chmod", Command::new("chmod").args(["600", &pgpass]).output().unwrap());
     succeeded(".pgpass", build(&scratch, &repository, &[]));
+
+    // As campaigns have it in their jobs.
+    let elsewhere = scratch.path("pgpass");
+    fs_err::rename(&pgpass, &elsewhere).unwrap();
+    refused(&build(&scratch, &repository, &[]));
+    succeeded("PGPASSFILE", build(&scratch, &repository, &[("PGPASSFILE", &elsewhere)]));
+    let password = &server.reader_password;
+    let entries = format!(r#"[{{"url": "postgresql://local*", "password": "{password}"}}]"#);
+    let entries = ("LSST_DB_AUTH_CREDENTIALS", entries.as_str());
+    succeeded("credentials", build(&scratch, &repository, &[entries]));
+    let url = format!("postgresql://localhost:{}/butler", server.port);
+    let nobodys = self::repository(&scratch, "nobodys", &url, "release");
+    let variables = [("PGUSER", "reader"), ("PGPASSFILE", elsewhere.as_str())];
+    succeeded("PGUSER", build(&scratch, &nobodys, &variables));
 }
 
 #[test]

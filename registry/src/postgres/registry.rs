@@ -156,6 +156,7 @@ impl RegistryWriter for PostgresRegistry {
             });
         }
         let source = PostgresTransaction::begin(&self.server, &self.schema)?;
-        Ok(Box::new(TableTransaction::new(source, &self.universe, &self.datastore)))
+        let transaction = TableTransaction::new(source, &self.universe, &self.datastore);
+        Ok(Box::new(transaction.with_records_table()?))
     }
 }

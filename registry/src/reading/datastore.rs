@@ -37,6 +37,23 @@ impl Default for DatastoreTable {
     }
 }
 
+/// Whether there is a table of records. The middleware makes it when a datastore is first opened, not
+/// with the repository.
+pub(crate) fn has_records_table<S: RowSource>(
+    source: &S,
+    datastore: &DatastoreTable,
+) -> Result<bool, RegistryError> {
+    let mut query = Query::select(source.dialect(), "opaque_meta", &[("t", "table_name")]);
+    query.push(" FROM ").push_table("opaque_meta").push(" t WHERE t.table_name = ");
+    query.bind(datastore.records_table.clone());
+    let mut found = false;
+    source.each(&query, |_| {
+        found = true;
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 const COLUMNS: [(&str, &str); 8] = [
     ("r", "dataset_id"),
     ("l", "datastore_name"),
@@ -60,7 +77,7 @@ impl<S: RowSource> TableSnapshot<'_, S> {
         let runs = runs.iter().map(|&ix| catalog.get(ix));
         let ids: Vec<i64> =
             runs.filter(|run| run.kind == CollectionKind::Run).map(|run| run.id).collect();
-        if ids.is_empty() {
+        if ids.is_empty() || !self.has_records()? {
             return Ok(DatastoreRecordRows::default());
         }
         let group = &dataset_type.dataset_type.dimensions;
@@ -84,7 +101,7 @@ impl<S: RowSource> TableSnapshot<'_, S> {
         datasets: &[[u8; 16]],
         symbols: &mut Symbols,
     ) -> Result<DatastoreRecordRows, RegistryError> {
-        if datasets.is_empty() {
+        if datasets.is_empty() || !self.has_records()? {
             return Ok(DatastoreRecordRows::default());
         }
         let source = self.counted();
@@ -94,6 +111,16 @@ impl<S: RowSource> TableSnapshot<'_, S> {
 
     pub(super) fn read_datastore_contents(&self) -> Result<DatastoreContents, RegistryError> {
         let mut contents = DatastoreContents::default();
+        if self.has_records()? {
+            self.read_all_records(&mut contents)?;
+        }
+        contents.located = self.read_ids("dataset_location", "dataset_id", true)?;
+        contents.trashed = self.read_ids("dataset_location_trash", "dataset_id", true)?;
+        contents.registered = self.read_ids("dataset", "id", false)?;
+        Ok(contents)
+    }
+
+    fn read_all_records(&self, contents: &mut DatastoreContents) -> Result<(), RegistryError> {
         let table = &self.datastore.records_table;
         let columns = [
             ("r", "dataset_id"),
@@ -125,11 +152,7 @@ impl<S: RowSource> TableSnapshot<'_, S> {
             contents.checksum.push(row.optional_text(3)?.map(Box::from));
             contents.file_size.push(row.optional_int(4)?.unwrap_or(UNKNOWN_SIZE));
             Ok(())
-        })?;
-        contents.located = self.read_ids("dataset_location", "dataset_id", true)?;
-        contents.trashed = self.read_ids("dataset_location_trash", "dataset_id", true)?;
-        contents.registered = self.read_ids("dataset", "id", false)?;
-        Ok(contents)
+        })
     }
 
     /// Reads a column of UUIDs, perhaps of this datastore only.

@@ -17,7 +17,7 @@ mod snapshot;
 
 pub(crate) use collections::{read_collections, read_dataset_types};
 pub use datastore::DatastoreTable;
-pub(crate) use datastore::{NO_COMPONENT, UNKNOWN_SIZE};
+pub(crate) use datastore::{NO_COMPONENT, UNKNOWN_SIZE, has_records_table};
 pub(crate) use dialect::{Dialect, quoted, sequence_name, text_literal};
 pub(crate) use query::{Parameter, Query};
 pub(crate) use record_columns::{Role, record_columns};

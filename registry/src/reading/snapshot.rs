@@ -6,7 +6,7 @@ use std::sync::Arc;
 use qbb_dimensions::{DataValue, ElementIx, Symbols, Universe};
 
 use super::collections::{read_collections, read_dataset_types};
-use super::datastore::DatastoreTable;
+use super::datastore::{DatastoreTable, has_records_table};
 use super::row::RowSource;
 use crate::collection::{CollectionCatalog, CollectionIx};
 use crate::error::RegistryError;
@@ -22,6 +22,8 @@ pub(crate) struct TableSnapshot<'a, S> {
     pub(super) universe: &'a Arc<Universe>,
     pub(super) datastore: &'a DatastoreTable,
     statements: Cell<u64>,
+    /// Whether there is a table of the datastore's records, once that was asked.
+    has_records: Cell<Option<bool>>,
 }
 
 impl<'a, S: RowSource> TableSnapshot<'a, S> {
@@ -31,12 +33,21 @@ impl<'a, S: RowSource> TableSnapshot<'a, S> {
         universe: &'a Arc<Universe>,
         datastore: &'a DatastoreTable,
     ) -> Self {
-        Self { source, universe, datastore, statements: Cell::new(0) }
+        Self { source, universe, datastore, statements: Cell::new(0), has_records: Cell::new(None) }
     }
 
     /// The source, for looking at.
     pub(super) fn source(&self) -> &S {
         &self.source
+    }
+
+    pub(super) fn has_records(&self) -> Result<bool, RegistryError> {
+        if let Some(known) = self.has_records.get() {
+            return Ok(known);
+        }
+        let found = has_records_table(self.counted(), self.datastore)?;
+        self.has_records.set(Some(found));
+        Ok(found)
     }
 
     /// The source, for one statement.

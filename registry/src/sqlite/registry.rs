@@ -196,7 +196,7 @@ impl RegistryWriter for SqliteRegistry {
         let Self { connection, database, universe, datastore, .. } = self;
         let transaction = OpenTransaction::begun(connection);
         let source = SqliteTransaction::new(transaction, Publication::InPlace(None), database);
-        Ok(Box::new(TableTransaction::new(source, universe, datastore)))
+        Ok(Box::new(TableTransaction::new(source, universe, datastore).with_records_table()?))
     }
 
     fn begin_large(&mut self) -> Result<Box<dyn Transaction + '_>, RegistryError> {
@@ -214,7 +214,7 @@ impl RegistryWriter for SqliteRegistry {
             Copied::NoRoom(open) => (lock, Publication::InPlace(Some(open))),
         };
         let source = SqliteTransaction::new(transaction, publication, database);
-        Ok(Box::new(TableTransaction::new(source, universe, datastore)))
+        Ok(Box::new(TableTransaction::new(source, universe, datastore).with_records_table()?))
     }
 }
 

@@ -258,6 +258,17 @@ fn a_chain_without_room_in_front_is_numbered_anew() {
     assert_eq!(span, 3);
 }
 
+/// As the middleware leaves a repository that no datastore has been opened in.
+#[test]
+fn a_table_of_records_is_made_where_there_is_none() {
+    let repository = TemporaryRepository::new(Sample::new().universe());
+    repository.sql("DROP TABLE file_datastore_records; DELETE FROM opaque_meta");
+    let contents = repository.read().snapshot().unwrap().datastore_contents().unwrap();
+    assert!(contents.id.is_empty());
+    Sample::new().fill(&mut repository.write());
+    check_reading(&mut repository.read());
+}
+
 #[test]
 fn a_second_writer_waits_and_then_says_so() {
     let repository = TemporaryRepository::new(Sample::new().universe());

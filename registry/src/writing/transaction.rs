@@ -7,16 +7,17 @@ use qbb_dimensions::{DatasetType, ElementIx, RecordTable, Symbols, Timespan, Uni
 use super::memberships::{decertify, disassociate};
 use super::removal::{remove_collections, remove_datasets, remove_runs};
 use super::repairs::{document, record_locations, record_sizes};
-use super::source::{Staged, Violation, ViolationKind, WriteSource};
+use super::source::{Staged, Violation, ViolationKind, WriteSource, statement};
 use super::trash::{forget_trash, read_trash, trash_datasets};
 use super::value::{Value, describe};
 use crate::collection::CollectionKind;
 use crate::error::RegistryError;
 use crate::reader::RegisteredDatasetType;
 use crate::reading::{
-    DatastoreTable, Query, ResultRow as _, quoted, read_collections, read_dataset_types,
+    DatastoreTable, Query, ResultRow as _, has_records_table, quoted, read_collections,
+    read_dataset_types,
 };
-use crate::schema::key_column_name;
+use crate::schema::{key_column_name, records_table};
 use crate::writer::{
     Association, ChainChange, ChainEdit, DataIdColumns, DatasetBatch, Decertified, NewCollection,
     RemovedCollections, Transaction, Trash, TrueSize,
@@ -41,6 +42,22 @@ impl<'a, S: WriteSource> TableTransaction<'a, S> {
         datastore: &'a DatastoreTable,
     ) -> Self {
         Self { source, universe, datastore, dataset_types: None, failed: None }
+    }
+
+    /// Makes the table of the datastore's records where the middleware has not yet.
+    pub(crate) fn with_records_table(self) -> Result<Self, RegistryError> {
+        if has_records_table(&self.source, self.datastore)? {
+            return Ok(self);
+        }
+        let name = &self.datastore.records_table;
+        // Somebody else may be about to make it.
+        self.source.lock_table("opaque_meta")?;
+        self.source.ensure_table(&records_table(name))?;
+        let mut insertion = statement(&self.source, "opaque_meta");
+        insertion.push("INSERT INTO ").push_table("opaque_meta").push(" (table_name) VALUES (");
+        insertion.bind(name.clone()).push(") ON CONFLICT DO NOTHING");
+        self.source.run("register the table of the datastore's records", &insertion)?;
+        Ok(self)
     }
 
     /// The dataset type of that name.
