@@ -171,3 +171,32 @@ fn without_functions_none_are_needed() {
     let report = space.run_with(FunctionRegistry::new(), &qbb_executor::Silent, None).unwrap();
     assert_eq!(report.outcome, RunOutcome::Complete);
 }
+
+/// Of eight slots each has a program before the first has ended, and work that others give to rayon is
+/// done although all of them wait for it.
+#[test]
+fn all_slots_are_filled_and_the_threads_of_rayon_are_left_to_others() {
+    let script = r#"mktemp -p "$1" >/dev/null
+        for i in $(seq 300); do test -e "$1/../go" && echo x > "$2" && exit; sleep 0.1; done; exit 1"#;
+    let begun = tempfile::tempdir().unwrap();
+    let folder = begun.path().join("begun");
+    fs_err::create_dir(&folder).unwrap();
+    let mut space = space(shell(script, &[folder.to_str().unwrap(), "{outputs.image}"]));
+    space.jobs = space.quanta_of("isr").len();
+    let (slots, go) = (space.jobs, begun.path().join("go"));
+    let watching = std::thread::spawn(move || {
+        let count = || fs_err::read_dir(&folder).unwrap().count();
+        for _ in 0..200 {
+            if count() == slots {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let filled = count();
+        rayon::spawn(move || fs_err::write(go, "").unwrap());
+        filled
+    });
+    let report = run(&space);
+    assert_eq!(watching.join().unwrap(), slots);
+    assert_eq!(report.outcome, RunOutcome::Complete, "{:?}", report.failures.first());
+}

@@ -316,3 +316,19 @@ fn threads_that_a_task_leaves_running_are_named() {
     }
     assert_eq!(report.state.quanta_that_left().count(), 15);
 }
+
+#[test]
+fn interrupted_while_tasks_are_imported_a_run_ends_at_once() {
+    for requests in [1, 2] {
+        let space = space("sleep 60; exit 1", "succeed 0");
+        let cancel = space.cancel.clone();
+        let interrupting = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            (0..requests).for_each(|_| cancel.request());
+        });
+        let report = run(&space).unwrap();
+        interrupting.join().unwrap();
+        assert_eq!((report.outcome, report.executed), (RunOutcome::Interrupted, 0));
+        assert!(report.failures.is_empty());
+    }
+}

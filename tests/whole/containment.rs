@@ -44,6 +44,11 @@ fn tasks_that_misbehave_cost_their_own_quanta() {
             .unwrap();
         assert_eq!(logs["written"], logs["predicted"], "{logs}");
         assert!(told.contains("left a process running"), "{told}");
+        let left = &report["left_running"][0];
+        assert_eq!((&left["task"], &left["example"]["processes"]), (&"isr".into(), &1.into()));
+        let example = left["example"]["quantum"].as_str().unwrap();
+        let explained = json(&["explain", "quantum", &prepared.submit, example]);
+        assert_eq!(explained["left_running"]["processes"], 1, "{explained}");
     }
 }
 

@@ -4,6 +4,7 @@ use camino::Utf8Path;
 use qbb_graph::QuantumName;
 use qbb_submit_dirs::{
     AttemptExplanation, ExplainedState, NamedQuantum, QuantumExplanation, RunSituation, bytes,
+    duration,
 };
 
 use crate::commands::opened::OpenedRun;
@@ -115,7 +116,7 @@ fn attempt_text(attempt: &AttemptExplanation, personal: &Utf8Path, indent: &str)
         text.push_str(&format!(", peak memory {}", bytes(memory)));
     }
     if let Some(seconds) = attempt.cpu_seconds {
-        text.push_str(&format!(", CPU time {seconds:.1} s"));
+        text.push_str(&format!(", CPU time {}", duration(seconds)));
     }
     text.push('\n');
     if let Some(exception) = &attempt.exception {

@@ -73,8 +73,13 @@ pub fn describe(report: &Report, limit: usize) -> String {
     }
     if !report.left_running.is_empty() {
         text.push_str("\nleft threads or processes running\n");
-        let header = ["task", "quanta", "threads", "processes", "for example"];
-        text.push_str(&table(header, 1, report.left_running.iter().map(left_running_row)));
+        let rows = report.left_running.iter().map(left_running_row);
+        text.push_str(&table(["task", "quanta", "threads", "processes"], 1, rows));
+    }
+    for LeftRunningByTask { task, example, .. } in &report.left_running {
+        let left = example.left.text();
+        text.push_str(&format!("for example {task} {}: {left}\n", example.data_id));
+        text.push_str(&format!("        quantum {}\n", example.quantum));
     }
     if !report.costs.is_empty() {
         text.push_str("\ncosts of a quantum\n");
@@ -141,15 +146,10 @@ fn retries_row(retries: &Retries) -> [String; 5] {
     ]
 }
 
-fn left_running_row(found: &LeftRunningByTask) -> [String; 5] {
-    let example = &found.example;
-    [
-        found.task.clone(),
-        found.quanta.to_string(),
-        found.threads.to_string(),
-        found.processes.to_string(),
-        format!("{} left {}", example.data_id, example.left.text()),
-    ]
+fn left_running_row(found: &LeftRunningByTask) -> [String; 4] {
+    let [quanta, threads, processes] =
+        [found.quanta, found.threads, found.processes].map(|number| number.to_string());
+    [found.task.clone(), quanta, threads, processes]
 }
 
 fn costs_row(costs: &TaskCosts) -> [String; 8] {

@@ -261,7 +261,11 @@ impl Progress for Display<'_> {
                 self.bars.line(&format!("it is repeated in {seconds:.0} s: {what}"));
             }
             ProgressEvent::Stopping { running, .. } => {
-                self.bars.line(&format!("stopping; {running} quanta still run"));
+                self.bars.line(&match running {
+                    0 => "stopping".to_owned(),
+                    1 => "stopping; a quantum still runs".to_owned(),
+                    n => format!("stopping; {n} quanta still run"),
+                });
             }
             _ => {}
         }

@@ -175,15 +175,22 @@ fn untellable(error: serde_json::Error) -> RunError {
 
 impl Dispatcher<'_> {
     /// Waits for what must be there before any quantum runs: a worker, and then the init-outputs if
-    /// they are asked for.
+    /// they are asked for. There are none if the run is to stop.
     pub fn wait_for_python(
         &mut self,
         write_init_outputs: bool,
     ) -> Result<Option<Vec<DatasetOutput>>, RunError> {
         let mut asked = false;
         loop {
-            if self.cancel.urgency() == Urgency::Kill {
+            let waits_for_nothing = match self.cancel.urgency() {
+                Urgency::None => false,
+                Urgency::Finish => !asked,
+                Urgency::Kill => true,
+            };
+            if waits_for_nothing {
+                // Imports are of no use any more, however long they would take.
                 self.table.kill_all();
+                return Ok(None);
             }
             let message = match self.messages.recv_timeout(Duration::from_millis(100)) {
                 Ok(message) => message,
