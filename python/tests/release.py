@@ -30,6 +30,17 @@ def environment(**variables: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(PYTHON_FOLDER), **variables}
 
 
+def interpreter() -> str:
+    """Return a program that runs modules as ``sys.executable -m`` does.
+
+    The project's tests set ``QBB_KIT_WARM`` to where one has imported the
+    middleware already; it is the one that was tested, but for its start.
+    """
+    if "QBB_KIT_WARM" in os.environ:
+        return str(PYTHON_FOLDER.parent / "tests/kit/warm_python")
+    return sys.executable
+
+
 def make_release(root: str, n_detectors: int) -> None:
     """Make a repository with an instrument and one small raw per detector."""
     from lsst.daf.butler import Butler, DatasetType
@@ -149,9 +160,9 @@ class Peer:
 class WorkerProcess(Peer):
     """A worker in a process of its own; use as a context manager."""
 
-    def __init__(self, **variables: str) -> None:
+    def __init__(self, program: str = sys.executable, **variables: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "qbb_worker.serve"],
+            [program, "-m", "qbb_worker.serve"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Any
 
-from .release import PIPELINE, environment
+from .release import PIPELINE, environment, interpreter
 
 
 class ExportTest(unittest.TestCase):
@@ -30,7 +29,7 @@ class ExportTest(unittest.TestCase):
 
     def run_export(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "qbb_worker.export", *arguments],
+            [interpreter(), "-m", "qbb_worker.export", *arguments],
             env=environment(FOLDER=str(self.folder)),
             capture_output=True,
             text=True,

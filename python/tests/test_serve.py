@@ -17,7 +17,15 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from .release import OUTPUT_RUN, Graph, WorkerProcess, build_graph, environment, make_release
+from .release import (
+    OUTPUT_RUN,
+    Graph,
+    WorkerProcess,
+    build_graph,
+    environment,
+    interpreter,
+    make_release,
+)
 
 GOOD, FAILS, NO_WORK, PARTIAL, EXITS, INTERRUPTED, REPEATABLE = range(7)
 
@@ -25,6 +33,8 @@ GOOD, FAILS, NO_WORK, PARTIAL, EXITS, INTERRUPTED, REPEATABLE = range(7)
 class ServeTestCase(unittest.TestCase):
     """Base of tests that share a release and a graph on it."""
 
+    program = sys.executable
+    """What starts workers."""
     graph: Graph
     config: dict[str, Any] = {
         "fail": [FAILS],
@@ -50,7 +60,7 @@ class ServeTestCase(unittest.TestCase):
 
     def start(self, *, init: bool = True, **options: Any) -> WorkerProcess:
         """Start a worker on the graph and write the init-outputs."""
-        worker = WorkerProcess()
+        worker = WorkerProcess(self.program)
         self.addCleanup(worker.__exit__)
         reply = worker.start(self.graph, self.root, **options)
         self.assertTrue(reply["ok"], reply)
@@ -80,6 +90,8 @@ class ServeTestCase(unittest.TestCase):
 
 class ExecutionTest(ServeTestCase):
     """Outcomes of quanta."""
+
+    program = interpreter()
 
     def test_success(self) -> None:
         worker = self.start()

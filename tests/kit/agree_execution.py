@@ -39,6 +39,7 @@ from kit_support import (
     KIT,
     PIPELINES,
     KitError,
+    interpreter,
     make_parser,
     script_main,
     task_environment,
@@ -182,7 +183,7 @@ class ExecutionAgreement:
             told = trace.with_suffix(".faults")
             told.write_text(json.dumps(run.faults))
             environment = {**task_environment(), FAULTS: str(told), "NO_COLOR": "1"}
-            environment["QBB_PYTHON"] = sys.executable
+            environment["QBB_PYTHON"] = interpreter()
             command = [self.qbb, "run", str(file), "--personal", str(root)]
             command += ["--run-dir", str(folder / "run"), "--quiet"]
             command += placed([*run.init_options, *run.options, *run.our_options], graph)
@@ -311,9 +312,9 @@ def run(args: argparse.Namespace) -> int:
 
 def main() -> None:
     """Parse the command line and run the script."""
-    if os.environ.get("PYTHONHASHSEED") != "0":
-        # The order of sets shows in files, so it must be the same in all processes.
-        os.environ["PYTHONHASHSEED"] = "0"
+    # The order of sets shows in files, so it must be the same in all processes.
+    os.environ["PYTHONHASHSEED"] = "0"
+    if sys.flags.hash_randomization:
         os.execv(sys.executable, [sys.executable, *sys.argv])
     parser = make_parser(__doc__)
     parser.add_argument("--cases", default=str(CASES), help="file of cases")

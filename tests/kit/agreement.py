@@ -33,7 +33,7 @@ from agreement_cases import TOPICS, Case, Topic, load_topic
 from agreement_records import Records, summarize
 from agreement_releases import Releases, binding, pipetask
 from agreement_verdicts import Outcome, judge, lines_of
-from kit_support import KIT, WARM, KitError, canonical, make_parser, script_main
+from kit_support import KIT, KitError, canonical, interpreter, make_parser, script_main
 
 ROOT = KIT.parents[1]
 sys.path[:0] = [str(TOPICS), str(ROOT / "python")]
@@ -202,11 +202,6 @@ class Agreement:
         if case.bind:
             lines.append(f"        with bind={case.bind}")
         return "\n".join(lines)
-
-
-def interpreter() -> str:
-    """Return what runs tasks' own methods: this Python, or what is as good and there already."""
-    return str(KIT / "warm_python") if WARM in os.environ else sys.executable
 
 
 def run(args: argparse.Namespace) -> int:

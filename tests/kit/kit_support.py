@@ -123,6 +123,11 @@ def middleware_command(name: str) -> str:
     return found
 
 
+def interpreter() -> str:
+    """Return what runs modules: this Python, or `warm_python`, which is quicker, where it can."""
+    return str(KIT / "warm_python") if WARM in os.environ else sys.executable
+
+
 def task_environment(extra: Sequence[str] = ()) -> dict[str, str]:
     """Return an environment in which the kit's task classes can be imported.
 

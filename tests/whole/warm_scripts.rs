@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::kit::{kit, python};
 
-/// Where scripts of the kit find the server for those that they run themselves.
-const VARIABLE: &str = "QBB_KIT_WARM";
+/// Where scripts of the kit, and the Python package's tests, find the server.
+pub const VARIABLE: &str = "QBB_KIT_WARM";
 
 /// A process that has imported the middleware, for all tests of this one. It ends when this one
 /// does, however that ends, as its input ends then.
@@ -28,6 +28,8 @@ fn server() -> &'static WarmScripts {
     SERVER.get_or_init(|| {
         let mut server = Command::new(python())
             .arg(kit().join("warm_scripts.py"))
+            // Some compare files that show the order of sets.
+            .env("PYTHONHASHSEED", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -39,6 +41,11 @@ fn server() -> &'static WarmScripts {
         assert!(!socket.is_empty(), "the server of warm scripts has ended; see above");
         WarmScripts { _server: server, socket }
     })
+}
+
+/// Where the server is, which is started if need be.
+pub fn socket() -> &'static str {
+    &server().socket
 }
 
 /// What to run.
