@@ -25,7 +25,7 @@ import re
 import sqlite3
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from kit_support import check_repository_root, make_parser, script_main
@@ -79,9 +79,16 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
     return schema
 
 
-def read_facts(connection: sqlite3.Connection) -> dict[str, Any]:
-    """Return the rows that describe the schema."""
-    attributes = dict(connection.execute("SELECT name, value FROM butler_attributes"))
+class Rows(Protocol):
+    """A connection to a database of either kind."""
+
+    def execute(self, query: str, /) -> Any:
+        """Carry out a statement; what is returned can be iterated over."""
+
+
+def read_facts(connection: Rows) -> dict[str, Any]:
+    """Return the rows that describe the schema, which unqualified names must find."""
+    attributes = dict(connection.execute("SELECT name, value FROM butler_attributes").fetchall())
     universe = attributes.pop("config:dimensions.json")
     opaque = connection.execute("SELECT table_name FROM opaque_meta ORDER BY table_name")
     types = connection.execute(
@@ -93,8 +100,14 @@ def read_facts(connection: sqlite3.Connection) -> dict[str, Any]:
         "universe": json.loads(universe),
         "opaque_meta": [row[0] for row in opaque],
         "dataset_types": [list(row) for row in types],
-        "page_size": connection.execute("PRAGMA page_size").fetchone()[0],
-        "journal_mode": connection.execute("PRAGMA journal_mode").fetchone()[0],
+    }
+
+
+def read_sqlite_facts(connection: sqlite3.Connection) -> dict[str, Any]:
+    """Return the rows that describe the schema, and how the file is kept."""
+    pragmas = ("page_size", "journal_mode")
+    return read_facts(connection) | {
+        name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas
     }
 
 
@@ -114,11 +127,10 @@ def make_reference(
             butler.registry.registerDatasetType(dataset_type)
 
 
-def registered_in_order(root: str, connection: sqlite3.Connection) -> list[DatasetType]:
+def registered_in_order(root: str, facts: dict[str, Any]) -> list[DatasetType]:
     """Return a repository's dataset types in the order of their numbers."""
-    names = connection.execute("SELECT name FROM dataset_type ORDER BY id").fetchall()
     with Butler.from_config(root, writeable=False) as butler:
-        return [butler.get_dataset_type(name) for (name,) in names]
+        return [butler.get_dataset_type(row[0]) for row in facts["dataset_types"]]
 
 
 def compare(found: Any, expected: Any, path: str = "") -> list[str]:
@@ -207,21 +219,9 @@ def without_schema(definitions: list[tuple[str, str]], schema: str) -> dict[str,
 
 
 def read_postgres_facts(connection: psycopg.Connection[Any], schema: str) -> dict[str, Any]:
-    """Return the rows that describe the schema."""
+    """Return the rows that describe a schema."""
     connection.execute(f'SET search_path TO "{schema}"')
-    attributes = dict(connection.execute("SELECT name, value FROM butler_attributes").fetchall())
-    universe = attributes.pop("config:dimensions.json")
-    opaque = connection.execute("SELECT table_name FROM opaque_meta ORDER BY table_name")
-    types = connection.execute(
-        "SELECT name, storage_class, dimensions_key, tag_association_table, "
-        "calibration_association_table FROM dataset_type ORDER BY id"
-    )
-    return {
-        "attributes": attributes,
-        "universe": json.loads(universe),
-        "opaque_meta": [row[0] for row in opaque],
-        "dataset_types": [list(row) for row in types],
-    }
+    return read_facts(connection)
 
 
 def run_postgres(root: str, url: str, schema: str) -> int:
@@ -229,9 +229,7 @@ def run_postgres(root: str, url: str, schema: str) -> int:
     other = f"{schema}_reference"
     with tempfile.TemporaryDirectory() as folder, psycopg.connect(url) as connection:
         facts = read_postgres_facts(connection, schema)
-        names = [row[0] for row in facts["dataset_types"]]
-        with Butler.from_config(root, writeable=False) as butler:
-            dataset_types = [butler.get_dataset_type(name) for name in names]
+        dataset_types = registered_in_order(root, facts)
         connection.commit()
         make_reference(folder, facts["universe"], dataset_types, (url, other))
         problems = compare(facts, read_postgres_facts(connection, other))
@@ -258,12 +256,12 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         ours = stack.enter_context(contextlib.closing(open_database(root)))
-        facts = read_facts(ours)
-        dataset_types = registered_in_order(root, ours)
+        facts = read_sqlite_facts(ours)
+        dataset_types = registered_in_order(root, facts)
         make_reference(folder, facts["universe"], dataset_types)
         theirs = stack.enter_context(contextlib.closing(open_database(folder)))
         expected = read_schema(theirs)
-        problems = compare(facts, read_facts(theirs))
+        problems = compare(facts, read_sqlite_facts(theirs))
         problems += compare(read_schema(ours), expected)
     if args.dump:
         write_fixture(Path(args.dump), dataset_types, expected)

@@ -166,6 +166,8 @@ def run(_args: argparse.Namespace) -> int:
         importlib.import_module(module)
     if threads := [t.name for t in threading.enumerate() if t is not threading.main_thread()]:
         raise RuntimeError(f"what was imported has started threads: {threads}")
+    # Scripts import the kit's modules themselves.
+    sys.modules.pop("kit_support")
     # What is there now is there for good, and collecting it would only un-share its pages.
     gc.collect()
     gc.freeze()
