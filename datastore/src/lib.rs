@@ -13,6 +13,7 @@ pub mod disk;
 mod format_spec;
 mod formatter;
 mod formatter_table;
+mod local_folders;
 mod local_store;
 mod lookup;
 mod many;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -17,6 +17,7 @@ use crate::artifact::{
 };
 use crate::artifact_identity::ArtifactIdentity;
 use crate::disk;
+use crate::local_folders::sync_folder;
 use crate::many::for_many;
 use crate::outside_file::{PlacedFile, Placing};
 use crate::staged_artifact::StagedArtifact;
@@ -33,7 +34,7 @@ use crate::zip_member;
 pub struct LocalStore {
     root: Utf8PathBuf,
     root_uri: ArtifactUri,
-    folders: Mutex<FxHashSet<Utf8PathBuf>>,
+    pub(crate) folders: Mutex<FxHashSet<Utf8PathBuf>>,
     identity: String,
     counter: AtomicU64,
     consent: Option<Box<Consent>>,
@@ -157,50 +158,6 @@ impl LocalStore {
         format!("{UNFINISHED_PREFIX}{}-{number}{UNFINISHED_SUFFIX}", self.identity)
     }
 
-    /// Does something in a folder, which is made if it was not seen yet, and once more if somebody
-    /// has deleted it since.
-    pub(crate) fn with_folder<T>(
-        &self,
-        folder: &Utf8Path,
-        durable: bool,
-        mut action: impl FnMut() -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.ensure_folder(folder, durable)?;
-        match action() {
-            Err(StoreError::NotFound { .. }) => {
-                self.known_folders().clear();
-                self.ensure_folder(folder, durable)?;
-                action()
-            }
-            result => result,
-        }
-    }
-
-    fn known_folders(&self) -> std::sync::MutexGuard<'_, FxHashSet<Utf8PathBuf>> {
-        // The set is whole between any two operations on it.
-        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ensure_folder(&self, folder: &Utf8Path, durable: bool) -> Result<(), StoreError> {
-        if self.known_folders().contains(folder) {
-            return Ok(());
-        }
-        // Top down, starting below the deepest folder that is known.
-        let mut missing: Vec<&Utf8Path> = Vec::new();
-        {
-            let known = self.known_folders();
-            missing.extend(folder.ancestors().take_while(|ancestor| !known.contains(*ancestor)));
-        }
-        let inside = missing.iter().filter(|f| f.starts_with(&self.root)).count();
-        let outside: &[&Utf8Path] = &missing[inside..];
-        if !outside.is_empty() && !self.root.is_dir() {
-            make_folders(outside.iter().rev(), durable)?;
-        }
-        make_folders(missing[..inside].iter().rev(), durable)?;
-        self.known_folders().extend(missing[..inside].iter().map(|&f| f.to_owned()));
-        Ok(())
-    }
-
     /// Visits all entries below a folder that are files or unfinished.
     fn walk(
         &self,
@@ -260,29 +217,6 @@ impl LocalStore {
         }
         if options.durable { sync_folder(split(to).0) } else { Ok(()) }
     }
-}
-
-fn make_folders<'f>(
-    folders: impl Iterator<Item = &'f &'f Utf8Path>,
-    durable: bool,
-) -> Result<(), StoreError> {
-    for &folder in folders {
-        match disk::make_folder(folder) {
-            Ok(()) if durable => {
-                if let Some(parent) = folder.parent() {
-                    sync_folder(parent)?;
-                }
-            }
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(StoreError::of_io("make", folder, error)),
-        }
-    }
-    Ok(())
-}
-
-fn sync_folder(folder: &Utf8Path) -> Result<(), StoreError> {
-    disk::sync_folder(folder).map_err(|error| StoreError::of_io("sync", folder, error))
 }
 
 /// Folder and name of a file that is inside a store.
