@@ -173,7 +173,9 @@ class Repository:
         groups: dict[int, list[str]] = {row["id"]: [] for row in tables.pop("dimension_graph_key")}
         for row in tables.pop("dimension_graph_definition"):
             groups[row["dimension_graph_id"]].append(row["dimension_name"])
-        merged: dict[str, list[str]] = {"dimensions": sorted(repr(sorted(g)) for g in groups.values())}
+        merged: dict[str, list[str]] = {
+            "dimensions": sorted(repr(sorted(group)) for group in groups.values())
+        }
         for table, rows in tables.items():
             numbered = NUMBERED.fullmatch(table)
             for row in rows:
