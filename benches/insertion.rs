@@ -6,20 +6,30 @@
 //! all rows into memory before its clock starts.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "support/prepared.rs"]
+mod prepared;
+#[path = "support/process.rs"]
+#[allow(dead_code, reason = "each benchmark uses its part")]
+mod process;
+#[path = "support/samples.rs"]
+#[allow(dead_code, reason = "each benchmark uses its part")]
+mod samples;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use camino::Utf8Path;
+use prepared::{Indexes, Rows};
+use process::{Measured, measure_inside};
 use qbb_dimensions::{DatasetType, DimensionElement, RecordTable, Symbols, Universe};
 use qbb_registry::RegistryWriter as _;
 use qbb_registry::{CollectionKind, DatastoreTable, NewCollection, SqliteRegistry};
 use qbb_transfer::{BATCH, DatasetColumns, Definitions, File, Insertion};
-use rusqlite::Connection;
-use rusqlite::types::Value;
+use samples::{Samples, Unit};
 use serde_json::json;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+/// Anything that ends a benchmark.
+pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const TYPES: usize = 10;
 const DETECTORS: usize = 100;
@@ -38,44 +48,40 @@ fn main() -> Result<()> {
     let root = Utf8Path::from_path(scratch.path()).ok_or("the folder's name is no text")?;
     let made = MadeUp::new(wanted.div_ceil(TYPES * DETECTORS))?;
     let n = made.visits * DETECTORS * TYPES;
-    let mut figures: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    let mut figures: BTreeMap<&str, Vec<Measured>> = BTreeMap::new();
+    let mut note = |what, measured| figures.entry(what).or_default().push(measured);
     for round in 0..rounds {
         let place = root.join(format!("round{round}"));
         SqliteRegistry::create(&place, &made.universe)?;
         let (live, before) = (place.join(DATABASE), place.join("before"));
         made.define(&live)?;
         fs_err::copy(&live, &before)?;
-        let begin = Instant::now();
-        made.insert(&live)?;
-        figures.entry("qbb").or_default().push(begin.elapsed().as_secs_f64());
-        let again = Instant::now();
-        made.insert(&live)?;
-        figures.entry("qbb, all known already").or_default().push(again.elapsed().as_secs_f64());
-        let rows = Rows::added(&live, &before)?;
-        for (what, drop, keys) in [
-            ("floor, indexes and foreign keys kept", false, true),
-            ("floor, indexes made at the end", true, true),
-            ("floor, indexes made at the end, no foreign keys", true, false),
+        note("qbb", measure_inside(|| made.insert(&live))?);
+        note("qbb, all known already", measure_inside(|| made.insert(&live))?);
+        let rows = Rows::added(live.as_std_path(), before.as_std_path())?;
+        for (what, indexes, keys) in [
+            ("floor, indexes and foreign keys kept", Indexes::Kept, true),
+            ("floor, indexes made at the end", Indexes::Remade, true),
+            ("floor, indexes made at the end, no foreign keys", Indexes::Remade, false),
         ] {
             let copy = place.join("copy");
             fs_err::copy(&before, &copy)?;
-            figures.entry(what).or_default().push(rows.insert(&copy, drop, keys)?);
+            note(what, measure_inside(|| rows.insert(copy.as_std_path(), indexes, keys))?);
         }
         fs_err::remove_dir_all(&place)?;
     }
     println!("{n} datasets, {rounds} rounds; peak memory with the floor's rows {}", peak());
-    let median = |values: &[f64]| {
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
-    };
-    let ours = median(&figures["qbb"]);
-    for (what, seconds) in &figures {
-        let seconds = median(seconds);
+    let wall = |runs: &[Measured]| runs.iter().map(|run| run.wall).collect::<Samples>();
+    let cpu = |runs: &[Measured]| runs.iter().map(|run| run.cpu).collect::<Samples>();
+    let ours = &figures["qbb"];
+    for (what, runs) in &figures {
         println!(
-            "{what}: {seconds:.2} s, {:.1} µs a dataset; qbb needs {:.2} times as long",
-            seconds / n as f64 * 1e6,
-            ours / seconds
+            "{what}: {}, {} a dataset, CPU {}; qbb needs {:.2} times as long, CPU {:.2} times",
+            wall(runs).text(Unit::Seconds),
+            wall(runs).per(n as f64).text(Unit::Seconds),
+            cpu(runs).text(Unit::Seconds),
+            wall(ours).median() / wall(runs).median(),
+            cpu(ours).median() / cpu(runs).median(),
         );
     }
     Ok(())
@@ -166,7 +172,7 @@ impl MadeUp {
 
     fn insert(&self, database: &Utf8Path) -> Result<()> {
         let mut registry = self.open(database)?;
-        let mut transaction = registry.begin()?;
+        let mut transaction = registry.begin_large()?;
         let mut insertion = Insertion::new(&mut *transaction);
         let camera = self.symbols.find("Cam").ok_or("no camera")?.cell();
         for (i, dataset_type) in self.dataset_types.iter().enumerate() {
@@ -218,75 +224,4 @@ fn id(dataset_type: usize, row: usize) -> [u8; 16] {
     id[14] = dataset_type as u8;
     id[6] = (id[6] & 0x0f) | 0x70;
     id
-}
-
-/// Rows by table, in the order in which they were inserted.
-struct Rows(Vec<(String, Vec<Vec<Value>>)>);
-
-impl Rows {
-    /// Rows that one database has in tables that are empty in another.
-    fn added(after: &Utf8Path, before: &Utf8Path) -> Result<Self> {
-        let connection = Connection::open(after)?;
-        connection.execute("ATTACH ?1 AS before", [before.as_str()])?;
-        let mut tables = Vec::new();
-        // Referenced tables were created first.
-        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid";
-        let names: Vec<String> = connection
-            .prepare(sql)?
-            .query_map([], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        for name in names {
-            let known = format!("SELECT count(*) FROM before.\"{name}\"");
-            if connection.query_row(&known, [], |row| row.get::<_, i64>(0))? != 0 {
-                continue;
-            }
-            let mut statement =
-                connection.prepare(&format!("SELECT * FROM main.\"{name}\" ORDER BY rowid"))?;
-            let width = statement.column_count();
-            let rows = statement
-                .query_map([], |row| (0..width).map(|at| row.get(at)).collect())?
-                .collect::<rusqlite::Result<Vec<Vec<Value>>>>()?;
-            if !rows.is_empty() {
-                tables.push((name, rows));
-            }
-        }
-        Ok(Self(tables))
-    }
-
-    /// Inserts them; returns the seconds that took.
-    fn insert(&self, database: &Utf8Path, drop: bool, foreign_keys: bool) -> Result<f64> {
-        let begin = Instant::now();
-        let mut connection = Connection::open(database)?;
-        connection.pragma_update(None, "foreign_keys", foreign_keys)?;
-        connection.pragma_update(None, "cache_size", -256 * 1024)?;
-        let transaction = connection.transaction()?;
-        let mut definitions = Vec::new();
-        if drop {
-            for (table, _) in &self.0 {
-                let sql = "SELECT name, sql FROM sqlite_master \
-                           WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL";
-                let indexes = transaction
-                    .prepare(sql)?
-                    .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
-                    .collect::<rusqlite::Result<Vec<(String, String)>>>()?;
-                for (name, definition) in indexes {
-                    transaction.execute_batch(&format!("DROP INDEX \"{name}\""))?;
-                    definitions.push(definition);
-                }
-            }
-        }
-        for (table, rows) in &self.0 {
-            let parameters = vec!["?"; rows[0].len()].join(", ");
-            let mut insert =
-                transaction.prepare(&format!("INSERT INTO \"{table}\" VALUES ({parameters})"))?;
-            for row in rows {
-                insert.execute(rusqlite::params_from_iter(row))?;
-            }
-        }
-        for definition in definitions {
-            transaction.execute_batch(&definition)?;
-        }
-        transaction.commit()?;
-        Ok(begin.elapsed().as_secs_f64())
-    }
 }

@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "the report is what benchmarks are for")]
 #![allow(clippy::expect_used, reason = "helpers of tests that are used here")]
 
+#[path = "support/copying.rs"]
+mod copying;
 #[path = "../tests/kit/postgres_server.rs"]
 #[allow(dead_code, reason = "it is for all tests")]
 mod postgres_server;
@@ -13,11 +15,9 @@ mod postgres_server;
 mod samples;
 
 use std::error::Error;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use postgres_server::postgres;
 use qbb_datastore::DatabaseUrl;
 use qbb_dimensions::{DatasetType, RecordTable, Symbols, Universe};
@@ -28,14 +28,11 @@ use qbb_registry::{
 use samples::{Samples, Unit};
 use serde_json::{Value, json};
 
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+/// Anything that ends a benchmark.
+pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const UNIVERSE: &str = include_str!("../dimensions/tests/data/universe8.json");
 const DETECTORS: usize = 100;
-/// Tables of datasets, in the order of their foreign keys.
-const TABLES: [&str; 4] =
-    ["dataset", "dataset_tags_00000001", "dataset_location", "file_datastore_records"];
-
 fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
@@ -56,7 +53,9 @@ fn main() -> Result<()> {
             times.push(start.elapsed().as_secs_f64());
         }
         datasets.prepare(&empty)?;
-        floor.push(runtime.block_on(copy(&filled, &empty))?);
+        let url = &postgres().url;
+        let tables = runtime.block_on(copying::dataset_tables(url, &filled))?;
+        floor.push(runtime.block_on(copying::copy(url, &tables, &filled, &empty))?);
     }
     let n = datasets.id.len();
     let [ours, again, floor] =
@@ -185,38 +184,4 @@ fn uuid(number: u64) -> [u8; 16] {
     id[6] = 0x70 | (id[6] & 0x0f);
     id[8] = 0x80 | (id[8] & 0x3f);
     id
-}
-
-/// Copies the datasets of a registry into another one, and returns the seconds that it took.
-async fn copy(from: &str, into: &str) -> Result<f64> {
-    let (client, connection) =
-        tokio_postgres::connect(&postgres().url, tokio_postgres::NoTls).await?;
-    tokio::spawn(connection);
-    // Collections may contain what is in them because summaries say so.
-    for table in ["collection_summary_dataset_type", "collection_summary_instrument"] {
-        let sql = format!("INSERT INTO {into}.{table} SELECT * FROM {from}.{table}");
-        client.batch_execute(&sql).await?;
-    }
-    let mut rows = Vec::new();
-    for table in TABLES {
-        let sql = format!("COPY {from}.{table} TO STDOUT (FORMAT binary)");
-        let mut stream = pin!(client.copy_out(&sql).await?);
-        let mut pieces = Vec::new();
-        while let Some(piece) = stream.next().await {
-            pieces.push(piece?);
-        }
-        rows.push(pieces);
-    }
-    let start = Instant::now();
-    client.batch_execute("BEGIN").await?;
-    for (table, pieces) in TABLES.into_iter().zip(rows) {
-        let sql = format!("COPY {into}.{table} FROM STDIN (FORMAT binary)");
-        let mut sink = pin!(client.copy_in(&sql).await?);
-        for piece in pieces {
-            sink.send(piece).await?;
-        }
-        sink.finish().await?;
-    }
-    client.batch_execute("COMMIT").await?;
-    Ok(start.elapsed().as_secs_f64())
 }

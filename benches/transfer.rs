@@ -1,5 +1,6 @@
 //! Putting the outputs of a graph into a repository: `qbb transfer` against
-//! `butler transfer-from-graph`, and against SQLite doing nothing but inserting the same rows.
+//! `butler transfer-from-graph`, against `butler aggregate-graph` with as many processes as suit it
+//! best, and against SQLite doing nothing but inserting the same rows.
 //!
 //! Ours goes into a personal repository that holds nothing yet, so it also registers dimension
 //! records. The stock command cannot do that from a graph, so it transfers the same files of the
@@ -11,11 +12,17 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rusqlite::Connection;
+#[path = "support/prepared.rs"]
+mod prepared;
+
+use prepared::{Indexes, Rows};
 use support::{
-    DEFAULTS, Measured, Report, Result, Samples, Setting, Unit, WHERE, alternate, measure,
+    DEFAULTS, Measured, Report, Result, Runs, Samples, Setting, Unit, WHERE, alternate, measure,
     measure_inside, pipeline,
 };
+
+/// Numbers of processes that the other command is tried with.
+const PROCESSES: [&str; 3] = ["1", "2", "4"];
 
 /// Registry of a repository.
 const DATABASE: &str = "gen3.sqlite3";
@@ -46,20 +53,37 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     let outputs = check(setting, &mut transfer, &mut stock, [&personal, &copy], &graph)?;
     let done = place("done.sqlite3");
     fs_err::copy(personal.join(DATABASE), &done)?;
-    let [bare, full, stock, inside, floor] = alternate(
+    let rows = Rows::added(&done, &ours.saved)?;
+    let floor = |indexes: Indexes| {
+        let scratch = place("floor.sqlite3");
+        fs_err::copy(&ours.saved, &scratch)?;
+        measure_inside(|| rows.insert(&scratch, indexes, true))
+    };
+    let aggregate = |processes: &str| {
+        let mut command = setting.middleware("butler");
+        command.args(["aggregate-graph", "--complete", "--register-dataset-types"]);
+        theirs.restored(command.args(["-j", processes]).arg(&graph).arg(&copy))
+    };
+    let [bare, full, stock, inside, kept, remade, one, two, four] = alternate(
         setting.rounds,
         [
             &mut || ours.restored(&mut transfer),
             &mut || ours.restored(&mut with_inputs),
             &mut || theirs.restored(&mut stock),
             &mut || theirs.restored(&mut inside),
-            &mut || {
-                let scratch = place("floor.sqlite3");
-                fs_err::copy(&ours.saved, &scratch)?;
-                measure_inside(|| insert_rows(&done, &scratch))
-            },
+            &mut || floor(Indexes::Kept),
+            &mut || floor(Indexes::Remade),
+            &mut || aggregate(PROCESSES[0]),
+            &mut || aggregate(PROCESSES[1]),
+            &mut || aggregate(PROCESSES[2]),
         ],
     )?;
+    let of = |runs: &Runs| runs.wall().median();
+    let (processes, best) = PROCESSES
+        .iter()
+        .zip([&one, &two, &four])
+        .min_by(|(_, a), (_, b)| of(a).total_cmp(&of(b)))
+        .ok_or("there are several")?;
     let inputs = full.numbers("inputs")?.median();
     report.note(&format!("{outputs} outputs; with inputs {inputs} more"));
     let seconds = Unit::Seconds;
@@ -73,9 +97,14 @@ fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     report.compare(what, seconds, &per(bare.wall()), &per(inside));
     let what = "process that also registers inputs, peer without: wall";
     report.compare(what, seconds, &full.wall(), &stock.wall());
-    let what = "process, floor: SQLite inserts the same rows";
-    report.compare_with_floor(&format!("{what}: wall"), seconds, &bare.wall(), &floor.wall());
-    report.compare_with_floor(&format!("{what}: CPU"), seconds, &bare.cpu(), &floor.cpu());
+    let what = format!("process, against `aggregate-graph -j {processes}`");
+    report.compare(&format!("{what}: wall"), seconds, &bare.wall(), &best.wall());
+    report.compare(&format!("{what}: CPU"), seconds, &bare.cpu(), &best.cpu());
+    for (indexes, floor) in [("indexes kept", &kept), ("indexes made at the end", &remade)] {
+        let what = format!("process, floor: the same rows by prepared statements, {indexes}");
+        report.compare_with_floor(&format!("{what}: wall"), seconds, &bare.wall(), &floor.wall());
+        report.compare_with_floor(&format!("{what}: CPU"), seconds, &bare.cpu(), &floor.cpu());
+    }
     Ok(())
 }
 
@@ -127,32 +156,4 @@ impl Database {
         fs_err::copy(&self.saved, &self.live)?;
         measure(command)
     }
-}
-
-/// Brings a registry from one state to another by nothing but SQL: the tables and indices that it
-/// lacks and the rows of all tables, in one transaction.
-fn insert_rows(after: &Path, registry: &Path) -> Result<()> {
-    let mut connection = Connection::open(registry)?;
-    connection.pragma_update(None, "foreign_keys", false)?;
-    connection.execute("ATTACH ?1 AS done", [after.to_str()])?;
-    let transaction = connection.transaction()?;
-    let strings = |sql: &str| -> Result<Vec<String>> {
-        let mut statement = transaction.prepare(sql)?;
-        let rows = statement.query_map([], |row| row.get(0))?;
-        Ok(rows.collect::<std::result::Result<_, _>>()?)
-    };
-    let missing = "SELECT sql FROM done.sqlite_master WHERE sql IS NOT NULL \
-                   AND name NOT LIKE 'sqlite_%' AND name NOT IN (SELECT name FROM sqlite_master) \
-                   ORDER BY type DESC";
-    for definition in strings(missing)? {
-        transaction.execute_batch(&definition)?;
-    }
-    let tables = "SELECT name FROM done.sqlite_master WHERE type = 'table' \
-                  AND name NOT LIKE 'sqlite_%'";
-    for table in strings(tables)? {
-        let insert =
-            format!("INSERT OR IGNORE INTO main.\"{table}\" SELECT * FROM done.\"{table}\"");
-        transaction.execute(&insert, [])?;
-    }
-    Ok(transaction.commit()?)
 }
