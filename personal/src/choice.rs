@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use qbb_datastore::RepositoryConfig;
 use qbb_dimensions::{Symbols, Timespan, Universe};
 use qbb_query::engine::SearchedCollections;
 use qbb_query::{DatasetQuery, DatasetTable, datasets};
 use qbb_registry::{CollectionIx, CollectionKind, NewCollection, Snapshot, is_glob};
-use qbb_transfer::{BATCH, DatasetColumns, Definitions, File, FileColumns, MemberColumns};
+use qbb_transfer::{DatasetColumns, Definitions, MemberColumns};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::record_closure::{add_populated, complete};
@@ -191,65 +190,4 @@ impl Structured<'_> {
             })
             .collect())
     }
-}
-
-/// Reads where the files of datasets are, in a statement for each batch; datasets without a file
-/// that can be told are left out, and named.
-pub(crate) fn with_files(
-    snapshot: &mut dyn Snapshot,
-    config: &RepositoryConfig,
-    group: &DatasetColumns,
-    rows: std::ops::Range<usize>,
-) -> Result<(DatasetColumns, Vec<[u8; 16]>), SelectionError> {
-    debug_assert!(rows.len() <= BATCH);
-    let mut symbols = Symbols::new();
-    let records = snapshot.datastore_records_of(&group.id[rows.clone()], &mut symbols)?;
-    let own = symbols.find(&config.datastore.name);
-    let mut of_dataset: FxHashMap<[u8; 16], Vec<u32>> = FxHashMap::default();
-    for (record, id) in records.id.iter().enumerate() {
-        if Some(records.datastore[record]) == own {
-            of_dataset.entry(*id).or_default().push(record as u32);
-        }
-    }
-    let mut batch = DatasetColumns::new(&group.dataset_type, &group.run, group.keys.len());
-    let mut missing = Vec::new();
-    for row in rows {
-        let Some(files) = of_dataset.get(&group.id[row]) else {
-            missing.push(group.id[row]);
-            continue;
-        };
-        let position = batch.push(group.id[row], group.keys.iter().map(|column| column[row]));
-        let text = |symbol| symbols.get(symbol).unwrap_or_default();
-        for &record in files {
-            let record = record as usize;
-            let uri = config.datastore.root.join(&records.path[record])?;
-            let file = File {
-                path: uri.as_str(),
-                formatter: text(records.formatter[record]),
-                storage_class: text(records.storage_class[record]),
-                component: records.component[record].map(text),
-                checksum: records.checksum[record].as_deref(),
-                file_size: records.file_size[record],
-            };
-            batch.files.push(position, file);
-        }
-    }
-    Ok((batch, missing))
-}
-
-/// A batch without the files of datasets that are stored already.
-pub(crate) fn without_files_of(
-    batch: DatasetColumns,
-    stored: &FxHashSet<[u8; 16]>,
-) -> DatasetColumns {
-    if batch.id.iter().all(|id| !stored.contains(id)) {
-        return batch;
-    }
-    let mut files = FileColumns::default();
-    for (dataset, file) in batch.files.iter() {
-        if !stored.contains(&batch.id[dataset as usize]) {
-            files.push(dataset, file);
-        }
-    }
-    DatasetColumns { files, ..batch }
 }

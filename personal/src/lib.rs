@@ -5,6 +5,7 @@ mod choice;
 mod create;
 mod create_error;
 mod fit;
+mod pieces;
 mod record_choice;
 mod record_closure;
 mod record_difference;

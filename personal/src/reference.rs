@@ -1,20 +1,22 @@
 //! Bringing datasets that were chosen by condition from one repository into another.
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use qbb_datastore::{ArtifactUri, Placing, RepositoryConfig};
 use qbb_dimensions::{Symbols, Universe};
 use qbb_query::DatasetQuery;
-use qbb_registry::{CollectionKind, RegistryReader, open_reader, open_writer};
+use qbb_registry::{
+    CollectionKind, NewCollection, RegistryReader, Transaction, open_reader, open_writer,
+};
 use qbb_transfer::{
-    BATCH, DatasetColumns, Definitions, Insertion, InsertionReport, MemberColumns, Placement,
+    DatasetColumns, Definitions, Insertion, InsertionReport, MemberColumns, Placement, attempted,
 };
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 
-use crate::choice::{Choice, Structure, with_files, without_files_of};
+use crate::choice::{Choice, Structure};
+use crate::pieces::{Part, ids, pieces, with_files, without_files_of};
 use crate::selection_error::SelectionError;
 
 /// Which datasets come, and what comes with them.
@@ -77,9 +79,10 @@ pub struct TypeCount {
 
 /// Brings datasets from `source` into `destination`, all in one transaction: with their ids,
 /// dimension records, dataset types and collections. What is there already stays as it is, so a
-/// second call changes nothing; but what was only referred to gets a file if one is wanted. The
-/// number of statements depends on the number of dataset types and collections, and of batches, not
-/// of datasets. `progress` is told what is being done, and how much of how much is done.
+/// second call changes nothing; but what was only referred to gets a file if one is wanted. How
+/// many statements read depends on the number of batches of datasets, not on that of RUNs; how many
+/// write depends on dataset types and collections. `progress` is told what is being done, and how
+/// much of how much is done.
 ///
 /// # Errors
 /// If the question cannot be answered, the repositories do not fit, or the destination refuses.
@@ -112,18 +115,16 @@ pub fn reference(
         ..SelectionReport::default()
     };
     let stored = look_up(&mut *personal, &choice, request)?;
+    let pieces = pieces(&choice.groups);
     let (total, mut seen) = (choice.len(), 0);
+    // Datasets without files.
     let mut missing: FxHashSet<[u8; 16]> = FxHashSet::default();
-    let mut lost: Vec<[u8; 16]> = Vec::new();
-    let mut next = |group: &DatasetColumns, rows: Range<usize>| {
-        let (batch, lost) = with_files(&mut *snapshot, source, group, rows)?;
-        missing.extend(lost);
-        Ok::<DatasetColumns, SelectionError>(batch)
-    };
     if request.dry_run {
-        for (group, rows) in batches(&choice) {
-            seen += rows.len() as u64;
-            report.count(&next(group, rows)?, &stored.any);
+        for piece in &pieces {
+            let (batches, lost) = with_files(&mut *snapshot, source, piece)?;
+            batches.iter().for_each(|batch| report.count(batch, &stored.any));
+            missing.extend(lost);
+            seen += length(piece);
             progress("counting", seen, total);
         }
         report.missing = missing.len() as u64;
@@ -136,40 +137,30 @@ pub fn reference(
     if let Some(placing) = request.placing {
         let place = placement.insert(Placement::new(&destination.datastore, &universe, placing)?);
         let done = AtomicU64::new(0);
-        for (group, rows) in batches(&choice) {
-            let batch = next(group, rows)?;
-            report.count(&batch, &stored.any);
-            let batch = without_files_of(batch, &stored.own);
-            let dataset_type = (choice.definitions.dataset_types.iter())
-                .find(|known| known.name == batch.dataset_type);
-            let Some(dataset_type) = dataset_type else { continue };
-            let records = &choice.definitions.records;
-            let outcome = place.place(&batch, dataset_type, records, &choice.symbols, &|_| {
-                progress("placing files", done.fetch_add(1, Ordering::Relaxed) + 1, total);
-            })?;
-            replaced.extend(
-                outcome
-                    .datasets
-                    .id
-                    .iter()
-                    .filter(|id| stored.any.contains(*id) && !stored.own.contains(*id)),
-            );
-            lost.extend(outcome.missing);
-            placed.push(outcome.datasets);
+        for piece in &pieces {
+            let (batches, lost) = with_files(&mut *snapshot, source, piece)?;
+            missing.extend(lost);
+            for batch in batches {
+                report.count(&batch, &stored.any);
+                let batch = without_files_of(batch, &stored.own);
+                let dataset_type = (choice.definitions.dataset_types.iter())
+                    .find(|known| known.name == batch.dataset_type);
+                let Some(dataset_type) = dataset_type else { continue };
+                let records = &choice.definitions.records;
+                let outcome =
+                    place.place(&batch, dataset_type, records, &choice.symbols, &|_| {
+                        progress("placing files", done.fetch_add(1, Ordering::Relaxed) + 1, total);
+                    })?;
+                replaced.extend(
+                    (outcome.datasets.id.iter())
+                        .filter(|id| stored.any.contains(*id) && !stored.own.contains(*id)),
+                );
+                missing.extend(outcome.missing);
+                placed.push(outcome.datasets);
+            }
         }
         place.sync()?;
     }
-    let mut writer = open_writer(destination)?;
-    let mut transaction = writer.begin()?;
-    for chain in &choice.definitions.collections {
-        if chain.kind == CollectionKind::Chained
-            && let Some(children) = transaction.chain_children(&chain.name)?
-            && children != chain.children
-        {
-            report.chains_kept.push(chain.name.clone());
-        }
-    }
-    let mut insertion = Insertion::new(&mut *transaction);
     let definitions = Definitions {
         records: match request.dimension_records {
             true => Cow::Borrowed(&*choice.definitions.records),
@@ -178,34 +169,44 @@ pub fn reference(
         dataset_types: choice.definitions.dataset_types.clone(),
         collections: choice.definitions.collections.clone(),
     };
-    insertion.define(&definitions, &choice.symbols)?;
-    insertion.forget_files(&replaced)?;
-    if request.placing.is_some() {
+    let mut writer = open_writer(destination)?;
+    let counted = report.clone();
+    let mut report = attempted(|| {
+        let (mut report, mut seen) = (counted.clone(), 0);
+        let mut transaction = writer.begin_large()?;
+        report.chains_kept = chains_kept(&mut *transaction, &choice.definitions.collections)?;
+        let mut insertion = Insertion::new(&mut *transaction);
+        insertion.define(&definitions, &choice.symbols)?;
+        insertion.forget_files(&replaced)?;
         for batch in &placed {
             seen += batch.len() as u64;
             insertion.datasets(batch, &choice.symbols)?;
             progress("registering", seen, total);
         }
-    } else {
-        for (group, rows) in batches(&choice) {
-            seen += rows.len() as u64;
-            let batch = next(group, rows)?;
-            report.count(&batch, &stored.any);
-            insertion.datasets(&without_files_of(batch, &stored.any), &choice.symbols)?;
-            progress("registering", seen, total);
+        if request.placing.is_none() {
+            for piece in &pieces {
+                let (batches, lost) = with_files(&mut *snapshot, source, piece)?;
+                missing.extend(lost);
+                for batch in batches {
+                    report.count(&batch, &stored.any);
+                    insertion.datasets(&without_files_of(batch, &stored.any), &choice.symbols)?;
+                }
+                seen += length(piece);
+                progress("registering", seen, total);
+            }
         }
-    }
-    missing.extend(lost);
-    for members in &choice.members {
-        if missing.is_empty() {
-            insertion.members(members, &choice.symbols)?;
-        } else {
-            insertion.members(&without(members, &missing), &choice.symbols)?;
+        for members in &choice.members {
+            if missing.is_empty() {
+                insertion.members(members, &choice.symbols)?;
+            } else {
+                insertion.members(&without(members, &missing), &choice.symbols)?;
+            }
         }
-    }
-    report.missing = missing.len() as u64;
-    report.inserted = Some(insertion.report());
-    transaction.commit()?;
+        report.missing = missing.len() as u64;
+        report.inserted = Some(insertion.report());
+        transaction.commit()?;
+        Ok::<SelectionReport, SelectionError>(report)
+    })?;
     if let Some(placement) = placement {
         (report.files, report.bytes) = placement.placed();
         placement.keep();
@@ -213,12 +214,25 @@ pub fn reference(
     Ok(report)
 }
 
-/// The chosen datasets in pieces that fit into memory with their files.
-fn batches(choice: &Choice) -> impl Iterator<Item = (&DatasetColumns, Range<usize>)> {
-    choice.groups.iter().flat_map(|group| {
-        let begins = (0..group.len()).step_by(BATCH);
-        begins.map(move |begin| (group, begin..group.len().min(begin + BATCH)))
-    })
+/// Number of datasets.
+fn length(piece: &[Part<'_>]) -> u64 {
+    piece.iter().map(|(_, rows)| rows.len() as u64).sum()
+}
+
+/// Chains that are there with other children.
+fn chains_kept(
+    transaction: &mut dyn Transaction,
+    collections: &[NewCollection],
+) -> Result<Vec<String>, SelectionError> {
+    let mut kept = Vec::new();
+    for chain in collections.iter().filter(|known| known.kind == CollectionKind::Chained) {
+        if let Some(children) = transaction.chain_children(&chain.name)?
+            && children != chain.children
+        {
+            kept.push(chain.name.clone());
+        }
+    }
+    Ok(kept)
 }
 
 /// Datasets that a repository has files of.
@@ -252,8 +266,8 @@ fn look_up(
     let mut stored = Stored::default();
     let mut elsewhere: FxHashSet<[u8; 16]> = FxHashSet::default();
     let mut symbols = Symbols::new();
-    for (group, rows) in batches(choice) {
-        let records = snapshot.datastore_records_of(&group.id[rows], &mut symbols)?;
+    for piece in pieces(&choice.groups) {
+        let records = snapshot.datastore_records_of(&ids(&piece), &mut symbols)?;
         for (id, path) in records.id.iter().zip(&records.path) {
             stored.any.insert(*id);
             if ArtifactUri::parse(path).is_ok() {

@@ -3,7 +3,7 @@
 use qbb_datastore::UriError;
 use qbb_query::QueryError;
 use qbb_registry::RegistryError;
-use qbb_transfer::TransferError;
+use qbb_transfer::{TransactionError, TransferError};
 
 /// Why nothing came; the repository is as before.
 #[derive(Debug, thiserror::Error)]
@@ -43,4 +43,14 @@ pub enum SelectionError {
         /// Their names.
         names: Vec<String>,
     },
+}
+
+impl TransactionError for SelectionError {
+    fn is_contended(&self) -> bool {
+        match self {
+            Self::Registry(error) => matches!(error, RegistryError::Contended { .. }),
+            Self::Transfer(error) => error.is_contended(),
+            _ => false,
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! Whoever produces it hands over [`Definitions`] first, then as many [`DatasetColumns`] as there
 //! are, each of at most [`BATCH`] datasets so that memory stays bounded, and then
 //! [`MemberColumns`]. Cells are numbers of one table of [`Symbols`], which may grow between two
-//! batches. Whatever is small is one [`Contents`].
+//! batches.
 
 use std::borrow::Cow;
 
@@ -54,19 +54,6 @@ pub struct MemberColumns {
     pub id: Vec<[u8; 16]>,
     /// Validity ranges, if the collection is CALIBRATION; a dataset may appear with several.
     pub timespan: Option<Vec<Timespan>>,
-}
-
-/// Everything at once, for what is small.
-#[derive(Debug, Clone, Default)]
-pub struct Contents {
-    /// Text of all cells.
-    pub symbols: Symbols,
-    /// What the others refer to.
-    pub definitions: Definitions<'static>,
-    /// Datasets.
-    pub datasets: Vec<DatasetColumns>,
-    /// Memberships in other collections than the RUN.
-    pub members: Vec<MemberColumns>,
 }
 
 /// One stored file of a dataset.

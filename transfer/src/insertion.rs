@@ -1,10 +1,10 @@
 //! The one consumer of contents: writes them in a transaction.
 
 use qbb_dimensions::Symbols;
-use qbb_registry::{Association, DatasetBatch, RegistryWriter, StoredFile, Transaction};
+use qbb_registry::{Association, DatasetBatch, StoredFile, Transaction};
 use serde::Serialize;
 
-use crate::contents::{Contents, DatasetColumns, Definitions, MemberColumns};
+use crate::contents::{DatasetColumns, Definitions, MemberColumns};
 use crate::error::TransferError;
 
 /// What was inserted. What was there already is not counted.
@@ -120,26 +120,4 @@ impl<'t> Insertion<'t> {
     pub fn report(&self) -> InsertionReport {
         self.report
     }
-}
-
-/// Inserts contents in a transaction of their own, all or nothing.
-///
-/// # Errors
-/// As the methods of [`Insertion`], and if the registry cannot be written.
-pub fn insert(
-    contents: &Contents,
-    personal: &mut dyn RegistryWriter,
-) -> Result<InsertionReport, TransferError> {
-    let mut transaction = personal.begin_large()?;
-    let mut insertion = Insertion::new(&mut *transaction);
-    insertion.define(&contents.definitions, &contents.symbols)?;
-    for datasets in &contents.datasets {
-        insertion.datasets(datasets, &contents.symbols)?;
-    }
-    for members in &contents.members {
-        insertion.members(members, &contents.symbols)?;
-    }
-    let report = insertion.report();
-    transaction.commit()?;
-    Ok(report)
 }

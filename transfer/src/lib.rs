@@ -1,6 +1,7 @@
 //! Graph and journal in, personal registry out; knows nothing of execution.
 
 mod arrivals;
+mod attempts;
 mod batch;
 mod collections;
 mod contents;
@@ -16,13 +17,12 @@ mod provenance;
 mod transfer;
 mod unpack;
 
-pub use contents::{
-    BATCH, Contents, DatasetColumns, Definitions, File, FileColumns, MemberColumns,
-};
+pub use attempts::{TransactionError, attempted};
+pub use contents::{BATCH, DatasetColumns, Definitions, File, FileColumns, MemberColumns};
 pub use deleted_outputs::forget_deleted_outputs;
 pub use error::TransferError;
 pub use inputs::{InputMode, Inputs};
-pub use insertion::{Insertion, InsertionReport, insert};
+pub use insertion::{Insertion, InsertionReport};
 pub use outputs::Outputs;
 pub use placement::{PlacedDatasets, Placement};
 pub use provenance::PackedProducts;

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use qbb::journal::{JournalState, WrittenRecord};
 use qbb_dimensions::DatasetType;
 use qbb_graph::{DatasetIx, QuantumGraph};
-use qbb_registry::{RegistryError, RegistryWriter};
+use qbb_registry::RegistryWriter;
 use serde::Serialize;
 
+use crate::attempts::attempted;
 use crate::batch::{Segment, segments};
 use crate::collections;
 use crate::contents::{Definitions, File};
@@ -50,9 +51,6 @@ pub struct TransferReport {
     pub associations_inserted: u64,
 }
 
-/// How often a transfer is begun when other clients' changes come in between.
-const MOST_ATTEMPTS: u32 = 3;
-
 /// What is transferred besides the outputs.
 #[derive(Debug)]
 pub struct TransferPlan<'a> {
@@ -83,18 +81,7 @@ pub fn transfer(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<TransferReport, TransferError> {
     check_universe(graph, personal)?;
-    let mut attempts = 1;
-    let mut report = loop {
-        match insert(graph, journal, personal, &plan, progress) {
-            // All is undone, and what is there by now is left alone.
-            Err(TransferError::Registry(RegistryError::Contended { .. }))
-                if attempts < MOST_ATTEMPTS =>
-            {
-                attempts += 1;
-            }
-            result => break result?,
-        }
-    };
+    let mut report = attempted(|| insert(graph, journal, personal, &plan, progress))?;
     (report.inputs_missing, report.files_placed, report.bytes_placed) = plan.inputs.figures();
     (report.files_brought, report.bytes_brought) = plan.outputs.figures();
     plan.inputs.keep();
