@@ -9,61 +9,97 @@ use crate::reading::{Dialect, quoted};
 use crate::schema::ColumnType;
 use crate::writing::{BulkColumn, Value};
 
-/// What becomes of a row that contradicts another one's key.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum OnConflict {
-    /// The statement fails.
-    Fail,
-    /// It is left out.
-    Skip,
+/// Rows of one statement, if there are many: its beginning and its end, where the table and all of
+/// its indexes are opened and closed, cost as much as some rows.
+const ROWS: usize = 50;
+
+/// How rows are inserted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// One contradicts another one's key or is otherwise not allowed: the statement fails, and
+    /// nothing is left of it.
+    OneByOne,
+    /// The same, but rows before it may be left, so a savepoint must be there that can be gone back
+    /// to. There must be no foreign keys that SQLite looks after, or it notes down all pages that a
+    /// statement changes, which costs more than is gained.
+    Together,
+    /// Those that contradict another one's key are left out.
+    SkipKnown,
 }
 
 /// Rows of columns on their way into a table.
 pub(super) struct Insertion<'c, 'a> {
-    sql: String,
+    table: String,
     columns: Vec<&'c BulkColumn<'a>>,
+    manner: Manner,
 }
 
 impl<'c, 'a: 'c> Insertion<'c, 'a> {
     pub(super) fn new(
         table: &str,
         columns: impl IntoIterator<Item = &'c BulkColumn<'a>>,
-        on_conflict: OnConflict,
+        manner: Manner,
     ) -> Self {
-        let columns: Vec<&BulkColumn<'_>> = columns.into_iter().collect();
-        let names: Vec<String> = (columns.iter())
+        Self { table: table.to_owned(), columns: columns.into_iter().collect(), manner }
+    }
+
+    /// The statement for so many rows.
+    fn sql(&self, rows: usize) -> String {
+        let names: Vec<String> = (self.columns.iter())
             .flat_map(|column| Dialect::Sqlite.physical_columns(column.name))
             .map(quoted)
             .collect();
-        let sql = format!(
-            "INSERT INTO {table} ({}) VALUES ({}){}",
-            names.join(", "),
-            vec!["?"; names.len()].join(", "),
-            match on_conflict {
-                OnConflict::Fail => "",
-                OnConflict::Skip => " ON CONFLICT DO NOTHING",
-            }
-        );
-        Self { sql, columns }
+        let row = format!("({})", vec!["?"; names.len()].join(", "));
+        let (insert, end) = match self.manner {
+            Manner::OneByOne => ("INSERT", ""),
+            Manner::Together => ("INSERT OR FAIL", ""),
+            Manner::SkipKnown => ("INSERT", " ON CONFLICT DO NOTHING"),
+        };
+        let (table, names) = (&self.table, names.join(", "));
+        format!("{insert} INTO {table} ({names}) VALUES {}{end}", vec![row; rows].join(", "))
     }
 
     /// Inserts rows; returns how many were new.
     pub(super) fn run(
         &self,
         connection: &Connection,
-        rows: impl Iterator<Item = usize>,
+        mut rows: impl Iterator<Item = usize>,
     ) -> rusqlite::Result<u64> {
-        let mut statement = connection.prepare_cached(&self.sql)?;
+        let at_a_time = if self.manner == Manner::Together { ROWS } else { 1 };
+        let mut prepared = None;
         let mut inserted = 0;
-        let mut buffer = String::new();
-        for row in rows {
-            let mut at = 1;
-            for column in &self.columns {
-                at += bind(&mut statement, at, column, row, &mut buffer)?;
+        let mut chunk = Vec::with_capacity(at_a_time);
+        loop {
+            chunk.clear();
+            chunk.extend(rows.by_ref().take(at_a_time));
+            if chunk.len() < at_a_time {
+                break;
             }
-            inserted += statement.raw_execute()? as u64;
+            let statement = match &mut prepared {
+                Some(statement) => statement,
+                None => prepared.insert(connection.prepare_cached(&self.sql(at_a_time))?),
+            };
+            inserted += self.execute(statement, &chunk)?;
+        }
+        if !chunk.is_empty() {
+            let mut statement = connection.prepare_cached(&self.sql(1))?;
+            for row in chunk {
+                inserted += self.execute(&mut statement, &[row])?;
+            }
         }
         Ok(inserted)
+    }
+
+    /// Executes a statement for as many rows as it has.
+    fn execute(&self, statement: &mut Statement<'_>, rows: &[usize]) -> rusqlite::Result<u64> {
+        let mut buffer = String::new();
+        let mut at = 1;
+        for &row in rows {
+            for column in &self.columns {
+                at += bind(statement, at, column, row, &mut buffer)?;
+            }
+        }
+        Ok(statement.raw_execute()? as u64)
     }
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::ffi;
 
 use super::foreign_keys::{self, Unchecked, foreign_keys};
-use super::insertion::{Insertion, OnConflict, affinity};
+use super::insertion::{Insertion, Manner, affinity};
 use super::rows::{SqliteRow, SqliteRows};
 use super::transaction::SqliteTransaction;
 use crate::error::RegistryError;
@@ -72,7 +72,7 @@ impl WriteSource for SqliteTransaction<'_> {
         self.connection().execute_batch(&creation).map_err(fail)?;
         let number = BulkColumn::new(ROW, ColumnType::BigInt, |row: usize| Value::Int(row as i64));
         let columns = std::iter::once(&number).chain(columns);
-        let insertion = Insertion::new(&staged.table(), columns, OnConflict::Fail);
+        let insertion = Insertion::new(&staged.table(), columns, Manner::Together);
         let len = insertion.run(self.connection(), rows).map_err(fail)?;
         Ok(staged.filled(len))
     }
@@ -94,7 +94,7 @@ impl WriteSource for SqliteTransaction<'_> {
         columns: &[BulkColumn<'_>],
         rows: impl Iterator<Item = usize>,
     ) -> Result<Result<u64, Violation>, RegistryError> {
-        let insertion = Insertion::new(&quoted(table), columns, OnConflict::Skip);
+        let insertion = Insertion::new(&quoted(table), columns, Manner::SkipKnown);
         self.sorted(action, insertion.run(self.connection(), rows))
     }
 
@@ -111,7 +111,6 @@ impl WriteSource for SqliteTransaction<'_> {
     ) -> Result<Result<u64, Violation>, RegistryError> {
         let connection = self.connection();
         let fail = |error| self.database.failure(action, error);
-        let insertion = Insertion::new(&quoted(table), columns, OnConflict::Fail);
         let keys = match rows.len() < foreign_keys::WORTH {
             true => None,
             false => foreign_keys(connection, table, columns).map_err(fail)?,
@@ -133,7 +132,8 @@ impl WriteSource for SqliteTransaction<'_> {
                 None => {}
             }
         }
-        let sent = insertion.run(connection, rows);
+        let manner = if unchecked.is_some() { Manner::Together } else { Manner::OneByOne };
+        let sent = Insertion::new(&quoted(table), columns, manner).run(connection, rows);
         drop(unchecked);
         self.sorted(action, sent)
     }
