@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 
 use super::Result;
 
-/// Memory for pages, KiB; as much as we take ourselves.
+/// Memory for pages, KiB; more than we take ourselves.
 const CACHE_KIB: i64 = 256 * 1024;
 
 /// What becomes of indexes.

@@ -17,11 +17,12 @@ pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 pub(super) const CACHED_STATEMENTS: usize = 64;
 
 /// Memory for pages of a database that is written, in KiB: pages of large indexes are touched in
-/// random order, and those that do not fit are written again and again.
-pub(super) const WRITER_CACHE_KIB: i64 = 256 * 1024;
+/// random order, and those that do not fit are written again and again. With graph and journal of a
+/// million datasets it must stay below 500 MB.
+pub(super) const WRITER_CACHE_KIB: i64 = 96 * 1024;
 
 /// Memory for pages while indexes are made; as much again is taken by each thread that sorts.
-pub(super) const SORTER_CACHE_KIB: i64 = 64 * 1024;
+pub(super) const SORTER_CACHE_KIB: i64 = 16 * 1024;
 
 /// Threads that may help sorting.
 const SORTING_THREADS: i64 = 2;
