@@ -142,3 +142,47 @@ fn content(source: &RetrievalSource) -> Result<Content<'_>, StoreError> {
     file.read_to_end(&mut bytes).map_err(failed)?;
     Ok(Content::Small(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn archives_have_an_index_and_members_and_stay_if_they_are_the_same() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(scratch.path()).unwrap();
+        let large = vec![7; SMALL as usize + 1];
+        fs_err::write(root.join("small"), "one").unwrap();
+        fs_err::write(root.join("large"), &large).unwrap();
+        let source = |name: &str, member: Option<&str>| RetrievalSource {
+            file: root.join(name),
+            member: member.map(str::to_owned),
+        };
+        let folder = RetrievalFolder::open(&root.join("out")).unwrap();
+        let (small, big) = (source("small", None), source("large", None));
+        let first = [(&small, "1-small"), (&big, "2-large")];
+        for _ in 0..2 {
+            folder.write_archive("a.zip".into(), b"{}", &first, false, &|| ()).unwrap();
+        }
+        // Members of one archive in another.
+        let inner = source("out/a.zip", Some("2-large"));
+        let second = [(&inner, "3"), (&small, "4")];
+        folder.write_archive("b.zip".into(), b"[]", &second, false, &|| ()).unwrap();
+        assert_eq!(archived_artifacts(&root.join("out/b.zip")).unwrap(), ["3", "4"]);
+        let read = |archive: &str, member: &str| {
+            zip_member::read(File::open(root.join(archive)).unwrap(), archive, member).unwrap()
+        };
+        assert_eq!(read("out/b.zip", INDEX_NAME), b"[]");
+        assert_eq!(read("out/b.zip", "3"), large);
+        assert_eq!(read("out/b.zip", "4"), b"one");
+        let write = |replace| folder.write_archive("a.zip".into(), b"{}", &second, replace, &|| ());
+        let error = write(false).unwrap_err();
+        assert!(matches!(error, StoreError::AlreadyExists { .. }), "{error}");
+        assert_eq!(read("out/a.zip", "1-small"), b"one");
+        write(true).unwrap();
+        assert_eq!(read("out/a.zip", "3"), large);
+        let none = source("none", None);
+        folder.write_archive("c.zip".into(), b"{}", &[(&none, "5")], true, &|| ()).unwrap_err();
+        assert!(!root.join("out/c.zip").exists());
+    }
+}

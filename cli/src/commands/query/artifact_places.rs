@@ -150,3 +150,64 @@ fn name(source: &RetrievalSource) -> String {
         None => source.file.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use qbb_dimensions::Symbols;
+
+    use super::*;
+
+    /// Records of whole datasets with these paths.
+    fn records(paths: &[(&str, u8)]) -> DatastoreRecordRows {
+        let mut symbols = Symbols::new();
+        let mut rows = DatastoreRecordRows::default();
+        for &(path, last) in paths {
+            let mut id = [0xab; 16];
+            id[15] = last;
+            rows.id.push(id);
+            rows.path.push(path.into());
+            rows.component.push(None);
+            rows.checksum.push(None);
+            rows.file_size.push(10);
+            for column in [&mut rows.datastore, &mut rows.formatter, &mut rows.storage_class] {
+                column.push(symbols.intern("x"));
+            }
+        }
+        rows
+    }
+
+    fn places(layout: Layout, paths: &[(&str, u8)]) -> Result<Vec<String>, String> {
+        let root = ArtifactUri::of_folder("/store/me".into()).unwrap();
+        let all = ArtifactPlaces::new(&root, &records(paths), layout);
+        let all = all.map_err(|failure| failure.to_string())?;
+        assert_eq!(all.bytes, 10 * all.retrievals.len() as i64);
+        Ok(all.retrievals.iter().map(|retrieval| retrieval.target.to_string()).collect())
+    }
+
+    #[test]
+    fn files_elsewhere_keep_their_paths_and_shared_ones_have_one_place() {
+        let paths = [("r/a%231.json", 1), ("/else where/b.json", 2), ("r/a%231.json", 3)];
+        assert_eq!(places(Layout::Folders, &paths).unwrap(), ["else where/b.json", "r/a#1.json"]);
+        // Recorded by absolute URI, even if inside.
+        let inside = [("file:///store/me/r/c%20d.json", 1)];
+        assert_eq!(places(Layout::Folders, &inside).unwrap(), ["store/me/r/c d.json"]);
+        assert_eq!(places(Layout::Together, &paths).unwrap(), ["b.json", "a#1.json"]);
+    }
+
+    #[test]
+    fn equal_names_are_refused_in_a_folder_and_told_apart_in_an_archive() {
+        let paths = [("r/a.json", 1), ("s/a.json", 2)];
+        let refused = places(Layout::Together, &paths).unwrap_err();
+        assert!(refused.contains("would both become a.json"), "{refused}");
+        let names = places(Layout::Archive, &paths).unwrap();
+        assert_eq!(names, ["abababab-a.json", "abababab-abab-abab-abab-ababababab02-a.json"]);
+    }
+
+    #[test]
+    fn what_leads_out_or_is_the_index_is_refused() {
+        for path in ["/store/_butler_zip_index.json", "s3://bucket/a.json"] {
+            places(Layout::Together, &[(path, 1)]).unwrap_err();
+        }
+        places(Layout::Folders, &[("../a.json", 1)]).unwrap_err();
+    }
+}
