@@ -197,8 +197,13 @@ impl Demo {
         let mut known = qbb_registry::open_reader(&repository)?;
         let (mode, datastore) = (InputMode::Reference, &repository.datastore);
         let inputs = Inputs::prepare(graph, mode, &mut *known, datastore, &|_, _| {})?;
-        let plan =
-            TransferPlan { outputs: Outputs::in_place(), inputs, output_chain: true, packed: None };
+        let plan = TransferPlan {
+            outputs: Outputs::in_place(),
+            inputs,
+            storage_classes: &[],
+            output_chain: true,
+            packed: None,
+        };
         Ok(transfer(graph, &journal, &mut *registry, plan, &mut |_, _| {})?)
     }
 

@@ -1,5 +1,5 @@
-//! Has Python export a pipeline, and tells whether an earlier export still holds; knows nothing of
-//! repositories and quanta.
+//! Has Python export a pipeline, tells whether an earlier export still holds, and has Python say which
+//! storage classes convert; knows nothing of repositories and quanta.
 //!
 //! Exporting takes a second or more, nearly all of it imports of the middleware and of the tasks'
 //! modules. Nothing but running Python can tell what an export depends on, so the exporter reports it:
@@ -9,8 +9,10 @@
 
 mod cache;
 mod conditions;
+mod conversion;
 mod request;
 
 pub use cache::ExportCache;
 pub use conditions::Conditions;
+pub use conversion::{Conversion, ConversionError, conversions};
 pub use request::{Export, ExportError, ExportRequest};

@@ -137,6 +137,16 @@ pub enum GraphError {
         /// Why it cannot be told which one.
         reason: String,
     },
+    /// Outputs cannot be in another run.
+    #[error("outputs in {from} cannot be put into `{to}`: {reason}")]
+    NotRenamed {
+        /// The run of the outputs.
+        from: String,
+        /// The other one.
+        to: String,
+        /// What stands in the way.
+        reason: String,
+    },
     /// A picture with too many nodes to be looked at.
     #[error(
         "the picture would have {nodes} nodes, more than {limit}: choose tasks instead of \

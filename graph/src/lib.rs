@@ -25,6 +25,7 @@ mod publish;
 mod python_json;
 mod qg;
 mod quantum_name;
+mod renaming;
 mod summary;
 mod verify;
 mod wire;

@@ -10,7 +10,8 @@ use qbb_registry::{
     CollectionKind, NewCollection, RegistryReader, Transaction, open_reader, open_writer,
 };
 use qbb_transfer::{
-    DatasetColumns, Definitions, Insertion, InsertionReport, MemberColumns, Placement, attempted,
+    DatasetColumns, Definitions, Insertion, InsertionReport, MemberColumns, Placement,
+    StorageClassDifference, attempted, conform, storage_class_differences,
 };
 use rustc_hash::FxHashSet;
 use serde::Serialize;
@@ -20,7 +21,7 @@ use crate::pieces::{Part, ids, pieces, with_files, without_files_of};
 use crate::selection_error::SelectionError;
 
 /// Which datasets come, and what comes with them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SelectionRequest<'a> {
     /// The datasets.
     pub query: &'a DatasetQuery,
@@ -33,6 +34,9 @@ pub struct SelectionRequest<'a> {
     pub register_dataset_types: bool,
     /// Whether dimension records come with them.
     pub dimension_records: bool,
+    /// Asked about dataset types that the destination has with another storage class, if there are
+    /// any; says what stands in the way of reading datasets as what is registered.
+    pub check_conversions: &'a dyn Fn(&[StorageClassDifference]) -> Result<(), String>,
     /// Only count.
     pub dry_run: bool,
 }
@@ -54,6 +58,8 @@ pub struct SelectionReport {
     pub memberships: u64,
     /// Chains that were there with other children, which they keep.
     pub chains_kept: Vec<String>,
+    /// Dataset types that the destination has with another storage class, as which they are read.
+    pub storage_classes: Vec<StorageClassDifference>,
     /// Files that were placed in the destination's datastore.
     pub files: u64,
     /// Their size in bytes.
@@ -107,9 +113,17 @@ pub fn reference(
     }
     let mut snapshot = registry.snapshot()?;
     let choice = Choice::read(&universe, &mut *snapshot, request.query, request.structure)?;
+    let mut dataset_types = choice.definitions.dataset_types.clone();
+    let storage_classes = storage_class_differences(&dataset_types, &mut *personal)?;
+    if !storage_classes.is_empty() {
+        (request.check_conversions)(&storage_classes)
+            .map_err(|reason| SelectionError::StorageClass { reason })?;
+        conform(&mut dataset_types, &storage_classes);
+    }
     let mut report = SelectionReport {
         dry_run: request.dry_run,
         more: choice.more,
+        storage_classes,
         collections: choice.definitions.collections.len() as u64,
         memberships: choice.members.iter().map(|members| members.id.len() as u64).sum(),
         ..SelectionReport::default()
@@ -166,7 +180,7 @@ pub fn reference(
             true => Cow::Borrowed(&*choice.definitions.records),
             false => Cow::default(),
         },
-        dataset_types: choice.definitions.dataset_types.clone(),
+        dataset_types,
         collections: choice.definitions.collections.clone(),
     };
     let mut writer = open_writer(destination)?;

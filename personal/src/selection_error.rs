@@ -37,6 +37,12 @@ pub enum SelectionError {
         /// Namespace and version of the source.
         source_universe: String,
     },
+    /// Datasets cannot be read as what is registered.
+    #[error("nothing came: {reason}")]
+    StorageClass {
+        /// What stands in the way.
+        reason: String,
+    },
     /// Dataset types are not there and may not be registered.
     #[error("the destination lacks dataset types: {}", .names.join(", "))]
     Unregistered {

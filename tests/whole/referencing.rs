@@ -51,7 +51,7 @@ fn collections_come_as_the_release_has_them() {
     assert!(fits["records"].as_u64().unwrap() > 20, "{fits}");
 }
 
-const SAME_COLLECTIONS: &str = "
+pub const SAME_COLLECTIONS: &str = "
 import sys
 from lsst.daf.butler import Butler, CollectionType
 mine, release = Butler.from_config(sys.argv[1]), Butler.from_config(sys.argv[2])
@@ -72,7 +72,7 @@ for name in sys.argv[3].split(','):
             assert members(mine) == expected, kind
             some = release.query_datasets(kind, name, find_first=False, limit=1, explain=False)
             for ref in some:
-                assert str(mine.getURI(ref)) == str(release.getURI(ref))
+                assert str(mine.getURIs(ref)) == str(release.getURIs(ref))
                 mine.get(mine.get_dataset(ref.id))
 ranges = [a.timespan for a in mine.registry.queryDatasetAssociations('bias', ..., flattenChains=True)
           if a.collection in mine.collections.query('*', collection_types=CollectionType.CALIBRATION)]

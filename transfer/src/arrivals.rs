@@ -16,6 +16,8 @@ pub(crate) struct Arrivals {
     store: Box<dyn ArtifactStore>,
     origins: Origins,
     placing: Placing,
+    /// Whether files are copied that cannot be linked.
+    or_copy: bool,
     checksum: bool,
     arrived: Vec<Arrival>,
     /// Whether the registry has them.
@@ -40,10 +42,16 @@ impl Arrivals {
             store: open_store(&datastore.root)?,
             origins: Origins::default(),
             placing,
+            or_copy: false,
             checksum: datastore.checksum,
             arrived: Vec::new(),
             kept: false,
         })
+    }
+
+    /// Has files copied where the file system has no links.
+    pub fn copy_what_has_no_links(&mut self) {
+        self.or_copy = true;
     }
 
     /// Root of the datastore.
@@ -109,9 +117,15 @@ impl Arrivals {
             Err(StoreError::NotFound { .. }) => return Ok(()),
             file => file?,
         };
-        let put = |if_exists| {
+        let put_as = |placing, if_exists| {
             let options = PutOptions { durable: false, if_exists };
-            self.store.place(&path, file.path(), self.placing, self.checksum, options)
+            self.store.place(&path, file.path(), placing, self.checksum, options)
+        };
+        let put = |if_exists| match put_as(self.placing, if_exists) {
+            Err(StoreError::Io { .. } | StoreError::PermissionDenied { .. }) if self.or_copy => {
+                put_as(Placing::Copy, if_exists)
+            }
+            result => result,
         };
         let placed = match put(IfExists::Fail) {
             Ok(placed) => {

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use qbb::ButlerError;
 use qbb::pack::PackError;
-use qbb_datastore::{PathTemplatesError, StoreError, TemplateError};
+use qbb_datastore::{PathTemplatesError, StoreError, TemplateError, UriError};
 use qbb_registry::RegistryError;
 use uuid::Uuid;
 
@@ -88,6 +88,9 @@ pub enum TransferError {
         /// The recorded path.
         path: String,
     },
+    /// A path of the journal is no place in the datastore.
+    #[error("nothing was transferred: the journal has a wrong path: {0}")]
+    OutputPath(#[from] UriError),
     /// A data ID lacks a record that tells the path of its file.
     #[error("nothing was transferred: a data ID has no dimension record of `{element}`")]
     NoRecord {

@@ -1,15 +1,16 @@
 //! Inputs of a graph on their way into the personal repository.
 
 use qbb_datastore::{DatastoreConfig, Placing};
-use qbb_dimensions::{Symbol, Symbols};
+use qbb_dimensions::Symbol;
 use qbb_graph::{DatasetIx, InputRecords, QuantumGraph};
 use qbb_registry::RegistryReader;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::batch::{Segment, segments};
-use crate::contents::{BATCH, DatasetColumns, File, FileColumns};
+use crate::contents::{DatasetColumns, File, FileColumns};
 use crate::error::TransferError;
 use crate::placement::Placement;
+use crate::stored::StoredDatasets;
 
 /// What becomes of the inputs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,38 +75,15 @@ impl Inputs {
         for dataset in graph.overall_inputs() {
             inputs.wanted[dataset.index()] = true;
         }
-        let referenced = inputs.find_stored(graph, personal)?;
+        let ids = (graph.datasets.iter())
+            .filter(|dataset| inputs.wanted[dataset.index()])
+            .map(|dataset| graph.datasets.id[dataset.index()]);
+        let StoredDatasets { own, referenced } = StoredDatasets::of(personal, ids)?;
+        inputs.stored = own;
         if let InputMode::Place(placing) = mode {
             inputs.place(graph, placing, datastore, &referenced, progress)?;
         }
         Ok(inputs)
-    }
-
-    /// Finds out which inputs have files in the personal datastore already; returns those that have
-    /// files elsewhere.
-    fn find_stored(
-        &mut self,
-        graph: &QuantumGraph,
-        personal: &mut dyn RegistryReader,
-    ) -> Result<FxHashSet<[u8; 16]>, TransferError> {
-        let mut referenced = FxHashSet::default();
-        let ids: Vec<[u8; 16]> = (graph.datasets.iter())
-            .filter(|dataset| self.wanted[dataset.index()])
-            .map(|dataset| graph.datasets.id[dataset.index()])
-            .collect();
-        let mut snapshot = personal.snapshot()?;
-        for ids in ids.chunks(BATCH) {
-            let records = snapshot.datastore_records_of(ids, &mut Symbols::new())?;
-            for (id, path) in records.id.iter().zip(&records.path) {
-                match is_absolute(path) {
-                    true => referenced.insert(*id),
-                    false => self.stored.insert(*id),
-                };
-            }
-        }
-        // Of a composite some parts may be here: what is not whole is not stored.
-        self.stored.retain(|id| !referenced.contains(id));
-        Ok(referenced)
     }
 
     fn place(
@@ -211,11 +189,6 @@ impl Inputs {
             placement.keep();
         }
     }
-}
-
-/// Whether a recorded path is not relative to the root of the datastore.
-fn is_absolute(path: &str) -> bool {
-    qbb_datastore::ArtifactUri::parse(path).is_ok()
 }
 
 /// No datasets yet of a segment.

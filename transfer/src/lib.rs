@@ -3,7 +3,9 @@
 mod arrivals;
 mod attempts;
 mod batch;
+mod brought_outputs;
 mod collections;
+mod conformity;
 mod contents;
 mod deleted_outputs;
 mod error;
@@ -14,10 +16,13 @@ mod insertion;
 mod outputs;
 mod placement;
 mod provenance;
+mod renamed_outputs;
+mod stored;
 mod transfer;
 mod unpack;
 
 pub use attempts::{TransactionError, attempted};
+pub use conformity::{StorageClassDifference, conform, storage_class_differences};
 pub use contents::{BATCH, DatasetColumns, Definitions, File, FileColumns, MemberColumns};
 pub use deleted_outputs::forget_deleted_outputs;
 pub use error::TransferError;

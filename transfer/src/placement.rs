@@ -24,6 +24,8 @@ use crate::file_names::{FileNames, NamingRules, archive_path};
 pub struct Placement {
     arrivals: Arrivals,
     naming: NamingRules,
+    /// Whether files of the datastore itself get further names in it.
+    renaming: bool,
     /// Where files went, by the hash of where they were; several datasets may share one.
     sources: FxHashMap<u128, u32>,
     /// Hashes of the paths that are taken.
@@ -64,10 +66,20 @@ impl Placement {
         Ok(Self {
             arrivals: Arrivals::new(datastore, placing)?,
             naming: NamingRules::new(datastore, universe)?,
+            renaming: false,
             sources: FxHashMap::default(),
             paths: FxHashSet::default(),
             hashers: [RandomState::new(), RandomState::new()],
         })
+    }
+
+    /// Files that are in the datastore already get further names in it, too; what cannot be linked
+    /// is copied.
+    #[must_use]
+    pub(crate) fn renaming(mut self) -> Self {
+        self.renaming = true;
+        self.arrivals.copy_what_has_no_links();
+        self
     }
 
     /// Places the files of a batch that are elsewhere, in parallel, and gives the datasets as they
@@ -98,7 +110,7 @@ impl Placement {
                 places.push(Place::Given);
                 continue;
             };
-            if uri.relative_to(self.arrivals.root()).is_some() {
+            if !self.renaming && uri.relative_to(self.arrivals.root()).is_some() {
                 places.push(Place::Inside);
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use qbb::journal::{JournalState, WrittenRecord};
+use qbb::journal::JournalState;
 use qbb_dimensions::DatasetType;
 use qbb_graph::{DatasetIx, QuantumGraph};
 use qbb_registry::RegistryWriter;
@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::attempts::attempted;
 use crate::batch::{Segment, segments};
 use crate::collections;
-use crate::contents::{Definitions, File};
+use crate::conformity::{StorageClassDifference, conform};
+use crate::contents::Definitions;
 use crate::error::TransferError;
 use crate::inputs::{Inputs, columns_of, push_dataset};
 use crate::insertion::Insertion;
@@ -27,6 +28,8 @@ pub struct TransferReport {
     pub outputs_missing: u64,
     /// Outputs that were packed and became files for this.
     pub unpacked: u64,
+    /// Files of outputs that got a name in the run.
+    pub files_renamed: u64,
     /// Inputs of the graph, if they were to be transferred.
     pub inputs: u64,
     /// Inputs that were left out because their files do not exist.
@@ -58,6 +61,9 @@ pub struct TransferPlan<'a> {
     pub outputs: Outputs,
     /// Inputs.
     pub inputs: Inputs,
+    /// Dataset types that keep another storage class in the repository; see
+    /// [`storage_class_differences`](crate::storage_class_differences).
+    pub storage_classes: &'a [StorageClassDifference],
     /// Put the run into the CHAINED output collection.
     pub output_chain: bool,
     /// Metadata, logs and configurations in a provenance graph that is in its place in the
@@ -84,6 +90,8 @@ pub fn transfer(
     let mut report = attempted(|| insert(graph, journal, personal, &plan, progress))?;
     (report.inputs_missing, report.files_placed, report.bytes_placed) = plan.inputs.figures();
     (report.files_brought, report.bytes_brought) = plan.outputs.figures();
+    (report.outputs_missing, report.files_renamed) =
+        (plan.outputs.missing(), plan.outputs.renamed_files());
     plan.inputs.keep();
     plan.outputs.keep();
     Ok(report)
@@ -97,20 +105,29 @@ fn insert(
     plan: &TransferPlan<'_>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<TransferReport, TransferError> {
-    let written: Vec<bool> = graph.datasets.iter().map(|d| journal.is_written(d)).collect();
-    let &TransferPlan { ref inputs, output_chain, packed, .. } = plan;
+    let &TransferPlan { ref outputs, ref inputs, storage_classes, output_chain, packed } = plan;
+    let holds = |dataset| packed.is_some_and(|packed| packed.holds(dataset));
+    let written: Vec<bool> = (graph.datasets.iter())
+        .map(|dataset| journal.is_written(dataset) && (holds(dataset) || !outputs.are_renamed()))
+        .collect();
     let with_inputs = !inputs.is_none();
     let wanted = |dataset: u32| written[dataset as usize] || inputs.is_wanted(dataset);
     let segments: Vec<Segment> = (segments(graph).into_iter())
-        .filter(|s| inputs.placed(s).is_some() || s.datasets.clone().any(wanted))
+        .filter(|s| {
+            inputs.placed(s).is_some()
+                || outputs.placed(s).is_some()
+                || s.datasets.clone().any(wanted)
+        })
         .collect();
     let mut collections = vec![collections::output_run(graph)];
     if with_inputs {
         collections.extend(collections::of_inputs(graph));
     }
+    let mut dataset_types = dataset_types(graph, &segments);
+    conform(&mut dataset_types, storage_classes);
     let definitions = Definitions {
         records: Cow::Borrowed(&graph.dimension_records),
-        dataset_types: dataset_types(graph, &segments),
+        dataset_types,
         collections,
     };
 
@@ -118,13 +135,17 @@ fn insert(
     let mut transaction = personal.begin_large()?;
     let mut insertion = Insertion::new(&mut *transaction);
     insertion.define(&definitions, &graph.symbols)?;
-    let outputs = written.iter().filter(|written| **written).count() as u64;
-    let total = outputs + inputs.len();
+    let in_place = written.iter().filter(|written| **written).count() as u64;
+    let total = in_place + outputs.len() + inputs.len();
     insertion.forget_files(inputs.replaced())?;
     for segment in &segments {
         if let Some(placed) = inputs.placed(segment) {
             insertion.datasets(placed, &graph.symbols)?;
             report.inputs += placed.len() as u64;
+        }
+        if let Some(placed) = outputs.placed(segment) {
+            insertion.datasets(placed, &graph.symbols)?;
+            report.outputs += placed.len() as u64;
         }
         let mut columns = columns_of(graph, segment);
         let mut replaced = Vec::new();
@@ -136,14 +157,14 @@ fn insert(
                 continue;
             }
             report.outputs += 1;
-            match packed.filter(|packed| packed.holds(dataset)) {
+            match packed.filter(|_| holds(dataset)) {
                 Some(packed) => {
                     replaced.push(graph.datasets.id[dataset.index()]);
                     columns.files.push(position, (&packed.record()).into());
                 }
                 None => {
-                    for record in journal.records(dataset) {
-                        columns.files.push(position, output_file(record));
+                    for (number, record) in journal.records(dataset).enumerate() {
+                        columns.files.push(position, outputs.file(dataset, number, record));
                     }
                 }
             }
@@ -195,15 +216,4 @@ fn dataset_types(graph: &QuantumGraph, segments: &[Segment]) -> Vec<DatasetType>
         }
     }
     types
-}
-
-fn output_file(record: WrittenRecord<'_>) -> File<'_> {
-    File {
-        path: record.path,
-        formatter: record.formatter,
-        storage_class: record.storage_class,
-        component: record.component,
-        checksum: record.checksum,
-        file_size: record.file_size,
-    }
 }

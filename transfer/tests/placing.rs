@@ -81,8 +81,13 @@ impl Setting {
         let mut known = open_reader(&self.config).unwrap();
         let inputs = Inputs::prepare(&self.graph, mode, &mut *known, datastore, &|_, _| {})?;
         let mut writer = open_writer(&self.config).unwrap();
-        let plan =
-            TransferPlan { outputs: Outputs::in_place(), inputs, output_chain: true, packed: None };
+        let plan = TransferPlan {
+            outputs: Outputs::in_place(),
+            inputs,
+            storage_classes: &[],
+            output_chain: true,
+            packed: None,
+        };
         transfer(&self.graph, &journal, &mut *writer, plan, &mut |_, _| {})
     }
 

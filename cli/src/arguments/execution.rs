@@ -84,6 +84,17 @@ pub struct TransferArguments {
         hide_default_value = true
     )]
     pub inputs: InputsArgument,
+    /// Bring the input collections with everything in them, not only what the run has used. Unlike
+    /// all else this needs the release.
+    #[arg(long)]
+    pub whole_collections: bool,
+    /// Release of --whole-collections; by default the one that the run was prepared with.
+    #[arg(long, value_name = "RELEASE", requires = "whole_collections")]
+    pub from: Option<String>,
+    /// Transfer the outputs into this RUN, with UUIDs of their own, as if the run had been executed
+    /// under that name; files get further names there.
+    #[arg(long, value_name = "RUN")]
+    pub output_run: Option<String>,
     /// Keep metadata, logs and configurations in one file, the provenance graph of the run, which is
     /// registered too; their own files are removed. Goes on that way in later transfers.
     #[arg(long)]
@@ -91,4 +102,8 @@ pub struct TransferArguments {
     /// Do not put the run into the CHAINED output collection.
     #[arg(long)]
     pub no_output_chain: bool,
+    /// Python interpreter that has the middleware, which tells whether storage classes convert if
+    /// the repository has a dataset type with another one.
+    #[arg(long, value_name = "PROGRAM", env = "QBB_PYTHON", hide_env_values = true)]
+    pub python: Option<Utf8PathBuf>,
 }

@@ -51,6 +51,10 @@ pub enum GraphCommand {
         /// How a `.qg` names input files.
         #[arg(long, value_enum, default_value_t = RecordPathsArgument::Recorded)]
         record_paths: RecordPathsArgument,
+        /// Put the outputs into another RUN, with new UUIDs, as `pipetask update-graph-run` does; the
+        /// same name gives the same UUIDs each time.
+        #[arg(long, value_name = "RUN")]
+        output_run: Option<String>,
     },
     /// Print a picture for Graphviz.
     Dot(PictureArguments),

@@ -1,5 +1,6 @@
 //! Arguments of commands that bring datasets from one repository into another.
 
+use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
 /// Which datasets.
@@ -30,6 +31,10 @@ pub struct SelectionOptions {
     /// Only tell what would come: numbers and sizes by dataset type.
     #[arg(long)]
     pub dry_run: bool,
+    /// Python interpreter that has the middleware, which tells whether storage classes convert if
+    /// the repository has a dataset type with another one.
+    #[arg(long, value_name = "PROGRAM", env = "QBB_PYTHON", hide_env_values = true)]
+    pub python: Option<Utf8PathBuf>,
 }
 
 /// Arguments of `qbb reference`.

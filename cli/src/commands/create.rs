@@ -62,7 +62,7 @@ pub fn execute(arguments: &CreateArguments, terminal: Terminal) -> Result<ExitCo
         false => {
             let root = camino::absolute_utf8(&arguments.repository).map_err(Failure::from_error)?;
             let personal = RepositoryConfig::open(root.as_str())?;
-            Some(whole_collections(&calibrations, &release, &personal, &bars)?)
+            Some(whole_collections(&calibrations, None, &release, &personal, None, &bars)?)
         }
     };
     drop(bars);

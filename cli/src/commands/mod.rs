@@ -3,8 +3,10 @@
 mod build;
 mod clean;
 mod collections;
+mod conversion;
 mod create;
 mod demo;
+mod executed;
 mod explain;
 mod explain_quantum;
 mod graph;

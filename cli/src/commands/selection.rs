@@ -1,5 +1,6 @@
 //! `qbb reference` and `qbb transfer-datasets`.
 
+use camino::Utf8Path;
 use qbb_datastore::{Placing, RepositoryConfig};
 use qbb_dimensions::expression::Bindings;
 use qbb_personal::{SelectionReport, SelectionRequest, Structure, TypeCount};
@@ -10,6 +11,7 @@ use crate::arguments::{
     split_commas,
 };
 use crate::commands::build::bindings;
+use crate::commands::conversion::{check_conversions, conversion_note};
 use crate::commands::remembered::release_of;
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal, bytes, table};
 
@@ -17,6 +19,8 @@ use crate::output::{ExitCode, Failure, ProgressBars, Terminal, bytes, table};
 pub fn reference(arguments: &ReferenceArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     let release = release_of(arguments.from.as_deref(), Some(&arguments.repository))?;
     let release = RepositoryConfig::open(&release)?;
+    let personal = RepositoryConfig::open(&arguments.repository)?;
+    let python = arguments.selection.python.as_deref();
     let request = SelectionRequest {
         query: &query(&arguments.selection, &release)?,
         structure: Structure::Collections,
@@ -28,9 +32,10 @@ pub fn reference(arguments: &ReferenceArguments, terminal: Terminal) -> Result<E
         },
         register_dataset_types: true,
         dimension_records: true,
+        check_conversions: &|differences| check_conversions(differences, &personal, python),
         dry_run: arguments.selection.dry_run,
     };
-    bring(&request, &release, &arguments.repository, terminal)
+    bring(&request, &release, &personal, terminal)
 }
 
 /// Brings datasets from one repository into another.
@@ -39,6 +44,8 @@ pub fn transfer(
     terminal: Terminal,
 ) -> Result<ExitCode, Failure> {
     let source = RepositoryConfig::open(&arguments.source)?;
+    let destination = RepositoryConfig::open(&arguments.destination)?;
+    let python = arguments.selection.python.as_deref();
     let request = SelectionRequest {
         query: &query(&arguments.selection, &source)?,
         structure: match arguments.with_collections {
@@ -53,9 +60,10 @@ pub fn transfer(
         },
         register_dataset_types: arguments.register_dataset_types,
         dimension_records: !arguments.no_transfer_dimensions,
+        check_conversions: &|differences| check_conversions(differences, &destination, python),
         dry_run: arguments.selection.dry_run,
     };
-    bring(&request, &source, &arguments.destination, terminal)
+    bring(&request, &source, &destination, terminal)
 }
 
 fn query(options: &SelectionOptions, source: &RepositoryConfig) -> Result<DatasetQuery, Failure> {
@@ -84,11 +92,14 @@ fn query(options: &SelectionOptions, source: &RepositoryConfig) -> Result<Datase
     })
 }
 
-/// Brings all calibrations and other datasets of collections by reference.
+/// Brings all that is in collections, calibrations too, with the collections themselves; by
+/// reference if it is not to be placed.
 pub fn whole_collections(
     collections: &[String],
+    placing: Option<Placing>,
     release: &RepositoryConfig,
     personal: &RepositoryConfig,
+    python: Option<&Utf8Path>,
     bars: &ProgressBars,
 ) -> Result<SelectionReport, Failure> {
     let request = SelectionRequest {
@@ -98,9 +109,10 @@ pub fn whole_collections(
             ..DatasetQuery::default()
         },
         structure: Structure::Collections,
-        placing: None,
+        placing,
         register_dataset_types: true,
         dimension_records: true,
+        check_conversions: &|differences| check_conversions(differences, personal, python),
         dry_run: false,
     };
     let progress = |what: &str, done, total| bars.count(what, done, total);
@@ -110,18 +122,20 @@ pub fn whole_collections(
 fn bring(
     request: &SelectionRequest<'_>,
     source: &RepositoryConfig,
-    destination: &str,
+    destination: &RepositoryConfig,
     terminal: Terminal,
 ) -> Result<ExitCode, Failure> {
-    let destination = RepositoryConfig::open(destination)?;
     let bars = ProgressBars::new(terminal);
     bars.stage("looking for datasets");
-    let report = qbb_personal::reference(request, source, &destination, &|what, done, total| {
+    let report = qbb_personal::reference(request, source, destination, &|what, done, total| {
         bars.count(what, done, total);
     })?;
     drop(bars);
     if report.more {
         terminal.note("there are more datasets than the limit");
+    }
+    if let Some(note) = conversion_note(&report.storage_classes) {
+        terminal.note(&note);
     }
     for chain in &report.chains_kept {
         terminal.note(&format!("warning: {chain} was there with other children, which it keeps"));

@@ -3,23 +3,27 @@
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use qbb::QuantumBackedButler;
 use qbb::journal::{JournalState, read_attempts};
 use qbb::provenance::ProvenanceDataset;
-use qbb::{GraphIdentity, QuantumBackedButler};
 use qbb_datastore::{Placing, RepositoryConfig};
-use qbb_graph::{GraphError, QuantumGraph};
+use qbb_graph::{DatasetRole, GraphError, QuantumGraph};
+use qbb_personal::SelectionReport;
 use qbb_pipeline::Runner;
 use qbb_registry::RegistryWriter;
 use qbb_submit_dirs::SubmitDirectory;
 use qbb_transfer::{
-    InputMode, Inputs, Outputs, PackedProducts, TransferPlan, TransferReport,
-    forget_deleted_outputs, transfer, unpack,
+    InputMode, Inputs, Outputs, PackedProducts, StorageClassDifference, TransferPlan,
+    TransferReport, forget_deleted_outputs, storage_class_differences, transfer, unpack,
 };
 use serde::Serialize;
 
 use crate::arguments::{InputsArgument, TransferArguments};
+use crate::commands::conversion::{check_conversions, conversion_note};
+use crate::commands::executed::Executed;
 use crate::commands::opened::{OpenedRun, outputs_of};
 use crate::commands::provenance::{Told, former};
+use crate::commands::selection::whole_collections;
 use crate::output::{
     ExitCode, Failure, ProgressBars, Terminal, bytes, remove_unfinished_at_signals,
 };
@@ -29,6 +33,11 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let mut opened = OpenedRun::open(&arguments.submit_dir)?;
     let place = opened.directory.submission().personal.clone();
     let config = RepositoryConfig::open(place.as_str())?;
+    let bars = ProgressBars::new(terminal);
+    let whole = match arguments.whole_collections {
+        true => Some(bring_collections(arguments, &opened, &config, &bars)?),
+        false => None,
+    };
     let mut personal = qbb_registry::open_writer(&config)?;
     let own = outputs_of(&opened.directory)?.datastore;
     let is_remote = config.datastore.local_root().is_none();
@@ -49,11 +58,17 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
             ));
         }
     }
-    let bars = ProgressBars::new(terminal);
     let OpenedRun { directory, graph, mut journal } = opened;
+    let executed = Executed::of(&graph, &config.datastore)?;
+    let graph = match &arguments.output_run {
+        Some(run) => graph.into_output_run(run)?,
+        None => graph,
+    };
+    let is_renamed = executed.is_renamed(&graph);
+    let storage_classes = differences(&graph, arguments, &config)?;
     let packed = match &root {
         Some(root) if !is_remote => {
-            let told = (&directory, &graph, &journal);
+            let told = (&directory, &graph, &journal, &executed);
             pack(arguments, told, (&config, &mut *personal), root, &bars)?
         }
         _ => None,
@@ -63,7 +78,8 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     // What is in the provenance graph needs no files.
     let is_kept = |dataset| products.is_some_and(|products| products.holds(dataset));
     let outputs_missing = match &root {
-        Some(root) if !is_remote => {
+        // Files that are to get other names are looked at one by one.
+        Some(root) if !is_remote && !is_renamed => {
             let registered = is_registered(&config, &graph.header.output_run)?;
             forget_deleted_outputs(&graph, &mut journal, root, registered, is_kept)?
         }
@@ -86,39 +102,66 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
             })?
         }
     };
-    let outputs = match &root {
-        Some(root) if is_remote => {
-            let mut known = qbb_registry::open_reader(&config)?;
-            Outputs::bring(
-                &graph,
-                &journal,
-                root,
-                &config.datastore,
-                &mut *known,
-                &|done, total| {
-                    bars.count("copying outputs", done, total);
-                },
-            )?
+    let outputs = {
+        let mut known = qbb_registry::open_reader(&config)?;
+        let known = &mut *known;
+        let datastore = &config.datastore;
+        match &root {
+            _ if is_renamed => {
+                let told = |done, total| bars.count("naming files", done, total);
+                let written = &own.root;
+                Outputs::renamed(&graph, &journal, written, known, datastore, products, &told)?
+            }
+            Some(root) if is_remote => {
+                let told = |done, total| bars.count("copying outputs", done, total);
+                Outputs::bring(&graph, &journal, root, datastore, known, &told)?
+            }
+            _ => {
+                let told = |done, total| bars.count("reading files", done, total);
+                Outputs::completed(&graph, &journal, known, datastore, products, &told)?
+            }
         }
-        _ => Outputs::in_place(),
     };
+    if outputs.missing() != 0
+        && let Some(file) = root.as_ref().and_then(|root| executed.provenance(root))
+    {
+        return Err(executed.gone(&file, &graph.header.output_run));
+    }
     bars.stage("transferring");
     let output_chain = !arguments.no_output_chain;
-    let plan = TransferPlan { outputs, inputs, output_chain, packed: products };
+    let plan = TransferPlan {
+        outputs,
+        inputs,
+        storage_classes: &storage_classes,
+        output_chain,
+        packed: products,
+    };
     let mut report = transfer(&graph, &journal, &mut *personal, plan, &mut |done, total| {
         bars.count("transferring", done, total);
     })?;
-    (report.unpacked, report.outputs_missing) = (unpacked, outputs_missing);
+    report.unpacked = unpacked;
+    report.outputs_missing += outputs_missing;
     let provenance = match (packed, &root) {
         (Some(packed), Some(root)) => Some(Provenance {
-            originals_removed: packed.products.remove_originals(&graph, &journal, root)?,
+            originals_removed: match is_renamed {
+                // They are those of the run that was executed.
+                true => 0,
+                false => packed.products.remove_originals(&graph, &journal, root)?,
+            },
             file: packed.file,
             bytes: packed.bytes,
         }),
         _ => None,
     };
     drop(bars);
-    let report = Transferred { report, provenance };
+    for chain in whole.iter().flat_map(|whole| &whole.chains_kept) {
+        terminal.note(&format!("warning: {chain} was there with other children, which it keeps"));
+    }
+    if let Some(note) = conversion_note(&storage_classes) {
+        terminal.note(&note);
+    }
+    let run = &graph.header.output_run;
+    let report = Transferred { report, run, storage_classes, whole_collections: whole, provenance };
     terminal.result(&report, |report| describe(report, place.as_str()))?;
     Ok(ExitCode::Success)
 }
@@ -127,6 +170,61 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
 fn is_registered(config: &RepositoryConfig, name: &str) -> Result<bool, Failure> {
     let mut reader = qbb_registry::open_reader(config)?;
     Ok(reader.snapshot()?.collections()?.find(name).is_some())
+}
+
+/// Dataset types that the repository has with another storage class, which must convert.
+fn differences(
+    graph: &QuantumGraph,
+    arguments: &TransferArguments,
+    personal: &RepositoryConfig,
+) -> Result<Vec<StorageClassDifference>, Failure> {
+    let with_inputs = input_mode(arguments.inputs) != InputMode::None;
+    let mut used = vec![false; graph.pipeline.dataset_types.len()];
+    for (dataset, role) in graph.datasets.iter().zip(graph.dataset_roles()) {
+        used[graph.datasets.dataset_type(dataset).index()] |=
+            with_inputs || role != DatasetRole::OverallInput;
+    }
+    let types = (graph.pipeline.dataset_types.iter().zip(used))
+        .filter_map(|(node, used)| used.then_some(&node.dataset_type));
+    let mut known = qbb_registry::open_reader(personal)?;
+    let differences = storage_class_differences(types, &mut *known)?;
+    check_conversions(&differences, personal, arguments.python.as_deref())
+        .map_err(|reason| Failure::input(format!("nothing was transferred: {reason}")))?;
+    Ok(differences)
+}
+
+/// Brings everything that is in the input collections, as the release has it.
+fn bring_collections(
+    arguments: &TransferArguments,
+    run: &OpenedRun,
+    personal: &RepositoryConfig,
+    bars: &ProgressBars,
+) -> Result<SelectionReport, Failure> {
+    let placing = match input_mode(arguments.inputs) {
+        InputMode::None => {
+            return Err(Failure::usage("--whole-collections is about inputs")
+                .with_hint("give --inputs, too, which says what becomes of files"));
+        }
+        InputMode::Reference => None,
+        InputMode::Place(placing) => Some(placing),
+    };
+    let release = arguments.from.as_ref().unwrap_or(&run.directory.submission().release);
+    let unreachable = |failure: Failure| {
+        failure.with_hint(format!(
+            "whole collections are read from the release ({release}): name another place of it with \
+             --from, or transfer without --whole-collections, which needs no release and brings \
+             what the run has used"
+        ))
+    };
+    let config = RepositoryConfig::open(release).map_err(|error| unreachable(error.into()))?;
+    drop(qbb_registry::open_reader(&config).map_err(|error| unreachable(error.into()))?);
+    let graph = &run.graph;
+    let collections = match graph.collections.inputs.as_slice() {
+        // A graph of other software does not say how its inputs were named.
+        [] => &graph.header.inputs,
+        _ => &graph.collections.inputs,
+    };
+    whole_collections(collections, placing, &config, personal, arguments.python.as_deref(), bars)
 }
 
 fn input_mode(argument: InputsArgument) -> InputMode {
@@ -150,7 +248,12 @@ struct Packed {
 /// there or have been before.
 fn pack(
     arguments: &TransferArguments,
-    (directory, graph, journal): (&SubmitDirectory, &QuantumGraph, &JournalState),
+    (directory, graph, journal, executed): (
+        &SubmitDirectory,
+        &QuantumGraph,
+        &JournalState,
+        &Executed,
+    ),
     (config, personal): (&RepositoryConfig, &mut dyn RegistryWriter),
     root: &Utf8Path,
     bars: &ProgressBars,
@@ -169,9 +272,14 @@ fn pack(
         return Err(Failure::from_error(GraphError::NoTaskClass { task })
             .with_hint("transfer without --provenance"));
     }
+    if former.is_none()
+        && executed.is_renamed(graph)
+        && let Some(file) = executed.provenance(root)
+    {
+        return Err(executed.gone(&file, &graph.header.output_run));
+    }
     remove_unfinished_at_signals()?;
-    let identity = GraphIdentity::of(graph);
-    let history = read_attempts(&directory.journal(), identity, journal)?;
+    let history = read_attempts(&directory.journal(), executed.identity, journal)?;
     if let Some(folder) = file.parent() {
         fs_err::create_dir_all(folder).map_err(Failure::from_error)?;
     }
@@ -187,9 +295,14 @@ fn pack(
 
 /// What a transfer did.
 #[derive(Serialize)]
-struct Transferred {
+struct Transferred<'a> {
     #[serde(flatten)]
     report: TransferReport,
+    run: &'a str,
+    /// Dataset types that the repository has with another storage class.
+    storage_classes: Vec<StorageClassDifference>,
+    /// What came besides the inputs.
+    whole_collections: Option<SelectionReport>,
     provenance: Option<Provenance>,
 }
 
@@ -200,8 +313,8 @@ struct Provenance {
     originals_removed: u64,
 }
 
-fn describe(transferred: &Transferred, place: &str) -> String {
-    let Transferred { report, provenance } = transferred;
+fn describe(transferred: &Transferred<'_>, place: &str) -> String {
+    let Transferred { report, run, whole_collections, provenance, .. } = transferred;
     let inputs = match (report.inputs, report.files_placed) {
         (0, _) => String::new(),
         (inputs, 0) => format!(" and {inputs} inputs"),
@@ -214,8 +327,12 @@ fn describe(transferred: &Transferred, place: &str) -> String {
         0 => String::new(),
         unpacked => format!(" ({unpacked} of them were packed)"),
     };
+    let renamed = match report.files_renamed {
+        0 => String::new(),
+        files => format!(" in {run}, with {files} files that have names there,"),
+    };
     let mut text = format!(
-        "{} outputs{unpacked}{inputs} are in {place}\n\
+        "{} outputs{unpacked}{renamed}{inputs} are in {place}\n\
          new: {} datasets, {} dimension records, {} dataset types, {} collections, {} memberships",
         report.outputs,
         report.datasets_inserted,
@@ -237,6 +354,17 @@ fn describe(transferred: &Transferred, place: &str) -> String {
              `qbb run --rerun` makes them again",
             report.outputs_missing
         ));
+    }
+    if let Some(whole) = whole_collections {
+        let datasets: u64 = whole.dataset_types.iter().map(|count| count.datasets).sum();
+        let new = whole.inserted.map_or(0, |inserted| inserted.datasets_inserted);
+        text.push_str(&format!(
+            "\nwhole collections: {} with {datasets} datasets, of which {new} are new",
+            whole.collections
+        ));
+        if whole.missing != 0 {
+            text.push_str(&format!("; {} without a file stay behind", whole.missing));
+        }
     }
     if report.inputs_missing != 0 {
         text.push_str(&format!(

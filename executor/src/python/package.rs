@@ -12,13 +12,14 @@ macro_rules! embedded {
 }
 
 /// Name and text of each file of the package.
-const FILES: [(&str, &str); 25] = embedded![
+const FILES: [(&str, &str); 26] = embedded![
     "__init__.py",
     "adjustment.py",
     "build_session.py",
     "butler.py",
     "channel.py",
     "conditions.py",
+    "conversions.py",
     "data_ids.py",
     "diagnosis.py",
     "errors.py",

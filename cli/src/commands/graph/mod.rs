@@ -27,10 +27,14 @@ pub fn execute(command: GraphCommand, terminal: Terminal) -> Result<ExitCode, Fa
         GraphCommand::Quanta(arguments) => quanta::execute(&arguments, terminal),
         GraphCommand::Summary { graph } => show::summary(&graph, terminal),
         GraphCommand::Diff(arguments) => diff::execute(&arguments, terminal),
-        GraphCommand::Convert { graph, output, record_paths } => {
+        GraphCommand::Convert { graph, output, record_paths, output_run } => {
             remove_unfinished_at_signals()?;
             let format = FileFormat::of(&output)?;
-            write(&open_graph(&graph)?, &output, format, record_paths)?;
+            let mut converted = open_graph(&graph)?;
+            if let Some(run) = output_run {
+                converted = converted.into_output_run(&run)?;
+            }
+            write(&converted, &output, format, record_paths)?;
             terminal.note(&format!("{graph} written as {output}"));
             Ok(ExitCode::Success)
         }
