@@ -14,13 +14,12 @@ change nothing more.  Exit code 1 if something is otherwise.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
 import random
 import re
 import resource
 import signal
 import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -32,11 +31,9 @@ import psycopg
 from psycopg import sql
 
 from faulty_commands import Commands, Repository, chosen, differing
-from kit_support import CAMERA, make_parser, script_main
+from kit_support import CAMERA, KitError, make_parser, script_main
+from unprivileged import give_up_overrides, permissions_matter
 
-PR_CAPBSET_DROP = 24
-OVERRIDES = (1, 2)
-"""Capabilities of those whom permissions do not concern."""
 APPLICATION = "qbb-fault"
 """Name by which the server knows our connections."""
 
@@ -216,6 +213,13 @@ class Transfers:
 
     def locks(self, table: str) -> bool:
         """Tell whether one of our connections has written to a table."""
+        busy = (
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+            " AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Client'"
+        )
+        # Whoever is stopped has asked for something that the server is still about.
+        while self.repository.server.execute(busy, [APPLICATION]).fetchone()[0]:
+            time.sleep(0.01)
         query = (
             "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity USING (pid)"
             " WHERE application_name = %s AND relation = %s::regclass AND granted"
@@ -236,6 +240,21 @@ class Transfers:
             process.communicate()
             least, most = (least, call) if written else (call + 1, most)
         return least
+
+    @contextlib.contextmanager
+    def stopped_between(
+        self, words: list[str], call: int, written: str, untouched: str
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Stop a transfer at about a call, when it has written to one table, and not to another."""
+        for near in range(max(call - 3, 1), call + 40):
+            with self.commands.stopped(words, near) as process:
+                if self.locks(written) and not self.locks(untouched):
+                    yield process
+                    return
+                process.kill()
+            process.communicate()
+            self.repository.restore()
+        raise KitError(f"a transfer never has written to {written} and not to {untouched}")
 
     def deadlocked(self, database: str) -> None:
         """Have somebody insert what the transfer inserts, in the opposite order.
@@ -261,16 +280,14 @@ class Transfers:
             insertion = threading.Thread(
                 target=rival.execute, args=(insert.format(schema), [CAMERA])
             )
-            with self.commands.stopped(words, call) as process:
+            with self.stopped_between(words, call, "instrument", "collection") as process:
                 insertion.start()
                 waits = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
                 waits += " AND wait_event_type = 'Lock'"
-                for _ in range(500):
+                while insertion.is_alive():
                     if server.execute(waits, [rival.info.backend_pid]).fetchone()[0]:
                         break
                     time.sleep(0.01)
-                else:
-                    self.problems.append("deadlock: nobody waits for the transfer")
             insertion.join()
             rival.rollback()
         out, err = process.communicate(timeout=240)
@@ -290,28 +307,6 @@ class Transfers:
             self.problems.append(f"{where}: it ended with {code}: {said}")
         if tables != expected[0] or files != expected[1]:
             self.problems.append(f"{where}: {differing(tables, expected[0])}")
-
-
-def give_up_overrides() -> None:
-    """Let permissions concern this process, even if it is the administrator's."""
-    if os.geteuid() == 0:
-        for capability in OVERRIDES:
-            ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
-
-
-def permissions_matter() -> bool:
-    """Tell whether permissions concern what we start."""
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name, "locked")
-        place.mkdir(mode=0o555)
-        child = os.fork()
-        if child == 0:
-            give_up_overrides()
-            try:
-                os.execvp("test", ["test", "!", "-w", str(place)])
-            finally:
-                os._exit(127)
-        return os.waitpid(child, 0)[1] == 0
 
 
 @contextlib.contextmanager
