@@ -128,7 +128,7 @@ NAMES = (*VERSIONS, *MADE_UP)
 SPECTRA = "{run:/}/{datasetType}/{datasetType}_" + "_".join(
     f"{{{name}:?}}"
     for name in (
-        *("instrument", "exposure", "visit", "detector", "physical_filter", "band"),
+        *("component", "instrument", "exposure", "visit", "detector", "physical_filter", "band"),
         *("skymap", "tract", "patch", "plan", "field", "campaign", "skypix"),
         *("fiber", "fiber_bundle", "fiber_color", "run"),
     )
