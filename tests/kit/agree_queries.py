@@ -26,7 +26,6 @@ from typing import Any
 
 from astropy.table import Table
 from astropy.time import Time
-from kit_support import make_parser, script_main
 from lsst.daf.butler import Butler, CollectionType, EmptyQueryResultError, Timespan
 from lsst.daf.butler.script import (
     queryCollections,
@@ -35,6 +34,8 @@ from lsst.daf.butler.script import (
     queryDimensionRecords,
 )
 from lsst.daf.butler.script.queryDatasets import QueryDatasets
+
+from kit_support import make_parser, script_main
 
 Row = dict[str, str]
 LISTS = ("types", "collections", "order_by", "datasets", "dimensions", "globs", "kinds")

@@ -20,9 +20,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from kit_support import KitError, make_parser, script_main
 from lsst.daf.butler import Butler, DatasetRef
 from lsst.daf.butler.script.queryDatasets import QueryDatasets
+
+from kit_support import KitError, make_parser, script_main
 
 INDEX = "_butler_zip_index.json"
 TYPES = ["raw", "skyMap", "flat", "visit_parts"]

@@ -21,7 +21,6 @@ from lsst.pipe.base.quantum_graph import ProvenanceQuantumGraph, ProvenanceQuant
 
 from kit_support import make_parser, script_main
 
-
 LONGEST = 2000
 """Characters of a difference to print."""
 

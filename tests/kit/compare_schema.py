@@ -28,8 +28,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
-from kit_support import check_repository_root, make_parser, script_main
 from lsst.daf.butler import Butler, Config, DatasetType, DimensionConfig
+
+from kit_support import check_repository_root, make_parser, script_main
 
 Schema = dict[str, dict[str, Any]]
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from lsst.daf.butler import Butler, DatasetType, DimensionConfig
 from psycopg import sql
 from psycopg.types.range import Int8Range
 
 from kit_support import check_repository_root, make_parser, script_main
-from lsst.daf.butler import Butler, DatasetType, DimensionConfig
 from make_release import make_repository
 
 KEPT = {"butler_attributes", "opaque_meta"}

@@ -220,7 +220,7 @@ class AdjustConnections(PipelineTaskConnections, dimensions=VISIT):
         multiple=True,
     )
 
-    def adjustQuantum(  # noqa: N802
+    def adjustQuantum(
         self, inputs: dict[str, Any], outputs: dict[str, Any], label: str, data_id: DataCoordinate
     ) -> Any:
         """Adjust one quantum."""
@@ -315,7 +315,7 @@ class StrictConnections(PipelineTaskConnections, dimensions=VISIT):
                 isCalibration=True,
             )
 
-    def adjustQuantum(  # noqa: N802
+    def adjustQuantum(
         self, inputs: dict[str, Any], outputs: dict[str, Any], label: str, data_id: DataCoordinate
     ) -> Any:
         """Call the middleware's own."""
@@ -445,7 +445,7 @@ class TogetherConnections(PipelineTaskConnections, dimensions=VISIT_DETECTOR):
 class BothConnections(TogetherConnections, dimensions=VISIT_DETECTOR):
     """Adjusts all quanta together and then each by itself."""
 
-    def adjustQuantum(  # noqa: N802
+    def adjustQuantum(
         self, inputs: dict[str, Any], outputs: dict[str, Any], label: str, data_id: DataCoordinate
     ) -> Any:
         """Drop what quanta with many inputs have too much."""
