@@ -43,8 +43,8 @@ pub(super) fn function_threads(
 pub(super) struct Lookahead {
     /// Whether no quantum is of a `PipelineTask`.
     possible: bool,
-    /// Microseconds that a quantum takes, smoothed.
-    mean: f64,
+    /// Microseconds that a quantum usually takes: smoothed, and closer to the shorter ones.
+    usual: f64,
 }
 
 /// Work that a thread is given at once, in microseconds.
@@ -54,21 +54,28 @@ const AHEAD: f64 = 8000.0;
 const MOST: f64 = 256.0;
 
 /// Share of what threads have before them in which ends may gather.
-const GATHERING: f64 = 0.375;
+const GATHERING: f64 = 0.5;
 
 /// Longest time in which ends gather, in microseconds: it is lost if the run is killed.
 const LONGEST: f64 = AHEAD / 4.0;
 
 /// Gathering for less time than this takes more than it saves, in microseconds.
-const SHORTEST: f64 = 100.0;
+const SHORTEST: f64 = 150.0;
 
-/// Share of the newest quantum in the mean.
-const WEIGHT: f64 = 1.0 / 16.0;
+/// Share of the newest quantum in what is usual, if it took less.
+const SHORTER: f64 = 1.0 / 4.0;
+
+/// The same if it took more, which may be because something else ran on its core.
+const LONGER: f64 = 1.0 / 16.0;
+
+/// What takes so many times what is usual counts as if it took just that, unless it takes longer than
+/// [`AHEAD`].
+const EXCEPTIONAL: f64 = 4.0;
 
 impl Lookahead {
     /// Nothing is known of any quantum yet.
     pub fn new(possible: bool) -> Self {
-        Self { possible, mean: AHEAD }
+        Self { possible, usual: AHEAD }
     }
 
     /// Most that [`depth`](Self::depth) will ever give.
@@ -80,19 +87,23 @@ impl Lookahead {
     pub fn learn(&mut self, started: Timestamp, ended: Timestamp) {
         let took = (ended.0.saturating_sub(started.0)).clamp(1, 3_600_000_000) as f64;
         // One that takes long counts at once: what is handed out behind it would wait.
-        self.mean = if took > AHEAD { took } else { self.mean + (took - self.mean) * WEIGHT };
+        self.usual = match took {
+            _ if took > AHEAD => took,
+            _ if took < self.usual => self.usual + (took - self.usual) * SHORTER,
+            _ => self.usual + (took.min(EXCEPTIONAL * self.usual) - self.usual) * LONGER,
+        };
     }
 
     /// Quanta that each thread may have, the one that it runs included.
     pub fn depth(&self) -> usize {
-        if self.possible { (AHEAD / self.mean).clamp(1.0, MOST) as usize } else { 1 }
+        if self.possible { (AHEAD / self.usual).clamp(1.0, MOST) as usize } else { 1 }
     }
 
     /// How long to let ends gather before they are recorded, if so many quanta are handed out to so many
     /// threads: none unless threads have enough to do meanwhile.
     pub fn pause(&self, handed_out: usize, threads: usize) -> Option<Duration> {
         let waiting = handed_out.saturating_sub(threads) as f64;
-        let pause = (waiting * self.mean / threads.max(1) as f64 * GATHERING).min(LONGEST);
+        let pause = (waiting * self.usual / threads.max(1) as f64 * GATHERING).min(LONGEST);
         (pause >= SHORTEST).then_some(Duration::from_micros(pause as u64))
     }
 }
@@ -113,7 +124,7 @@ mod tests {
         };
         assert_eq!(learn(8000, 1), (1, None));
         assert_eq!(learn(4100, 200), (1, None));
-        assert_eq!(learn(3000, 200), (2, Some(1125)), "one that runs and one behind it");
+        assert_eq!(learn(3000, 200), (2, Some(1500)), "one that runs and one behind it");
         assert_eq!(learn(500, 200), (15, Some(2000)));
         assert_eq!(learn(20, 200).0, 256);
         assert_eq!(learn(0, 500), (256, None), "what takes a microsecond leaves no time to gather");
@@ -134,6 +145,6 @@ mod tests {
             lookahead.pause(handed_out, threads).map_or(0, |pause| pause.as_micros())
         };
         assert_eq!((pause(0, 2), pause(2, 2)), (0, 0), "links of chains are not held up");
-        assert_eq!((pause(4, 2), pause(12, 2), pause(100, 2)), (225, 1125, 2000));
+        assert_eq!((pause(4, 2), pause(12, 2), pause(100, 2)), (300, 1500, 2000));
     }
 }
