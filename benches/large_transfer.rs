@@ -44,6 +44,7 @@ use qbb_registry::{
     RegistryWriter as _,
 };
 use qbb_submit_dirs::{Submission, SubmitDirectory, SubmitError};
+use rayon::prelude::*;
 use samples::{Samples, Unit};
 
 /// Anything that ends a benchmark.
@@ -53,6 +54,9 @@ const DETECTORS: u32 = 100;
 /// Outputs of quanta: six types by detector and three by visit.
 const BY_VISIT: u32 = 6 * DETECTORS + 3;
 const DATABASE: &str = "gen3.sqlite3";
+/// Outputs of a dataset type whose files share a folder, at most.
+const BY_FOLDER: u32 = 1000;
+
 /// Events that are recorded at once.
 const BATCH: usize = 256;
 
@@ -100,7 +104,9 @@ fn sqlite(run: &Run, rounds: usize) -> Result<()> {
             floor(Indexes::Remade, false)
         }],
     )?;
-    let what = format!("{} datasets into SQLite", ours.numbers("datasets_inserted")?.median());
+    let n = ours.numbers("datasets_inserted")?.median();
+    assert!(n > 0.0, "the files of outputs were not found");
+    let what = format!("{n} datasets into SQLite");
     for (floor, runs) in [
         ("indexes and foreign keys kept", &kept),
         ("indexes made at the end", &remade),
@@ -134,7 +140,6 @@ fn postgresql(run: &Run, rounds: usize) -> Result<()> {
     let what = format!("{n} datasets into PostgreSQL, wall; floor: bare COPY");
     row(&what, &ours.wall(), &floor.into_iter().collect());
     alone("same, CPU of the client", &ours.cpu(), Unit::Seconds);
-    alone("same, peak memory of the client", &ours.peak(), Unit::Mebibytes);
     Ok(())
 }
 
@@ -190,8 +195,22 @@ impl Run {
         Ok(Self { root: root.to_owned(), graph })
     }
 
-    /// A submit directory of it.
+    /// A submit directory of it, and the files of its outputs in the personal repository.
     fn submit(&self, name: &str, personal: &Utf8Path) -> Result<Utf8PathBuf> {
+        let quanta: Vec<QuantumIx> = self.graph.quanta.iter().collect();
+        quanta.par_chunks(BATCH).try_for_each(|quanta| -> std::io::Result<()> {
+            for &quantum in quanta {
+                for record in outcome(&self.graph, quantum).outputs.iter().flat_map(|o| &o.records)
+                {
+                    let path = personal.join(&*record.path);
+                    if fs_err::File::create(&path).is_err() {
+                        fs_err::create_dir_all(path.parent().unwrap_or(personal))?;
+                        fs_err::File::create(&path)?;
+                    }
+                }
+            }
+            Ok(())
+        })?;
         let place = self.root.join(name);
         let submission = Submission::new("none", personal, "none");
         SubmitDirectory::create(&place, submission, |directory| {
@@ -249,8 +268,9 @@ fn outcome(graph: &QuantumGraph, quantum: QuantumIx) -> QuantumOutcome {
             let name = &dataset_type.dataset_type.name;
             let record = FileRecord {
                 path: format!(
-                    "{run}/{name}/20250101/g/Cam-g/{number}/{name}_Cam_g_Cam-g_{number}.json",
+                    "{run}/{name}/20250101/g/Cam-g/{visit}/{name}_Cam_g_Cam-g_{number}.json",
                     run = graph.header.output_run,
+                    visit = dataset.0 / BY_FOLDER,
                     number = dataset.0
                 ),
                 formatter: "lsst.daf.butler.formatters.json.JsonFormatter".into(),

@@ -43,7 +43,7 @@ pub(super) fn function_threads(
 pub(super) struct Lookahead {
     /// Whether no quantum is of a `PipelineTask`.
     possible: bool,
-    /// Microseconds that a quantum usually takes: smoothed, and closer to the shorter ones.
+    /// Microseconds that a quantum usually takes, smoothed.
     usual: f64,
 }
 
@@ -62,14 +62,11 @@ const LONGEST: f64 = AHEAD / 4.0;
 /// Gathering for less time than this takes more than it saves, in microseconds.
 const SHORTEST: f64 = 150.0;
 
-/// Share of the newest quantum in what is usual, if it took less.
-const SHORTER: f64 = 1.0 / 4.0;
-
-/// The same if it took more, which may be because something else ran on its core.
-const LONGER: f64 = 1.0 / 16.0;
+/// Share of the newest quantum in what is usual.
+const WEIGHT: f64 = 1.0 / 16.0;
 
 /// What takes so many times what is usual counts as if it took just that, unless it takes longer than
-/// [`AHEAD`].
+/// [`AHEAD`]: something else may have run on its core.
 const EXCEPTIONAL: f64 = 4.0;
 
 impl Lookahead {
@@ -89,8 +86,7 @@ impl Lookahead {
         // One that takes long counts at once: what is handed out behind it would wait.
         self.usual = match took {
             _ if took > AHEAD => took,
-            _ if took < self.usual => self.usual + (took - self.usual) * SHORTER,
-            _ => self.usual + (took.min(EXCEPTIONAL * self.usual) - self.usual) * LONGER,
+            _ => self.usual + (took.min(EXCEPTIONAL * self.usual) - self.usual) * WEIGHT,
         };
     }
 
@@ -127,6 +123,7 @@ mod tests {
         assert_eq!(learn(3000, 200), (2, Some(1500)), "one that runs and one behind it");
         assert_eq!(learn(500, 200), (15, Some(2000)));
         assert_eq!(learn(20, 200).0, 256);
+        assert_eq!(learn(4000, 1).0, 256, "one that was held up says little");
         assert_eq!(learn(0, 500), (256, None), "what takes a microsecond leaves no time to gather");
         assert_eq!(learn(5_000_000, 1), (1, None), "one is enough to be careful again");
         assert_eq!(learn(-5, 300), (256, None), "a clock that was set back");

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crossbeam::channel::unbounded;
 use qbb::QuantumBackedButler;
 use qbb::journal::{
-    DatasetOutput, Event, ProcessIdentity, RunCounts, RunOutcome, Syncer, Timestamp,
+    DatasetOutput, Durability, Event, ProcessIdentity, RunCounts, RunOutcome, Syncer, Timestamp,
 };
 use qbb_pipeline::Runner;
 
@@ -264,11 +264,13 @@ fn check_tasks(request: &RunRequest<'_>) -> Result<(), RunError> {
 }
 
 /// Whether quanta may be handed out before there is a thread for them: if all are of functions and
-/// programs and none asks for more than a thread.
+/// programs and none asks for more than a thread. Ends of what is handed out ahead are recorded together,
+/// so not if each has to be durable before the next quantum begins.
 fn may_look_ahead(request: &RunRequest<'_>) -> bool {
     let options = &request.options;
-    (request.graph.pipeline.tasks.iter())
-        .all(|task| !matches!(task.runner, Runner::PipelineTask(_)))
+    options.durability != Durability::Quantum
+        && (request.graph.pipeline.tasks.iter())
+            .all(|task| !matches!(task.runner, Runner::PipelineTask(_)))
         && options.resources.tasks.is_empty()
 }
 
