@@ -14,7 +14,9 @@ def main() -> None:
     first_screen = "\n".join(readme.splitlines()[:40])
     found = re.findall(rf"^(\S.*?)\s+# {re.escape(name)}$", first_screen, flags=re.MULTILINE)
     if len(found) != 1:
-        sys.exit(f"README.md: expected one command marked '# {name}' in the first screen, found {found}")
+        sys.exit(
+            f"README.md: expected one command marked '# {name}' in the first screen, found {found}"
+        )
     print(found[0])
 
 

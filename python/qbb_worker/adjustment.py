@@ -140,7 +140,9 @@ def adjust_all_quanta(
     skeleton = QuantumGraphSkeleton([view.label])
     keys: dict[str, dict[int, Any]] = {}
     places: dict[Any, tuple[str, int]] = {}
-    prerequisites = {edge.parent_dataset_type_name for edge in view.node.prerequisite_inputs.values()}
+    prerequisites = {
+        edge.parent_dataset_type_name for edge in view.node.prerequisite_inputs.values()
+    }
     for name, refs in view.refs.items():
         assert name in pipeline_graph.dataset_types, "references are made from dataset types"
         of_type = keys[name] = {}
@@ -259,15 +261,12 @@ def adjust_quanta(
         except BaseException as exc:
             raise Raised("adjustQuantum", exc, quantum) from exc
         if helper.inputs_adjusted or helper.outputs_adjusted:
-            changed.append(
-                [
-                    quantum,
-                    adapter.kept(inputs, quantum, helper.inputs) if helper.inputs_adjusted else None,
-                    adapter.kept(outputs, quantum, helper.outputs)
-                    if helper.outputs_adjusted
-                    else None,
-                ]
-            )
+            kept_inputs = kept_outputs = None
+            if helper.inputs_adjusted:
+                kept_inputs = adapter.kept(inputs, quantum, helper.inputs)
+            if helper.outputs_adjusted:
+                kept_outputs = adapter.kept(outputs, quantum, helper.outputs)
+            changed.append([quantum, kept_inputs, kept_outputs])
     return {"dropped": dropped, "changed": changed}
 
 

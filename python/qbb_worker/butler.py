@@ -95,10 +95,7 @@ class WorkerButler(QuantumBackedButler):
     def put(self, obj: Any, ref: DatasetRef, /, *, provenance: Any = None) -> DatasetRef:
         # Inherited.
         begin = time.perf_counter()
-        if (
-            ref.id in self.packed
-            and (text := self._store.text(obj, ref, provenance)) is not None
-        ):
+        if ref.id in self.packed and (text := self._store.text(obj, ref, provenance)) is not None:
             self.texts[ref.id] = text
             self._metrics.increment_put(time.perf_counter() - begin)
             self._actual_output_refs.add(ref)

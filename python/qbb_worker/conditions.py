@@ -97,7 +97,7 @@ class Watch:
             "files": files,
             "absent": sorted(self._absent),
             "environment": {
-                name: _digest(value.encode()) if (value := os.environ.get(name)) is not None else None
+                name: None if (value := os.environ.get(name)) is None else _digest(value.encode())
                 for name in sorted(self._asked - _PASSING)
             },
             "search_path": [
@@ -122,7 +122,8 @@ def _is_standard_library(path: str) -> bool:
     itself.
     """
     library = sysconfig.get_path("stdlib")
-    zipped = os.path.join(os.path.dirname(library), os.path.basename(library).replace(".", "") + ".zip")
+    folder, name = os.path.split(library)
+    zipped = os.path.join(folder, name.replace(".", "") + ".zip")
     if path == zipped:
         return True
     installed = _is_installed(path + "/")

@@ -257,10 +257,9 @@ class QuantumRunner:
                 and (logs := butler.kept.get(built.log_ref.id)) is not None
             ):
                 extra = logs.extra or {}
+        status = "skipped_existing" if skipped else "succeeded"
         if failure is not None:
             status = "failed"
-        else:
-            status = "skipped_existing" if skipped else "succeeded"
         return {
             "ok": True,
             "quantum_id": built.quantum_id,

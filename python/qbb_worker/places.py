@@ -105,9 +105,7 @@ class Place:
         """
         return self._root + path
 
-    def content(
-        self, obj: Any, ref: DatasetRef, path: str, provenance: Any
-    ) -> bytes | None:
+    def content(self, obj: Any, ref: DatasetRef, path: str, provenance: Any) -> bytes | None:
         """Make what the file of a dataset would hold, without writing it.
 
         Parameters
@@ -272,8 +270,8 @@ class Places:
             return None
         try:
             template = datastore.templates.getTemplate(ref)
-            _, formatter_class, arguments = (
-                datastore.formatterFactory.getFormatterClassWithMatch(ref)
+            _, formatter_class, arguments = datastore.formatterFactory.getFormatterClassWithMatch(
+                ref
             )
         except KeyError:
             return None
@@ -284,9 +282,7 @@ class Places:
         ):
             return None
         template.validateTemplate(ref)
-        return Place(
-            datastore, template, formatter_class, arguments, ref.datasetType.storageClass
-        )
+        return Place(datastore, template, formatter_class, arguments, ref.datasetType.storageClass)
 
 
 def _inherits(formatter_class: type, method: str) -> bool:

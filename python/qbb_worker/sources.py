@@ -36,7 +36,7 @@ class OpenedFiles:
         # not raise, and must not open files.
         if not self._active or event != "open":
             return
-        path, mode, flags = args
+        path, _, flags = args
         if isinstance(path, bytes):
             path = os.fsdecode(path)
         if not isinstance(path, str) or not path.endswith(_SUFFIXES):

@@ -102,9 +102,7 @@ def misbehave(config: ProduceConfig, detector: int) -> None:
         time.sleep(600)
         os._exit(0)
     if detector in config.threads:
-        threading.Thread(
-            target=time.sleep, args=(600,), name="forgotten", daemon=True
-        ).start()
+        threading.Thread(target=time.sleep, args=(600,), name="forgotten", daemon=True).start()
     for _ in range(config.print_megabytes.get(detector, 0)):
         print("x" * (1 << 20))
     match config.die.get(detector):

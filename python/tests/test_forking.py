@@ -7,7 +7,7 @@ import signal
 import tempfile
 import unittest
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from qbb_worker.forking import reseed
 
@@ -21,7 +21,7 @@ class ForkingTest(unittest.TestCase):
     """One process that imports, and its copies."""
 
     graph: Graph
-    config: dict[str, Any] = {
+    config: ClassVar[dict[str, Any]] = {
         "die": {EXITS: "exit", CRASHES: "segfault", HANGS: "hang"},
         "leave": [LEAVES],
         "print_megabytes": {PRINTS: 3},

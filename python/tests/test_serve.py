@@ -15,7 +15,7 @@ import time
 import unittest
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from .release import (
     OUTPUT_RUN,
@@ -36,7 +36,7 @@ class ServeTestCase(unittest.TestCase):
     program = sys.executable
     """What starts workers."""
     graph: Graph
-    config: dict[str, Any] = {
+    config: ClassVar[dict[str, Any]] = {
         "fail": [FAILS],
         "no_work": [NO_WORK],
         "partial": [PARTIAL],

@@ -162,14 +162,16 @@ class Steps:
         return Step("associate", ours, tidied(butler_command(cmd.associate, *words), tag))
 
     def certify(self) -> Step:
-        begin, end, options = self.dates()
+        _, _, options = self.dates()
         collection = self.random.choice(CALIBS)
         words = ["REPO", self.random.choice([*RUNS, *CHAINS]), collection]
         words += [self.random.choice(CALIBRATIONS), *options]
         if self.random.random() < 0.5:
             words.append("--search-all-inputs")
         ours = ["collections", "certify", *words]
-        return Step("certify", ours, tidied(butler_command(cmd.certify_calibrations, *words), collection))
+        return Step(
+            "certify", ours, tidied(butler_command(cmd.certify_calibrations, *words), collection)
+        )
 
     def decertify(self) -> Step:
         begin, end, options = self.dates()
@@ -181,9 +183,7 @@ class Steps:
                 data_ids = None
                 if detector is not None:
                     data_ids = [{"instrument": CAMERA, "detector": detector}]
-                butler.registry.decertify(
-                    collection, name, timespan(begin, end), dataIds=data_ids
-                )
+                butler.registry.decertify(collection, name, timespan(begin, end), dataIds=data_ids)
 
         ours = ["collections", "decertify", "REPO", collection, name, *options]
         if detector is not None:

@@ -130,9 +130,7 @@ def rows_of(table: Table | None) -> list[Row]:
     """Return rows as texts by column; empty values are left out."""
     if table is None:
         return []
-    return [
-        {name: text for name in table.colnames if (text := normal(row[name]))} for row in table
-    ]
+    return [{name: text for name in table.colnames if (text := normal(row[name]))} for row in table]
 
 
 def filled(rows: Iterable[Row]) -> Iterable[Row]:

@@ -12,6 +12,7 @@ be those of the release.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import filecmp
 import json
 import os
@@ -120,10 +121,8 @@ def compare_missing(
     butler.collections.register("missing")
     (missing,) = butler.registry.insertDatasets(ref.datasetType, [ref.dataId], run="missing")
     problems = []
-    try:
+    with contextlib.suppress(FileNotFoundError):
         problems.append(f"the real one knows {butler.getURIs(missing)}")
-    except FileNotFoundError:
-        pass
     folder = str(Path(args.scratch) / "missing")
     for command in (
         ["get-uri", repo, str(missing.id)],

@@ -209,9 +209,7 @@ class Repository:
             names = file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             for (table,) in names.fetchall():
                 found = [dict(row) for row in file.execute(f'SELECT * FROM "{table}"')]
-                tables[table] = [
-                    {key: row[key] for key in row.keys() - TIMES} for row in found
-                ]
+                tables[table] = [{key: row[key] for key in row.keys() - TIMES} for row in found]
         # Whether numbers were ever used means nothing.
         tables.pop("sqlite_sequence", None)
         return tables

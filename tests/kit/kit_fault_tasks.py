@@ -269,9 +269,7 @@ class ConcludeConnections(PipelineTaskConnections, dimensions=("instrument",)):
         multiple=True,
         minimum=0,
     )
-    table = Output(
-        doc="Table.", name="conclusion", storageClass=TABLE, dimensions=("instrument",)
-    )
+    table = Output(doc="Table.", name="conclusion", storageClass=TABLE, dimensions=("instrument",))
 
 
 PrepareConfig, PrepareTask = define_faulty_task(PrepareConnections)

@@ -1,4 +1,4 @@
-"""A task whose dimensions and connections its configuration says, so that data can make pipelines."""
+"""A task whose configuration says its dimensions and connections, so that data make pipelines."""
 
 from __future__ import annotations
 

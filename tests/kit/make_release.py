@@ -158,7 +158,9 @@ def store_products(archive: Archive) -> None:
     archive.store(visit_image, images[middle:], second)
     archive.store(release_object, archive.data_ids(["tract"], f"skymap='{SKYMAP}'"), first)
     visit_parts = archive.define("visit_parts", ["instrument", "visit"], PARTS)
-    archive.store_parts(visit_parts, archive.data_ids(["visit"], f"instrument='{CAMERA}'")[:3], first)
+    archive.store_parts(
+        visit_parts, archive.data_ids(["visit"], f"instrument='{CAMERA}'")[:3], first
+    )
     archive.chain(RELEASE, second, first, DEFAULTS)
 
 

@@ -57,11 +57,13 @@ class ServerError(Exception):
 
 def is_complete(binaries: Path) -> bool:
     """Tell whether a folder holds what makes and runs a server with what Butler needs."""
-    share = subprocess.run(
-        [binaries / "pg_config", "--sharedir"], capture_output=True, text=True, check=False
-    ) if (binaries / "pg_config").exists() else None
     extension = "extension/btree_gist.control"
-    candidates = [Path(share.stdout.strip())] if share and share.returncode == 0 else []
+    candidates = []
+    if (binaries / "pg_config").exists():
+        share = subprocess.run(
+            [binaries / "pg_config", "--sharedir"], capture_output=True, text=True, check=False
+        )
+        candidates += [Path(share.stdout.strip())] if share.returncode == 0 else []
     # Where a server looks that was moved as a whole, as Debian and PostgreSQL itself lay it out.
     root = binaries.parent
     candidates += [root / "share", root / "share/postgresql"]
@@ -212,9 +214,10 @@ class Server:
         self.binaries = binaries
         self.password = secrets.token_urlsafe()
         self.environment = {"PATH": f"{binaries}:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
-        if libraries := sorted({str(f.parent) for f in binaries.parents[3].glob("lib/*/libpq.so.5")}):
-            if binaries.parents[3] != Path("/usr"):
-                self.environment["LD_LIBRARY_PATH"] = ":".join(libraries)
+        installed = binaries.parents[3]
+        libraries = sorted({str(file.parent) for file in installed.glob("lib/*/libpq.so.5")})
+        if libraries and installed != Path("/usr"):
+            self.environment["LD_LIBRARY_PATH"] = ":".join(libraries)
         self.process: subprocess.Popen[bytes] | None = None
         self.port = 0
 

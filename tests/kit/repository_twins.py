@@ -52,9 +52,7 @@ def make_ref(butler: Butler, name: str, run: str, detector: int) -> DatasetRef:
     dataset_type = dataset_types(butler)[name]
     values = {} if name == "note" else {"instrument": CAMERA, "detector": detector}
     data_id = butler.registry.expandDataId(values, dimensions=dataset_type.dimensions)
-    return DatasetRef(
-        dataset_type, data_id, run, id=uuid.uuid5(UNIQUE, f"{name} {run} {values}")
-    )
+    return DatasetRef(dataset_type, data_id, run, id=uuid.uuid5(UNIQUE, f"{name} {run} {values}"))
 
 
 def put(root: str, name: str, run: str, detector: int) -> None:
@@ -101,7 +99,9 @@ def make_repository(
         referenced = elsewhere / "referenced.json"
         referenced.write_text("{}")
         ref = make_ref(butler, "image", "r/two", 1)
-        butler.ingest(FileDataset(str(referenced), [ref], formatter=JsonFormatter), transfer="direct")
+        butler.ingest(
+            FileDataset(str(referenced), [ref], formatter=JsonFormatter), transfer="direct"
+        )
         shared = elsewhere / "shared.json"
         shared.write_text('{"shared": true}')
         refs = [make_ref(butler, "image", "r/two", detector) for detector in (2, 3)]

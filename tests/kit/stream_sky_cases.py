@@ -38,7 +38,8 @@ from lsst.sphgeom import (
     UnitVector3d,
 )
 
-from make_sphere_fixtures import (
+from make_sphere_fixtures import without_ellipses
+from sphere_regions import (
     FAMILIES,
     Source,
     at,
@@ -47,7 +48,6 @@ from make_sphere_fixtures import (
     sky_map,
     touching,
     trixels,
-    without_ellipses,
     xyz,
 )
 

@@ -25,6 +25,7 @@ QUERIES = [
     (["htm7", "visit"], []),
     ([], []),
 ]
+# fmt: off
 OPERANDS = {
     "int": [
         "visit", "detector", "tract", "patch", "visit.id", "exposure.day_obs", "visit.seq_num",
@@ -78,6 +79,7 @@ OPERANDS = {
         "9999999999999999999999",
     ],
 }
+# fmt: on
 COMPARISONS = ["=", "!=", "<", "<=", ">", ">=", "OVERLAPS"]
 FITTING = {
     "int": COMPARISONS[:6],
@@ -90,11 +92,13 @@ FITTING = {
     "timespan": ["OVERLAPS"],
     "region": ["OVERLAPS", "OVERLAPS", "=", "!="],
 }
+# fmt: off
 TOKENS = [
     "AND", "OR", "NOT", "IN", "OVERLAPS", "(", ")", ",", "=", "!=", "<", "==", "+", "-", "*", "/",
     "%", "'", "1", "..", "1..5", "-2 .. 4:2", "visit", "T'", "NULL", "GLOB(", ".", ":", "&", "\n",
     "\t", "\r", "ö", "3:2", "''", "IN (1)", "--1", "1e", "_x", "and", "Not",
 ]
+# fmt: on
 
 
 class Generator:

@@ -1,191 +1,24 @@
-"""Tasks whose own methods decide about graphs: look-up functions and adjustments.
+"""Tasks that adjust their quanta while a graph is built, each by itself or all together.
 
-Each stands for a way in which real tasks use them.
+Each stands for a way in which real tasks do so.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lsst.daf.butler import DataCoordinate, DatasetRef, DatasetType, Registry
+from lsst.daf.butler import DataCoordinate
 from lsst.pex.config import Field
 from lsst.pipe.base import NoWorkFound, PipelineTaskConnections, QuantaAdjuster
 from lsst.pipe.base.connectionTypes import Input, Output, PrerequisiteInput
 
 from kit_task_base import define_task
-from kit_tasks import DICT, EXPOSURE_DETECTOR, TRACT, VISIT, VISIT_DETECTOR
+from kit_tasks import DICT, EXPOSURE_DETECTOR, VISIT, VISIT_DETECTOR
 
 DETECTOR = ("instrument", "detector")
-EXPOSURE = ("instrument", "exposure")
-
-
-def look_up_sky_map(
-    dataset_type: DatasetType,
-    registry: Registry,
-    data_id: DataCoordinate,
-    collections: Sequence[str],
-) -> list[DatasetRef]:
-    """Find all sky maps, which the quantum's dimensions say nothing of."""
-    return list(registry.queryDatasets(dataset_type, collections=collections, findFirst=True))
-
-
-def look_up_nearest_extra(
-    dataset_type: DatasetType,
-    registry: Registry,
-    data_id: DataCoordinate,
-    collections: Sequence[str],
-) -> Iterator[DatasetRef | None]:
-    """Find the dataset of the nearest later exposure that has one; expanded records are at hand."""
-    assert data_id.hasRecords()
-    begin = data_id.records["exposure"].timespan.end
-    best: tuple[Any, DatasetRef] | None = None
-    detector = data_id.subset(("instrument", "detector"))
-    for ref in registry.queryDatasets(
-        dataset_type, collections=collections, findFirst=True, dataId=detector
-    ).expanded():
-        time = ref.dataId.records["exposure"].timespan.begin
-        if time >= begin and (best is None or time < best[0]):
-            best = (time, ref)
-    # Functions may give nothing in several ways.
-    yield best[1] if best is not None else None
-
-
-def look_up_static_bias(
-    dataset_type: DatasetType,
-    registry: Registry,
-    data_id: DataCoordinate,
-    collections: Sequence[str],
-) -> list[DatasetRef]:
-    """Find the bias of the middle of the exposure, as instrument packages do."""
-    timespan = data_id.timespan
-    ref = registry.findDataset(dataset_type, data_id, collections=collections, timespan=timespan)
-    return [] if ref is None else [ref]
-
-
-def look_up_elsewhere(
-    dataset_type: DatasetType,
-    registry: Registry,
-    data_id: DataCoordinate,
-    collections: Sequence[str],
-) -> list[DatasetRef]:
-    """Find released tables in collections that are no inputs; the parents of components will do."""
-    parent, _ = dataset_type.nameAndComponent()
-    return sorted(
-        registry.queryDatasets(parent, collections="releases/QR1", findFirst=True, dataId=data_id)
-    )
-
-
-def look_up_badly(
-    dataset_type: DatasetType,
-    registry: Registry,
-    data_id: DataCoordinate,
-    collections: Sequence[str],
-) -> list[DatasetRef]:
-    """Raise an exception for one exposure."""
-    raise LookupError(f"no {dataset_type.name} for {dict(data_id.required)}")
-
-
-class SkyMapLookupConnections(PipelineTaskConnections, dimensions=EXPOSURE):
-    """Needs the sky map, although it has no place on the sky."""
-
-    raws = Input(
-        doc="Raws.", name="raw", storageClass=DICT, dimensions=EXPOSURE_DETECTOR, multiple=True
-    )
-    sky_map = PrerequisiteInput(
-        doc="Sky maps.",
-        name="skyMap",
-        storageClass=DICT,
-        dimensions=("skymap",),
-        multiple=True,
-        lookupFunction=look_up_sky_map,
-    )
-    result = Output(doc="Result.", name="sky_map_result", storageClass=DICT, dimensions=EXPOSURE)
-
-
-class NearestLookupConnections(PipelineTaskConnections, dimensions=EXPOSURE_DETECTOR):
-    """Compares each exposure with a later one."""
-
-    raw = Input(doc="Raw.", name="raw", storageClass=DICT, dimensions=EXPOSURE_DETECTOR)
-    later = PrerequisiteInput(
-        doc="An extra of a later exposure.",
-        name="sparse_extra",
-        storageClass=DICT,
-        dimensions=EXPOSURE_DETECTOR,
-        minimum=0,
-        lookupFunction=look_up_nearest_extra,
-    )
-    bias = PrerequisiteInput(
-        doc="Bias.",
-        name="bias",
-        storageClass=DICT,
-        dimensions=DETECTOR,
-        isCalibration=True,
-        minimum=0,
-        lookupFunction=look_up_static_bias,
-    )
-    dark = PrerequisiteInput(
-        doc="Dark, found as ever.",
-        name="dark",
-        storageClass=DICT,
-        dimensions=DETECTOR,
-        isCalibration=True,
-    )
-    result = Output(
-        doc="Result.", name="nearest_result", storageClass=DICT, dimensions=EXPOSURE_DETECTOR
-    )
-
-
-class AfterLookupConnections(PipelineTaskConnections, dimensions=EXPOSURE):
-    """Comes after a task with look-up functions, and has none."""
-
-    before = Input(
-        doc="Results.",
-        name="nearest_result",
-        storageClass=DICT,
-        dimensions=EXPOSURE_DETECTOR,
-        multiple=True,
-    )
-    result = Output(
-        doc="Result.", name="after_lookup_result", storageClass=DICT, dimensions=EXPOSURE
-    )
-
-
-class ElsewhereLookupConnections(PipelineTaskConnections, dimensions=TRACT):
-    """Reads a component of datasets that are in none of the input collections."""
-
-    sky_map = Input(doc="Sky map.", name="skyMap", storageClass=DICT, dimensions=("skymap",))
-    columns = PrerequisiteInput(
-        doc="Column names.",
-        name="release_object.columns",
-        storageClass="ArrowColumnList",
-        dimensions=TRACT,
-        multiple=True,
-        minimum=0,
-        lookupFunction=look_up_elsewhere,
-    )
-    result = Output(doc="Result.", name="elsewhere_result", storageClass=DICT, dimensions=TRACT)
-
-
-class BadLookupConnections(PipelineTaskConnections, dimensions=EXPOSURE):
-    """Has a look-up function that raises."""
-
-    raws = Input(
-        doc="Raws.", name="raw", storageClass=DICT, dimensions=EXPOSURE_DETECTOR, multiple=True
-    )
-    bias = PrerequisiteInput(
-        doc="Bias.",
-        name="bias",
-        storageClass=DICT,
-        dimensions=DETECTOR,
-        isCalibration=True,
-        multiple=True,
-        lookupFunction=look_up_badly,
-    )
-    result = Output(doc="Result.", name="bad_result", storageClass=DICT, dimensions=EXPOSURE)
 
 
 class AdjustConnections(PipelineTaskConnections, dimensions=VISIT):
@@ -341,6 +174,7 @@ class DeferredBindingConnections(PipelineTaskConnections, dimensions=EXPOSURE_DE
         deferBinding=True,
         minimum=0,
     )
+
     def __init__(self, *, config: Any = None):
         super().__init__(config=config)
         if config.required:
@@ -466,7 +300,9 @@ class AfterTogetherConnections(PipelineTaskConnections, dimensions=VISIT):
         dimensions=VISIT_DETECTOR,
         multiple=True,
     )
-    result = Output(doc="Result.", name="after_together_result", storageClass=DICT, dimensions=VISIT)
+    result = Output(
+        doc="Result.", name="after_together_result", storageClass=DICT, dimensions=VISIT
+    )
 
 
 def action() -> Field:
@@ -474,11 +310,6 @@ def action() -> Field:
     return Field[str](doc="What the method does.", default="none")
 
 
-SkyMapLookupConfig, SkyMapLookupTask = define_task(SkyMapLookupConnections)
-NearestLookupConfig, NearestLookupTask = define_task(NearestLookupConnections)
-AfterLookupConfig, AfterLookupTask = define_task(AfterLookupConnections)
-ElsewhereLookupConfig, ElsewhereLookupTask = define_task(ElsewhereLookupConnections)
-BadLookupConfig, BadLookupTask = define_task(BadLookupConnections)
 AdjustConfig, AdjustTask = define_task(AdjustConnections, action=action())
 AfterAdjustConfig, AfterAdjustTask = define_task(AfterAdjustConnections)
 StrictConfig, StrictTask = define_task(
