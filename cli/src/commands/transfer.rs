@@ -10,7 +10,7 @@ use qbb_datastore::{Placing, RepositoryConfig};
 use qbb_graph::{DatasetRole, GraphError, QuantumGraph};
 use qbb_personal::SelectionReport;
 use qbb_pipeline::Runner;
-use qbb_registry::RegistryWriter;
+use qbb_registry::{RegistryReader, RegistryWriter};
 use qbb_submit_dirs::SubmitDirectory;
 use qbb_transfer::{
     InputMode, Inputs, Outputs, PackedProducts, StorageClassDifference, TransferPlan,
@@ -39,6 +39,7 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
         false => None,
     };
     let mut personal = qbb_registry::open_writer(&config)?;
+    let mut known = qbb_registry::open_reader(&config)?;
     let own = outputs_of(&opened.directory)?.datastore;
     let is_remote = config.datastore.local_root().is_none();
     if is_remote && arguments.provenance {
@@ -65,7 +66,7 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
         None => graph,
     };
     let is_renamed = executed.is_renamed(&graph);
-    let storage_classes = differences(&graph, arguments, &config)?;
+    let storage_classes = differences(&graph, arguments, &config, &mut *known)?;
     let packed = match &root {
         Some(root) if !is_remote => {
             let told = (&directory, &graph, &journal, &executed);
@@ -80,7 +81,7 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let outputs_missing = match &root {
         // Files that are to get other names are looked at one by one.
         Some(root) if !is_remote && !is_renamed => {
-            let registered = is_registered(&config, &graph.header.output_run)?;
+            let registered = is_registered(&mut *known, &graph.header.output_run)?;
             forget_deleted_outputs(&graph, &mut journal, root, registered, is_kept)?
         }
         _ => 0,
@@ -95,15 +96,11 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     };
     let inputs = match input_mode(arguments.inputs) {
         InputMode::None => Inputs::none(&graph),
-        mode => {
-            let mut known = qbb_registry::open_reader(&config)?;
-            Inputs::prepare(&graph, mode, &mut *known, &config.datastore, &|done, total| {
-                bars.count("placing inputs", done, total);
-            })?
-        }
+        mode => Inputs::prepare(&graph, mode, &mut *known, &config.datastore, &|done, total| {
+            bars.count("placing inputs", done, total);
+        })?,
     };
     let outputs = {
-        let mut known = qbb_registry::open_reader(&config)?;
         let known = &mut *known;
         let datastore = &config.datastore;
         match &root {
@@ -167,9 +164,8 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
 }
 
 /// Whether the repository has a collection.
-fn is_registered(config: &RepositoryConfig, name: &str) -> Result<bool, Failure> {
-    let mut reader = qbb_registry::open_reader(config)?;
-    Ok(reader.snapshot()?.collections()?.find(name).is_some())
+fn is_registered(known: &mut dyn RegistryReader, name: &str) -> Result<bool, Failure> {
+    Ok(known.snapshot()?.collections()?.find(name).is_some())
 }
 
 /// Dataset types that the repository has with another storage class, which must convert.
@@ -177,6 +173,7 @@ fn differences(
     graph: &QuantumGraph,
     arguments: &TransferArguments,
     personal: &RepositoryConfig,
+    known: &mut dyn RegistryReader,
 ) -> Result<Vec<StorageClassDifference>, Failure> {
     let with_inputs = input_mode(arguments.inputs) != InputMode::None;
     let mut used = vec![false; graph.pipeline.dataset_types.len()];
@@ -186,8 +183,7 @@ fn differences(
     }
     let types = (graph.pipeline.dataset_types.iter().zip(used))
         .filter_map(|(node, used)| used.then_some(&node.dataset_type));
-    let mut known = qbb_registry::open_reader(personal)?;
-    let differences = storage_class_differences(types, &mut *known)?;
+    let differences = storage_class_differences(types, known)?;
     check_conversions(&differences, personal, arguments.python.as_deref())
         .map_err(|reason| Failure::input(format!("nothing was transferred: {reason}")))?;
     Ok(differences)

@@ -1,26 +1,52 @@
 //! Registering dataset types.
 
-use qbb_dimensions::{DatasetType, check_dataset_type_name};
-use rustc_hash::FxHashMap;
+use qbb_dimensions::{DatasetType, DimensionGroup, check_dataset_type_name};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::source::{WriteSource, statement};
 use super::transaction::TableTransaction;
 use crate::error::{Conflict, ConflictKind, RegistryError};
 use crate::reading::{Query, ResultRow as _};
-use crate::schema::{calibs_table, calibs_table_name, tags_table, tags_table_name};
+use crate::schema::{Table, calibs_table, calibs_table_name, tags_table, tags_table_name};
 
 /// Number of the set without dimensions, which has no rows of its own.
 const NO_DIMENSIONS: i64 = 0;
+
+/// Dataset types that one statement registers.
+const AT_A_TIME: usize = 500;
+
+/// A new dataset type with what its row refers to.
+struct NewDatasetType<'a> {
+    dataset_type: &'a DatasetType,
+    dimensions_key: i64,
+    tags_table: String,
+    calibs_table: Option<String>,
+}
 
 impl<S: WriteSource> TableTransaction<'_, S> {
     pub(super) fn write_dataset_types(
         &mut self,
         dataset_types: &[DatasetType],
     ) -> Result<u64, RegistryError> {
-        let mut keys = self.dimension_keys()?;
+        let mut missing = Vec::new();
+        for wanted in dataset_types {
+            self.check_dataset_type(wanted)?;
+            if !self.is_registered(wanted)? {
+                missing.push(wanted);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(0);
+        }
+        let missing = self.ensure_tables(missing)?;
         let mut new = 0;
-        for dataset_type in dataset_types {
-            new += u64::from(self.write_dataset_type(dataset_type, &mut keys)?);
+        for some in missing.chunks(AT_A_TIME) {
+            new += self.insert_dataset_types(some)?;
+        }
+        self.forget_dataset_types();
+        // Somebody else may have registered one meanwhile, and not as is wanted.
+        for NewDatasetType { dataset_type, .. } in &missing {
+            self.is_registered(dataset_type)?;
         }
         Ok(new)
     }
@@ -44,11 +70,7 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         Ok(keys)
     }
 
-    fn write_dataset_type(
-        &mut self,
-        wanted: &DatasetType,
-        keys: &mut FxHashMap<Vec<String>, i64>,
-    ) -> Result<bool, RegistryError> {
+    fn check_dataset_type(&self, wanted: &DatasetType) -> Result<(), RegistryError> {
         let invalid = |reason: String| RegistryError::Invalid {
             what: format!("dataset type `{}`", wanted.name),
             reason,
@@ -67,48 +89,79 @@ impl<S: WriteSource> TableTransaction<'_, S> {
                 ),
             });
         }
-        if self.is_registered(wanted)? {
-            return Ok(false);
+        Ok(())
+    }
+
+    /// Numbers the dimensions of dataset types and makes their tables, unless they are there.
+    fn ensure_tables<'t>(
+        &self,
+        dataset_types: Vec<&'t DatasetType>,
+    ) -> Result<Vec<NewDatasetType<'t>>, RegistryError> {
+        let mut keys = self.dimension_keys()?;
+        let mut ensured = FxHashSet::default();
+        let mut ensure = |table: Table| -> Result<String, RegistryError> {
+            if !ensured.contains(&table.name) {
+                self.source.ensure_table(&table)?;
+                ensured.insert(table.name.clone());
+            }
+            Ok(table.name)
+        };
+        let mut rows = Vec::with_capacity(dataset_types.len());
+        for dataset_type in dataset_types {
+            let dimensions = &dataset_type.dimensions;
+            let dimensions_key = self.dimensions_key(dimensions, &mut keys)?;
+            let tags_table = ensure(tags_table(&tags_table_name(dimensions_key), dimensions))?;
+            let calibs_table = match dataset_type.is_calibration {
+                true => Some(ensure(calibs_table(&calibs_table_name(dimensions_key), dimensions))?),
+                false => None,
+            };
+            rows.push(NewDatasetType { dataset_type, dimensions_key, tags_table, calibs_table });
         }
-        let names: Vec<String> = (wanted.dimensions.required().iter())
+        Ok(rows)
+    }
+
+    /// The number of a set of dimensions, which is a new one if it has none.
+    fn dimensions_key(
+        &self,
+        dimensions: &DimensionGroup,
+        keys: &mut FxHashMap<Vec<String>, i64>,
+    ) -> Result<i64, RegistryError> {
+        let names: Vec<String> = (dimensions.required().iter())
             .map(|&ix| self.universe.element(ix).name.clone())
             .collect();
-        let mut key = keys.get(&names).copied();
-        if key.is_none() {
-            // Another client may be about to number the same dimensions, and nothing would keep it.
-            self.source.lock_table("dimension_graph_key")?;
-            *keys = self.dimension_keys()?;
-            key = keys.get(&names).copied();
+        if let Some(&key) = keys.get(&names) {
+            return Ok(key);
         }
-        let key = match key {
-            Some(key) => key,
-            None => {
-                let key = self.write_dimension_key(&names)?;
-                keys.insert(names, key);
-                key
-            }
-        };
-        let tags = tags_table_name(key);
-        self.source.ensure_table(&tags_table(&tags, &wanted.dimensions))?;
-        let calibs = wanted.is_calibration.then(|| calibs_table_name(key));
-        if let Some(name) = &calibs {
-            self.source.ensure_table(&calibs_table(name, &wanted.dimensions))?;
+        // Another client may be about to number the same dimensions, and nothing would keep it.
+        self.source.lock_table("dimension_graph_key")?;
+        *keys = self.dimension_keys()?;
+        if let Some(&key) = keys.get(&names) {
+            return Ok(key);
         }
-        let mut insertion = statement(&self.source, "dataset_type");
-        insertion.push("INSERT INTO ").push_table("dataset_type");
-        insertion.push(
+        let key = self.write_dimension_key(&names)?;
+        keys.insert(names, key);
+        Ok(key)
+    }
+
+    /// Inserts rows of dataset types; returns how many were new.
+    fn insert_dataset_types(&self, rows: &[NewDatasetType<'_>]) -> Result<u64, RegistryError> {
+        let table = "dataset_type";
+        let mut insertion = statement(&self.source, table);
+        insertion.push("INSERT INTO ").push_table(table).push(
             " (id, name, storage_class, dimensions_key, tag_association_table, \
-             calibration_association_table) VALUES (",
+             calibration_association_table) VALUES ",
         );
-        insertion.push(&self.source.dialect().next_key("dataset_type", "id"));
-        insertion.push(", ").bind(wanted.name.clone());
-        insertion.push(", ").bind(wanted.storage_class.clone()).push(", ").bind(key);
-        insertion.push(", ").bind(tags).push(", ").bind(calibs);
-        insertion.push(") ON CONFLICT DO NOTHING");
-        let new = self.source.run("register a dataset type", &insertion)? > 0;
-        self.forget_dataset_types();
-        // Somebody else may have registered it meanwhile, and not as is wanted.
-        Ok(new || !self.is_registered(wanted)?)
+        for (i, row) in rows.iter().enumerate() {
+            insertion.push(if i == 0 { "(" } else { ", (" });
+            insertion.push(&self.source.dialect().next_key(table, "id"));
+            insertion.push(", ").bind(row.dataset_type.name.clone());
+            insertion.push(", ").bind(row.dataset_type.storage_class.clone());
+            insertion.push(", ").bind(row.dimensions_key);
+            insertion.push(", ").bind(row.tags_table.clone());
+            insertion.push(", ").bind(row.calibs_table.clone()).push(")");
+        }
+        insertion.push(" ON CONFLICT DO NOTHING");
+        self.source.run("register dataset types", &insertion)
     }
 
     /// Whether a dataset type is known; with another definition, it is a conflict.
