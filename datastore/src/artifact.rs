@@ -1,12 +1,14 @@
 //! What stores of artifacts promise.
 
 use std::fmt;
+use std::io::{Read, Seek};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use camino::Utf8Path;
 
 use crate::artifact_identity::ArtifactIdentity;
+use crate::checksum::{checksum, checksum_of};
 use crate::outside_file::{PlacedFile, Placing};
 use crate::store_error::StoreError;
 use crate::uri::ArtifactUri;
@@ -125,6 +127,11 @@ pub struct ListedArtifact {
     pub size: u64,
 }
 
+/// What an artifact is read from.
+pub trait ArtifactReader: Read + Seek + Send {}
+
+impl<R: Read + Seek + Send> ArtifactReader for R {}
+
 /// A place where artifacts are kept.
 ///
 /// Every implementation promises:
@@ -208,6 +215,24 @@ pub trait ArtifactStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreError::NotFound`] if it is not there; if it cannot be read, or the file not be made.
     fn fetch(&self, path: &ArtifactPath, target: &Utf8Path) -> Result<u64, StoreError>;
+
+    /// Opens an artifact to be read from any position, a little at a time. One that takes its place
+    /// meanwhile is not read as a part of it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if it is not there; if it is a member; or if it cannot be read.
+    fn open(&self, path: &ArtifactPath) -> Result<Box<dyn ArtifactReader>, StoreError>;
+
+    /// The checksum of what an artifact, or the member of an archive, holds now, as records have it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if it is not there; or if it cannot be read.
+    fn checksum(&self, path: &ArtifactPath) -> Result<String, StoreError> {
+        if path.zip_member().is_some() {
+            return Ok(checksum(&self.get(path)?));
+        }
+        checksum_of(self.open(path)?).map_err(|error| StoreError::of_read(path.to_string(), error))
+    }
 
     /// Names and sizes of the members of an archive.
     ///

@@ -15,11 +15,15 @@ pub fn checksum(content: &[u8]) -> String {
 /// # Errors
 /// If it cannot be read.
 pub fn checksum_of_file(file: &Utf8Path) -> io::Result<String> {
-    let mut opened = File::open(file)?;
+    checksum_of(File::open(file)?)
+}
+
+/// The checksum of all that can be read.
+pub(crate) fn checksum_of(mut content: impl Read) -> io::Result<String> {
     let mut state = blake2b_simd::State::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {
-        match opened.read(&mut buffer)? {
+        match content.read(&mut buffer)? {
             0 => return Ok(state.finalize().to_hex().to_string()),
             length => state.update(&buffer[..length]),
         };

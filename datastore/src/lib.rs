@@ -10,6 +10,7 @@ pub mod conformance;
 mod database_url;
 mod defaults;
 pub mod disk;
+mod exclusive_completion;
 mod format_spec;
 mod formatter;
 mod formatter_table;
@@ -18,8 +19,10 @@ mod local_store;
 mod lookup;
 mod many;
 mod object_artifacts;
+mod object_download;
 mod object_error;
 mod object_files;
+mod object_reader;
 mod outside_file;
 mod path_templates;
 mod record;
@@ -29,6 +32,7 @@ mod repository_error;
 mod repository_index;
 mod retrieval;
 mod retrieval_folder;
+mod retrieval_objects;
 #[cfg(feature = "s3")]
 mod s3;
 #[cfg(feature = "s3")]
@@ -42,7 +46,9 @@ mod uri;
 mod uri_text;
 mod zip_member;
 
-pub use artifact::{ArtifactPath, ArtifactStore, IfExists, ListedArtifact, PutOptions};
+pub use artifact::{
+    ArtifactPath, ArtifactReader, ArtifactStore, IfExists, ListedArtifact, PutOptions,
+};
 pub use artifact_archive::{INDEX_NAME, archived_artifacts};
 pub use artifact_identity::ArtifactIdentity;
 pub use checksum::{checksum, checksum_of_file};

@@ -12,8 +12,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustc_hash::FxHashSet;
 
 use crate::artifact::{
-    ArtifactPath, ArtifactStore, IfExists, ListedArtifact, PutOptions, UNFINISHED_PREFIX,
-    UNFINISHED_SUFFIX, is_unfinished,
+    ArtifactPath, ArtifactReader, ArtifactStore, IfExists, ListedArtifact, PutOptions,
+    UNFINISHED_PREFIX, UNFINISHED_SUFFIX, is_unfinished,
 };
 use crate::artifact_identity::ArtifactIdentity;
 use crate::disk;
@@ -330,6 +330,10 @@ impl ArtifactStore for LocalStore {
         let failed = |error| StoreError::of_io("write", target, error);
         let mut created = disk::create(target).map_err(failed)?;
         io::copy(&mut source, &mut created).map_err(failed)
+    }
+
+    fn open(&self, path: &ArtifactPath) -> Result<Box<dyn ArtifactReader>, StoreError> {
+        Ok(Box::new(open(&self.root.join(path.whole()?))?))
     }
 
     fn members(&self, archive: &ArtifactPath) -> Result<Vec<(String, u64)>, StoreError> {

@@ -1,5 +1,6 @@
 //! Work on many artifacts of one store.
 
+use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -19,7 +20,16 @@ pub fn for_many<T: Send>(
     count: usize,
     work: &(dyn Fn(usize) -> T + Sync),
 ) -> Vec<T> {
-    let Some(threads) = store.requests_at_once() else {
+    at_once(store.requests_at_once(), count, work)
+}
+
+/// The same for artifacts of several stores, one of which takes that many requests at once.
+pub(crate) fn at_once<T: Send>(
+    threads: Option<NonZeroUsize>,
+    count: usize,
+    work: &(dyn Fn(usize) -> T + Sync),
+) -> Vec<T> {
+    let Some(threads) = threads else {
         return (0..count).into_par_iter().map(work).collect();
     };
     let next = AtomicUsize::new(0);

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Cursor;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -11,11 +10,13 @@ use camino::Utf8Path;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
-    Attribute, AttributeValue, Attributes, GetOptions, ObjectStore, ObjectStoreExt as _, PutPayload,
+    Attribute, AttributeValue, Attributes, GetOptions, GetResult, ObjectStore, ObjectStoreExt as _,
 };
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 
-use crate::artifact::{ArtifactPath, ArtifactStore, ListedArtifact, PutOptions, is_unfinished};
+use crate::artifact::{
+    ArtifactPath, ArtifactReader, ArtifactStore, ListedArtifact, PutOptions, is_unfinished,
+};
 use crate::artifact_identity::ArtifactIdentity;
 use crate::many::for_many;
 use crate::object_error::sorted;
@@ -26,6 +27,8 @@ use crate::zip_member;
 
 /// Under which an object carries the name of who has written it.
 const WRITER: Attribute = Attribute::Metadata(Cow::Borrowed("qbb-writer"));
+/// Under which it carries the checksum of its content. Both come and go with the content.
+const CHECKSUM: Attribute = Attribute::Metadata(Cow::Borrowed("qbb-blake2b"));
 /// Most keys in a request that deletes.
 const MOST_DELETED_AT_ONCE: usize = 1000;
 
@@ -36,6 +39,7 @@ const MOST_DELETED_AT_ONCE: usize = 1000;
 /// Durability is the store's own: cloud stores always give it, and
 /// [`object_store::local::LocalFileSystem`] when it is made with `with_fsync(true)`, whatever
 /// [`PutOptions::durable`] says.
+#[derive(Clone)]
 pub struct ObjectStoreArtifacts {
     store: Arc<dyn ObjectStore>,
     root: ArtifactUri,
@@ -98,17 +102,31 @@ impl ObjectStoreArtifacts {
         self
     }
 
-    /// What is kept with each object.
-    pub(crate) fn attributes(&self) -> Attributes {
-        let writer = self.writer.iter().map(|name| (WRITER, AttributeValue::from(name.clone())));
+    /// What is kept with an object whose content has that checksum. Without a name of the writer
+    /// the store may not keep anything.
+    pub(crate) fn attributes(&self, checksum: &str) -> Attributes {
+        let writer = self.writer.iter().flat_map(|name| {
+            [(WRITER, name.clone()), (CHECKSUM, checksum.to_owned())]
+                .map(|(name, text)| (name, AttributeValue::from(text)))
+        });
         writer.collect()
+    }
+
+    /// What is known of an object without reading it.
+    pub(crate) fn look(&self, name: &str) -> Result<GetResult, StoreError> {
+        let key = self.key(name)?;
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        self.block_on("look at", name, self.store.get_opts(&key, options))
+    }
+
+    /// The checksum that an object carries, if one of these stores has written it.
+    pub(crate) fn checksum_of(found: &GetResult) -> Option<&str> {
+        found.attributes.get(&CHECKSUM).map(|checksum| checksum.as_ref())
     }
 
     /// Who has written an object.
     fn writer_of(&self, name: &str) -> Option<ArtifactIdentity> {
-        let key = self.key(name).ok()?;
-        let options = GetOptions { head: true, ..GetOptions::default() };
-        let found = self.block_on("look at", name, self.store.get_opts(&key, options)).ok()?;
+        let found = self.look(name).ok()?;
         found.attributes.get(&WRITER).map(|writer| ArtifactIdentity::of_writer(writer))
     }
 
@@ -200,14 +218,13 @@ impl ArtifactStore for ObjectStoreArtifacts {
         content: &[u8],
         options: PutOptions,
     ) -> Result<(), StoreError> {
-        self.put_whole(path.whole()?, PutPayload::from(content.to_vec()), options.if_exists)
+        self.put_whole(path.whole()?, content.to_vec(), options.if_exists).map(drop)
     }
 
     fn get(&self, path: &ArtifactPath) -> Result<Vec<u8>, StoreError> {
-        let content = self.read(path.as_str())?;
         match path.zip_member() {
-            Some(member) => zip_member::read(Cursor::new(content), path.as_str(), member),
-            None => Ok(content),
+            Some(member) => zip_member::read(self.reader(path)?, path.as_str(), member),
+            None => self.read(path.as_str()),
         }
     }
 
@@ -228,10 +245,9 @@ impl ArtifactStore for ObjectStoreArtifacts {
     fn size(&self, path: &ArtifactPath) -> Result<u64, StoreError> {
         let name = path.as_str();
         if let Some(member) = path.zip_member() {
-            return zip_member::size(Cursor::new(self.read(name)?), name, member);
+            return zip_member::size(self.reader(path)?, name, member);
         }
-        let key = self.key(name)?;
-        Ok(self.block_on("look at", name, self.store.head(&key))?.size)
+        Ok(self.look(name)?.meta.size)
     }
 
     fn delete(&self, path: &ArtifactPath) -> Result<bool, StoreError> {
@@ -276,7 +292,12 @@ impl ArtifactStore for ObjectStoreArtifacts {
     }
 
     fn members(&self, archive: &ArtifactPath) -> Result<Vec<(String, u64)>, StoreError> {
-        zip_member::members(Cursor::new(self.read(archive.as_str())?), archive.as_str())
+        zip_member::members(self.reader(archive)?, archive.as_str())
+    }
+
+    fn open(&self, path: &ArtifactPath) -> Result<Box<dyn ArtifactReader>, StoreError> {
+        path.whole()?;
+        Ok(Box::new(self.reader(path)?))
     }
 
     fn identity(&self, path: &ArtifactPath) -> Option<ArtifactIdentity> {

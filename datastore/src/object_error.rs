@@ -22,6 +22,9 @@ pub(crate) fn sorted(
         }
         E::NotFound { .. } => StoreError::NotFound { place },
         E::AlreadyExists { .. } => StoreError::AlreadyExists { place },
+        // The end of an upload in parts has a condition that the store does not tell from others.
+        E::Precondition { .. } if action == "write" => StoreError::AlreadyExists { place },
+        E::Precondition { .. } => StoreError::Changed { place },
         // Below a file there is nothing.
         ref error if action != "write" && is_not_a_folder(error) => StoreError::NotFound { place },
         E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
@@ -32,11 +35,30 @@ pub(crate) fn sorted(
             let reason = last_cause(error);
             StoreError::OutOfReach { action, place, reason }
         }
-        source => match code {
-            Some(code) => StoreError::Object { action, place, source: code.into() },
-            None => StoreError::Object { action, place, source: Box::new(source) },
+        source => match (status_in(&source), code) {
+            (Some(status), code) if status.starts_with('5') => {
+                let status =
+                    code.map_or_else(|| status.clone(), |code| format!("{status}, {code}"));
+                StoreError::Failing { action, place, status }
+            }
+            (_, Some(code)) => StoreError::Object { action, place, source: code.into() },
+            (Some(status), None) => {
+                let source = format!("the object store answers {status}").into();
+                StoreError::Object { action, place, source }
+            }
+            (None, None) => StoreError::Object { action, place, source: Box::new(source) },
         },
     }
+}
+
+/// The status of a store's answer, such as `500 Internal Server Error`. What it says besides may
+/// repeat what was sent.
+fn status_in(error: &object_store::Error) -> Option<String> {
+    let text = error.to_string();
+    let (_, rest) = text.split_once("status code: ")?;
+    let status = rest.split(':').next().unwrap_or(rest).trim();
+    (status.len() < 60 && status.starts_with(|first: char| first.is_ascii_digit()))
+        .then(|| status.to_owned())
 }
 
 /// What stands in `<Code>` of a store's answer.

@@ -1,15 +1,15 @@
-//! Local files that become objects, and objects that become local files.
+//! Local files that become objects.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 
 use blake2b_simd::State;
 use camino::Utf8Path;
-use futures_util::TryStreamExt as _;
-use object_store::{ObjectStoreExt as _, PutMode, PutPayload, WriteMultipart};
+use object_store::{PutMode, PutPayload, WriteMultipart};
 
 use crate::artifact::{ArtifactPath, ArtifactStore as _, IfExists, PutOptions};
-use crate::disk;
+use crate::checksum::{checksum, checksum_of_file};
+use crate::exclusive_completion::exclusively;
 use crate::object_artifacts::ObjectStoreArtifacts;
 use crate::outside_file::{CHUNK, PlacedFile, Placing};
 use crate::store_error::StoreError;
@@ -23,9 +23,9 @@ const PARTS_AT_ONCE: usize = 4;
 const MOST_PARTS: u64 = 9000;
 
 impl ObjectStoreArtifacts {
-    /// As [`ArtifactStore::place`](crate::ArtifactStore::place). One request has the store see to it
-    /// that nothing is replaced; the protocol has no such condition for files in parts, so there it
-    /// is looked at before.
+    /// As [`ArtifactStore::place`](crate::ArtifactStore::place). The store is told with the request,
+    /// or with the last one of a file in parts, that nothing must be replaced. As not all servers heed
+    /// that at the end of parts, it is looked at before, too.
     pub(crate) fn place_file(
         &self,
         path: &ArtifactPath,
@@ -44,58 +44,62 @@ impl ObjectStoreArtifacts {
         if !metadata.is_file() {
             return Err(unreadable(io::Error::from(io::ErrorKind::IsADirectory)));
         }
-        let mut digest = checksum.then(State::new);
-        let size = if metadata.len() <= PART as u64 {
+        let (size, digits) = if metadata.len() <= PART as u64 {
             let mut content = Vec::with_capacity(metadata.len() as usize);
             file.read_to_end(&mut content).map_err(unreadable)?;
-            if let Some(digest) = &mut digest {
-                digest.update(&content);
-            }
             let size = content.len() as u64;
-            self.put_whole(name, PutPayload::from(content), options.if_exists)?;
-            size
+            (size, self.put_whole(name, content, options.if_exists)?)
         } else {
             if options.if_exists == IfExists::Fail && self.exists(path)? {
                 return Err(StoreError::AlreadyExists { place: self.shown(name) });
             }
-            self.put_parts(name, &mut file, source, metadata.len(), &mut digest)?
+            // It goes before the parts.
+            let digits = checksum_of_file(source).map_err(unreadable)?;
+            let size = self.put_parts(name, &mut file, source, metadata.len(), &digits, options)?;
+            (size, digits)
         };
-        let checksum = digest.map(|digest| digest.finalize().to_hex().to_string());
-        Ok(PlacedFile { size, checksum })
+        Ok(PlacedFile { size, checksum: checksum.then_some(digits) })
     }
 
-    /// Writes an object with one request.
+    /// Writes an object with one request. Returns its checksum.
     pub(crate) fn put_whole(
         &self,
         name: &str,
-        payload: PutPayload,
+        content: Vec<u8>,
         if_exists: IfExists,
-    ) -> Result<(), StoreError> {
+    ) -> Result<String, StoreError> {
         let key = self.key(name)?;
         let mode = match if_exists {
             IfExists::Replace => PutMode::Overwrite,
             IfExists::Fail => PutMode::Create,
         };
+        let digits = checksum(&content);
         let options = object_store::PutOptions {
             mode,
-            attributes: self.attributes(),
+            attributes: self.attributes(&digits),
             ..object_store::PutOptions::default()
         };
-        self.block_on("write", name, self.store().put_opts(&key, payload, options)).map(drop)
+        let payload = PutPayload::from(content);
+        self.block_on("write", name, self.store().put_opts(&key, payload, options))?;
+        Ok(digits)
     }
 
-    /// Writes an object in parts, which becomes visible when the last one is there.
+    /// Writes an object in parts, which becomes visible when the last one is there and the store was
+    /// told so, with a condition if it takes one then. `announced` is the checksum of the file, which
+    /// must still be true when all of it was sent.
     fn put_parts(
         &self,
         name: &str,
         file: &mut File,
         source: &Utf8Path,
         length: u64,
-        digest: &mut Option<State>,
+        announced: &str,
+        options: PutOptions,
     ) -> Result<u64, StoreError> {
         let key = self.key(name)?;
+        let if_exists = options.if_exists;
         let options = object_store::PutMultipartOptions {
-            attributes: self.attributes(),
+            attributes: self.attributes(announced),
             ..object_store::PutMultipartOptions::default()
         };
         let part = PART.max(usize::try_from(length / MOST_PARTS).unwrap_or(PART) + 1);
@@ -104,16 +108,15 @@ impl ObjectStoreArtifacts {
         // Parts are sent by tasks of the runtime, which there must be when they are made.
         let _entered = self.enter("write", name)?;
         let mut writer = WriteMultipart::new_with_chunk_size(upload, part);
-        let (mut size, mut buffer) = (0, vec![0; CHUNK]);
+        let (mut size, mut buffer, mut digest) = (0, vec![0; CHUNK], State::new());
         let sent = loop {
             let n = match file.read(&mut buffer) {
-                Ok(0) => break Ok(()),
+                Ok(0) if *digest.finalize().to_hex() == *announced => break Ok(()),
+                Ok(0) => break Err(StoreError::Changed { place: source.to_string() }),
                 Ok(n) => n,
                 Err(error) => break Err(StoreError::of_io("read", source, error)),
             };
-            if let Some(digest) = digest.as_mut() {
-                digest.update(&buffer[..n]);
-            }
+            digest.update(&buffer[..n]);
             let room = writer.wait_for_capacity(PARTS_AT_ONCE);
             if let Err(error) = self.block_on("write", name, room) {
                 break Err(error);
@@ -122,58 +125,19 @@ impl ObjectStoreArtifacts {
             size += n as u64;
         };
         match sent {
-            Ok(()) => self.block_on("write", name, writer.finish()).map(|_| size),
+            Ok(()) => {
+                let ended = match if_exists {
+                    IfExists::Replace => self.block_on("write", name, writer.finish()),
+                    IfExists::Fail => self.block_on("write", name, exclusively(writer.finish())),
+                };
+                ended.map(|_| size)
+            }
             Err(error) => {
                 // The error that is returned matters more; parts without a whole are never seen.
                 let _ = self.block_on("write", name, writer.abort());
                 Err(error)
             }
         }
-    }
-
-    /// As [`ArtifactStore::holds_copy`](crate::ArtifactStore::holds_copy).
-    pub(crate) fn holds_copy_of(
-        &self,
-        path: &ArtifactPath,
-        source: &Utf8Path,
-    ) -> Result<bool, StoreError> {
-        let unreadable = |error| StoreError::of_io("read", source, error);
-        let mut file = File::open(source).map_err(unreadable)?;
-        let size = self.size(path)?;
-        if file.metadata().map_err(unreadable)?.len() != size {
-            return Ok(false);
-        }
-        let (mut at, mut wanted) = (0, Vec::with_capacity(PART.min(size as usize)));
-        while at < size {
-            let end = size.min(at + PART as u64);
-            wanted.clear();
-            (&mut file).take(end - at).read_to_end(&mut wanted).map_err(unreadable)?;
-            if self.get_range(path, at..end)? != wanted {
-                return Ok(false);
-            }
-            at = end;
-        }
-        Ok(true)
-    }
-
-    /// As [`ArtifactStore::fetch`](crate::ArtifactStore::fetch).
-    pub(crate) fn fetch_to(
-        &self,
-        path: &ArtifactPath,
-        target: &Utf8Path,
-    ) -> Result<u64, StoreError> {
-        let name = path.whole()?;
-        let key = self.key(name)?;
-        let mut content =
-            self.block_on("read", name, async { Ok(self.store().get(&key).await?.into_stream()) })?;
-        let failed = |error| StoreError::of_io("write", target, error);
-        let mut file = disk::create(target).map_err(failed)?;
-        let mut size = 0;
-        while let Some(bytes) = self.block_on("read", name, content.try_next())? {
-            file.write_all(&bytes).map_err(failed)?;
-            size += bytes.len() as u64;
-        }
-        Ok(size)
     }
 }
 
@@ -204,7 +168,7 @@ mod tests {
             };
             let placed = place(IfExists::Fail).unwrap();
             assert_eq!(placed.size, length as u64);
-            assert_eq!(placed.checksum, Some(crate::checksum::checksum(&content)));
+            assert_eq!(placed.checksum, Some(checksum(&content)));
             assert!(matches!(place(IfExists::Fail), Err(StoreError::AlreadyExists { .. })));
             assert!(store.holds_copy(&path, &file(name)).unwrap());
             assert_eq!(place(IfExists::Replace).unwrap(), placed);

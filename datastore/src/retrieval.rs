@@ -8,9 +8,11 @@ use std::os::unix::fs::MetadataExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
+use crate::many::at_once;
 use crate::outside_file::same_content;
 use crate::retrieval_folder::RetrievalFolder;
 use crate::store_error::StoreError;
+use crate::uri::ArtifactUri;
 use crate::zip_member;
 
 /// How a file gets to another place.
@@ -30,11 +32,11 @@ pub enum TransferMode {
     RelativeSymlink,
 }
 
-/// An artifact in a local datastore.
+/// An artifact to be brought.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RetrievalSource {
-    /// The file.
-    pub file: Utf8PathBuf,
+    /// The file or object, without fragment.
+    pub uri: ArtifactUri,
     /// The member of the zip archive which that is. Members are always copied.
     pub member: Option<String>,
 }
@@ -58,7 +60,8 @@ enum Present {
 }
 
 impl RetrievalFolder {
-    /// Brings artifacts to their places, many at a time. Each appears at once. What is in the place
+    /// Brings artifacts to their places, many at a time; from object stores by copying, and
+    /// `mode` must allow that. Each appears at once. What is in the place
     /// of one and is the same stays as it is, so whatever was interrupted can be done again;
     /// anything else is replaced only if `replace` is set. `done` is called after each artifact.
     ///
@@ -72,37 +75,60 @@ impl RetrievalFolder {
         replace: bool,
         done: &(dyn Fn() + Sync),
     ) -> Result<(), StoreError> {
-        let wanted: Vec<&Retrieval> = match replace {
-            true => retrievals.iter().collect(),
-            false => {
-                let present: Vec<Present> = (retrievals.par_iter())
-                    .map(|retrieval| self.present(retrieval, mode))
-                    .collect::<Result<_, _>>()?;
-                if let Some(at) = present.iter().position(|found| *found == Present::Other) {
-                    let place = self.place(&retrievals[at].target).to_string();
+        let is_local = |r: &&Retrieval| r.source.uri.to_file_path().is_some();
+        let (mut local, mut remote): (Vec<_>, Vec<_>) = retrievals.iter().partition(is_local);
+        Self::check_mode(&remote, mode)?;
+        if !replace {
+            (local, remote) = (self.missing(local, mode)?, self.missing(remote, mode)?);
+        }
+        (0..retrievals.len() - local.len() - remote.len()).for_each(|_| done());
+        self.bring_local(&local, mode, replace, done)?;
+        self.bring_remote(&remote, replace, done)
+    }
+
+    /// Those whose places are free; the others must be what is to be there.
+    fn missing<'a>(
+        &self,
+        retrievals: Vec<&'a Retrieval>,
+        mode: TransferMode,
+    ) -> Result<Vec<&'a Retrieval>, StoreError> {
+        let requests = self.requests_at_once(retrievals.iter().map(|r| &r.source.uri))?;
+        let present = at_once(requests, retrievals.len(), &|at| self.present(retrievals[at], mode));
+        let mut missing = Vec::new();
+        for (retrieval, present) in retrievals.into_iter().zip(present) {
+            match present? {
+                Present::Nothing => missing.push(retrieval),
+                Present::Same => {}
+                Present::Other => {
+                    let place = self.place(&retrieval.target).to_string();
                     return Err(StoreError::AlreadyExists { place });
                 }
-                let is_missing = |(_, found): &(&Retrieval, Present)| *found == Present::Nothing;
-                let missing = retrievals.iter().zip(present).filter(is_missing);
-                missing.map(|(retrieval, _)| retrieval).collect()
             }
-        };
-        (0..retrievals.len() - wanted.len()).for_each(|_| done());
+        }
+        Ok(missing)
+    }
+
+    fn bring_local(
+        &self,
+        wanted: &[&Retrieval],
+        mode: TransferMode,
+        replace: bool,
+        done: &(dyn Fn() + Sync),
+    ) -> Result<(), StoreError> {
         // An archive is opened once for all its members.
         let mut files = Vec::new();
-        let mut archives: BTreeMap<&Utf8Path, Vec<(&str, &Utf8Path)>> = BTreeMap::new();
+        let mut archives: BTreeMap<&ArtifactUri, Vec<(&str, &Utf8Path)>> = BTreeMap::new();
         for Retrieval { source, target } in wanted {
             match &source.member {
-                None => files.push((source.file.as_path(), target.as_path())),
-                Some(member) => {
-                    archives.entry(&source.file).or_default().push((member, target));
-                }
+                None => files.push((&source.uri, target.as_path())),
+                Some(member) => archives.entry(&source.uri).or_default().push((member, target)),
             }
         }
         let archives: Vec<_> = archives.into_iter().collect();
         let bring_files = || {
             files.par_iter().try_for_each(|&(source, target)| {
-                self.bring_file(source, target, mode, replace)?;
+                let source = source.to_file_path().unwrap_or_default();
+                self.bring_file(&source, target, mode, replace)?;
                 done();
                 Ok(())
             })
@@ -136,14 +162,14 @@ impl RetrievalFolder {
         })
     }
 
-    fn bring_members(
+    pub(crate) fn bring_members(
         &self,
-        archive: &Utf8Path,
+        archive: &ArtifactUri,
         members: &[(&str, &Utf8Path)],
         replace: bool,
         done: &(dyn Fn() + Sync),
     ) -> Result<(), StoreError> {
-        let mut opened = zip_member::open_file(archive)?;
+        let mut opened = zip_member::open(self.origins.open(archive)?, archive.as_str())?;
         for &(member, target) in members {
             self.publish(target, replace, |unfinished| {
                 let failed = |e| StoreError::of_io("write", &self.place(target), e);
@@ -168,14 +194,18 @@ impl RetrievalFolder {
         };
         let same = match &source.member {
             Some(member) if found.is_file() => {
-                let mut archive = zip_member::open_file(&source.file)?;
+                let shown = source.uri.as_str();
+                let mut archive = zip_member::open(self.origins.open(&source.uri)?, shown)?;
                 let mut copy = self.scratch()?;
-                zip_member::copy(&mut archive, source.file.as_str(), member, copy.as_file_mut())?;
+                zip_member::copy(&mut archive, shown, member, copy.as_file_mut())?;
                 let copy = Utf8Path::from_path(copy.path()).map(|copy| same_content(copy, &place));
                 copy.transpose().map(|same| same == Some(true))
             }
             Some(_) => Ok(false),
-            None => is_brought(&source.file, &place, &found, mode),
+            None => match source.uri.to_file_path() {
+                Some(file) => is_brought(&file, &place, &found, mode),
+                None => Ok(found.is_file() && self.is_copy_of(&source.uri, &place)?),
+            },
         };
         match same.map_err(|e| StoreError::of_io("compare", &place, e))? {
             true => Ok(Present::Same),
@@ -267,15 +297,19 @@ mod tests {
         Setting { _scratch: scratch, root, folder }
     }
 
+    fn uri(root: &Utf8Path, path: &str) -> ArtifactUri {
+        ArtifactUri::of_file(&root.join(path)).unwrap()
+    }
+
     impl Setting {
         fn file(&self, target: &str) -> Retrieval {
-            let source = RetrievalSource { file: self.root.join("store/a/x.json"), member: None };
+            let source = RetrievalSource { uri: uri(&self.root, "store/a/x.json"), member: None };
             Retrieval { source, target: target.into() }
         }
 
         fn member(&self, member: &str, target: &str) -> Retrieval {
-            let file = self.root.join("store/z.zip");
-            let source = RetrievalSource { file, member: Some(member.to_owned()) };
+            let uri = uri(&self.root, "store/z.zip");
+            let source = RetrievalSource { uri, member: Some(member.to_owned()) };
             Retrieval { source, target: target.into() }
         }
 
@@ -351,11 +385,11 @@ mod tests {
     fn what_is_not_there_is_named() {
         let setting = setting();
         let mut none = setting.file("x");
-        none.source.file = setting.root.join("none");
+        none.source.uri = uri(&setting.root, "none");
         let error = setting.folder.bring(&[none], M::Symlink, true, &|| ()).unwrap_err();
         assert!(error.to_string().contains("none"), "{error}");
         let folder = Retrieval {
-            source: RetrievalSource { file: setting.root.join("store"), member: None },
+            source: RetrievalSource { uri: uri(&setting.root, "store"), member: None },
             target: "y".into(),
         };
         setting.folder.bring(&[folder], M::Symlink, true, &|| ()).unwrap_err();

@@ -9,6 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::store_error::StoreError;
+use crate::stores::Origins;
 
 /// How names of folders with unfinished files begin.
 const UNFINISHED: &str = ".qbb-retrieval-";
@@ -23,6 +24,8 @@ pub struct RetrievalFolder {
     /// Holds the lock.
     _lock: Option<File>,
     next: AtomicU64,
+    /// Where artifacts come from.
+    pub(crate) origins: Origins,
 }
 
 impl RetrievalFolder {
@@ -41,7 +44,8 @@ impl RetrievalFolder {
             // Somebody else may have thought it abandoned before it was locked.
             if unfinished.path().is_dir() {
                 let root = root.canonicalize_utf8().map_err(failed)?;
-                return Ok(Self { root, unfinished, _lock: lock, next: AtomicU64::new(0) });
+                let (next, origins) = (AtomicU64::new(0), Origins::default());
+                return Ok(Self { root, unfinished, _lock: lock, next, origins });
             }
         }
     }
@@ -72,10 +76,8 @@ impl RetrievalFolder {
         let place = self.place(target);
         let folder = place.parent().unwrap_or(&self.root);
         std::fs::create_dir_all(folder).map_err(|e| StoreError::of_io("make folder", folder, e))?;
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let failed = |e| StoreError::of_io("write", &place, e);
-        let unfinished = Utf8PathBuf::from_path_buf(self.unfinished().join(number.to_string()))
-            .map_err(|_| failed(io::ErrorKind::InvalidFilename.into()))?;
+        let unfinished = self.unfinished_file().map_err(failed)?;
         make(&unfinished)?;
         match replace {
             true => std::fs::rename(&unfinished, &place).map(|()| {
@@ -92,6 +94,13 @@ impl RetrievalFolder {
             },
         }
         .map_err(failed)
+    }
+
+    /// The name of a file that is not there yet.
+    pub(crate) fn unfinished_file(&self) -> io::Result<Utf8PathBuf> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Utf8PathBuf::from_path_buf(self.unfinished().join(number.to_string()))
+            .map_err(|_| io::ErrorKind::InvalidFilename.into())
     }
 
     /// A file that goes when it is dropped.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use object_store::aws::AmazonS3Builder;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
+use crate::exclusive_completion::Connections;
 use crate::object_artifacts::ObjectStoreArtifacts;
 use crate::s3_settings::{Credentials, S3Settings};
 use crate::store_error::StoreError;
@@ -16,7 +17,7 @@ use crate::uri::ArtifactUri;
 const REQUESTS_AT_ONCE: NonZeroUsize = NonZeroUsize::new(16).expect("it is not zero");
 /// After it a server that does not even take a connection is out of reach.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Longest time of one request, which sends or brings 16 MiB at most but for downloads.
+/// Longest time of one request, which brings 64 MiB at most and sends less.
 const REQUEST: Duration = Duration::from_secs(300);
 /// How often, and how long, a request is repeated that may yet succeed.
 const RETRIES: usize = 5;
@@ -29,12 +30,26 @@ const RETRY_TIME: Duration = Duration::from_secs(60);
 /// If there are no credentials, or a setting is wrong.
 pub(crate) fn open(root: &ArtifactUri) -> Result<ObjectStoreArtifacts, StoreError> {
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    open_with(root, &S3Settings::read(root, &environment)?)
+    open_with(root, &S3Settings::read(root, &environment)?, &Patience::default())
+}
+
+/// How long a server is waited for.
+struct Patience {
+    connect: Duration,
+    request: Duration,
+    backoff: BackoffConfig,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { connect: CONNECT, request: REQUEST, backoff: BackoffConfig::default() }
+    }
 }
 
 fn open_with(
     root: &ArtifactUri,
     settings: &S3Settings,
+    patience: &Patience,
 ) -> Result<ObjectStoreArtifacts, StoreError> {
     // The process may have one already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -57,16 +72,17 @@ fn open_with(
     let is_plain = settings.endpoint.as_deref().is_some_and(|url| url.starts_with("http://"));
     let options = ClientOptions::new()
         .with_allow_http(is_plain)
-        .with_connect_timeout(CONNECT)
-        .with_timeout(REQUEST);
+        .with_connect_timeout(patience.connect)
+        .with_timeout(patience.request);
     let store = builder
         .with_bucket_name(&settings.bucket)
         .with_region(&settings.region)
         // Servers of other makers mostly know buckets by path only.
         .with_virtual_hosted_style_request(settings.endpoint.is_none())
         .with_client_options(options)
+        .with_http_connector(Connections)
         .with_retry(RetryConfig {
-            backoff: BackoffConfig::default(),
+            backoff: patience.backoff.clone(),
             max_retries: RETRIES,
             retry_timeout: RETRY_TIME,
         })
@@ -104,7 +120,8 @@ mod tests {
         let find = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned())
         };
-        open_with(&root, &S3Settings::read(&root, &find).unwrap()).unwrap()
+        let patience = Patience::default();
+        open_with(&root, &S3Settings::read(&root, &find).unwrap(), &patience).unwrap()
     }
 
     #[test]

@@ -181,6 +181,31 @@ pub enum StoreError {
         /// What happened last.
         reason: String,
     },
+    /// An object store fails by itself, and goes on to.
+    #[error(
+        "cannot {action} {place}: the object store answers with an error of its own ({status}), \
+         although it was asked several times; try again later"
+    )]
+    Failing {
+        /// What was tried.
+        action: &'static str,
+        /// The artifact.
+        place: String,
+        /// The status of its answer.
+        status: String,
+    },
+    /// An artifact is another one by now.
+    #[error("{place} has changed while it was read; try again")]
+    Changed {
+        /// The artifact, or a file.
+        place: String,
+    },
+    /// An object store sent less than it had announced.
+    #[error("the object store has sent only a part of {place}; try again")]
+    Truncated {
+        /// The artifact.
+        place: String,
+    },
     /// An object store failed.
     #[error("cannot {action} {place}: {source}")]
     Object {
@@ -194,6 +219,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Of reading an artifact at `place`: the store's own error if that is behind the system's.
+    pub(crate) fn of_read(place: String, error: io::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(own) => own,
+            Err(error) => Self::of_io("read", Utf8Path::new(&place), error),
+        }
+    }
+
     /// Sorts an error of the system by what a person can do about it.
     pub fn of_io(action: &'static str, path: &Utf8Path, source: io::Error) -> Self {
         use io::ErrorKind as Kind;

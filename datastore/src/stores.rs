@@ -1,11 +1,13 @@
 //! Opening the stores that artifacts are in.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustc_hash::FxHashMap;
 
-use crate::artifact::{ArtifactPath, ArtifactStore};
+use crate::artifact::{ArtifactPath, ArtifactReader, ArtifactStore};
 use crate::local_store::LocalStore;
 use crate::store_error::StoreError;
 use crate::uri::ArtifactUri;
@@ -53,6 +55,19 @@ impl Origins {
         let store: Arc<dyn ArtifactStore> = Arc::from(open_store(&folder)?);
         opened.insert(root, store.clone());
         Ok((store, path))
+    }
+
+    /// Opens an artifact to be read from any position.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if it is not there; or if it cannot be read.
+    pub fn open(&self, uri: &ArtifactUri) -> Result<Box<dyn ArtifactReader>, StoreError> {
+        if let Some(path) = uri.to_file_path() {
+            let file = File::open(&path).map_err(|e| StoreError::of_io("read", &path, e))?;
+            return Ok(Box::new(BufReader::new(file)));
+        }
+        let (store, path) = self.find(uri)?;
+        store.open(&path)
     }
 
     /// A local file with the content of an artifact: itself if it is one, else a copy in the folder

@@ -1,10 +1,8 @@
 //! Artifacts that are members of zip archives.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::ops::Range;
 
-use camino::Utf8Path;
 use zip::ZipArchive;
 
 use crate::store_error::StoreError;
@@ -12,12 +10,6 @@ use crate::store_error::StoreError;
 /// Opens an archive.
 pub(crate) fn open<R: Read + Seek>(archive: R, place: &str) -> Result<ZipArchive<R>, StoreError> {
     ZipArchive::new(archive).map_err(|e| error(place, "", e.to_string()))
-}
-
-/// Opens an archive that is a local file.
-pub(crate) fn open_file(path: &Utf8Path) -> Result<ZipArchive<BufReader<File>>, StoreError> {
-    let file = File::open(path).map_err(|e| StoreError::of_io("read", path, e))?;
-    open(BufReader::new(file), path.as_str())
 }
 
 /// Copies a member to somewhere else; its checksum is verified.
@@ -70,14 +62,7 @@ pub(crate) fn members(
     archive: impl Read + Seek,
     place: &str,
 ) -> Result<Vec<(String, u64)>, StoreError> {
-    members_of(&mut open(archive, place)?, place)
-}
-
-/// The same of an archive that is open.
-pub(crate) fn members_of(
-    archive: &mut ZipArchive<impl Read + Seek>,
-    place: &str,
-) -> Result<Vec<(String, u64)>, StoreError> {
+    let mut archive = open(archive, place)?;
     let failed = |e: zip::result::ZipError| error(place, "", e.to_string());
     let mut found = Vec::new();
     for at in 0..archive.len() {

@@ -6,7 +6,7 @@
 The middleware retrieves the same datasets, from the release and from a
 repository that keeps them in an archive: files, places and indexes must be the
 same. It then ingests our archive into another repository, whose datasets must
-be those of the release.
+be those of the release; ``--root`` says where that has its files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from lsst.daf.butler import Butler, DatasetRef
+from lsst.daf.butler import Butler, Config, DatasetRef
 from lsst.daf.butler.script.queryDatasets import QueryDatasets
 
 from kit_support import KitError, make_parser, script_main
@@ -134,6 +134,11 @@ def compare_missing(
     return problems
 
 
+def config_at(root: str | None) -> Config | None:
+    """Return what a repository says that has its files at a root."""
+    return Config({"datastore": {"root": root}}) if root else None
+
+
 def wanted(butler: Butler) -> list[DatasetRef]:
     """Return the datasets that are retrieved, as the command finds them."""
     refs: set[DatasetRef] = set()
@@ -172,7 +177,7 @@ def check(args: argparse.Namespace) -> list[str]:
         if repo == other:
             # A repository that has an archive of ours.
             archive = retrieve(args, args.release, scratch / "archives", *choice, "--zip")
-            Butler.makeRepo(other)
+            Butler.makeRepo(other, config_at(args.root), forceConfigRoot=False)
             with Butler.from_config(other, writeable=True) as target:
                 for ref in refs:
                     target.registry.registerDatasetType(ref.datasetType)
@@ -219,4 +224,5 @@ if __name__ == "__main__":
     parser.add_argument("release", help="the release, as `make_release.py` makes it")
     parser.add_argument("scratch", help="folder for what is made")
     parser.add_argument("--qbb", required=True, help="our command")
+    parser.add_argument("--root", help="where the repository with an archive has its files")
     script_main(main, parser)

@@ -4,7 +4,9 @@
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::kit::{Prepared, Scratch, command, kit, python, qbb, qbb_fails, release, succeeded};
+use crate::kit::{
+    DEFAULTS, Prepared, RELEASED, Scratch, command, kit, python, qbb, qbb_fails, release, succeeded,
+};
 use crate::object_server::object_server;
 
 /// What both need to know.
@@ -85,6 +87,40 @@ fn a_run_is_transferred_into_an_object_store() {
 
     json(&["collections", "remove-runs", &personal, Prepared::RUN, "--force", "--yes"]);
     assert_eq!(agreed(&personal), done["inputs"].as_u64().unwrap());
+}
+
+/// Copies of a release's datasets, composites and members of archives among them, come back out of
+/// the store as the middleware brings them.
+#[test]
+fn artifacts_are_brought_from_an_object_store_as_by_the_middleware() {
+    let scratch = Scratch::new();
+    let (release, personal) = (release().display().to_string(), scratch.path("personal"));
+    json(&["create", &personal, "--from", &release, "--datastore-root", &root("copies")]);
+    let copy = ["reference", &personal, "--how", "copy"];
+    let good = ["-d", "raw,flat", "--where", "instrument = 'QbbCam' AND detector < 2"];
+    let first = json(&[&copy[..], &["--collections", DEFAULTS], &good[..]].concat());
+    assert!(first["files"].as_u64().unwrap() > 10, "{first}");
+    let parts = [&copy[..], &["-d", "visit_parts,skyMap", "--collections", RELEASED]].concat();
+    json(&parts);
+    let again = json(&parts);
+    assert_eq!((&again["files"], &again["inserted"]["datasets_inserted"]), (&0.into(), &0.into()));
+    agreed(&personal);
+
+    let made = scratch.path("made");
+    fs_err::create_dir(&made).unwrap();
+    let mut check = Command::new(python());
+    check.arg(kit().join("check_artifacts.py")).args([&personal, &made]);
+    check.args(["--qbb", env!("CARGO_BIN_EXE_qbb"), "--root", &root("archives")]).envs(settings());
+    succeeded("check_artifacts.py", check.output().unwrap());
+
+    let folder = scratch.path("out");
+    let retrieve = ["retrieve-artifacts", &personal, &folder, "-d", "raw", "--transfer"];
+    let linked = output(&[&retrieve[..], &["symlink"]].concat());
+    let message = String::from_utf8(linked.stderr).unwrap();
+    assert!(message.contains("nothing can be linked"), "{message}");
+    let brought = json(&[&retrieve[..], &["auto"]].concat());
+    // What is there is the same by its checksum, and what differs stays.
+    assert_eq!(json(&[&retrieve[..], &["auto"]].concat())["files"], brought["files"]);
 }
 
 /// What is missing is told before anything is made.

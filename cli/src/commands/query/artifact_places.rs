@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
-use qbb_datastore::{ArtifactUri, INDEX_NAME, Retrieval, RetrievalSource, archived_artifacts};
+use qbb_datastore::{
+    ArtifactUri, INDEX_NAME, Origins, Retrieval, RetrievalSource, archived_artifacts,
+};
 use qbb_query::{IndexedArtifact, archive_folder, archive_name};
 use qbb_registry::DatastoreRecordRows;
 use uuid::Uuid;
@@ -36,7 +38,7 @@ impl ArtifactPlaces {
     /// Finds a place for each artifact; one that several datasets share has one.
     ///
     /// # Errors
-    /// If an artifact is in no local file, or two would be in one place.
+    /// If an archive cannot be read, or two artifacts would be in one place.
     pub fn new(
         root: &ArtifactUri,
         records: &DatastoreRecordRows,
@@ -47,22 +49,19 @@ impl ArtifactPlaces {
         let mut all = Self::default();
         let mut known: HashMap<RetrievalSource, usize> = HashMap::new();
         let mut taken: HashMap<String, usize> = HashMap::new();
-        let mut folders: HashMap<Utf8PathBuf, String> = HashMap::new();
+        let mut archives = Archives::default();
         for row in rows {
             let path = &records.path[row];
             let uri = root.join(path).map_err(Failure::from_error)?;
-            let file = uri.to_file_path().ok_or_else(|| {
-                Failure::input(format!("{uri} is no local file"))
-                    .with_hint("only files of local datastores can be retrieved in this version")
-            })?;
+            let file = Utf8PathBuf::from(uri.unquoted_path());
             let member = uri.zip_member().filter(|_| file.extension() == Some("zip"));
-            let source = RetrievalSource { file, member };
+            let source = RetrievalSource { uri: uri.without_fragment(), member };
             if let Some(&at) = known.get(&source) {
                 all.indexed[at].records.push(row);
                 continue;
             }
-            let own = Placed { root, uri: &uri, path, source: &source, id: records.id[row] };
-            let mut place = own.place(layout, &mut folders)?;
+            let own = Placed { root, file: &file, path, source: &source, id: records.id[row] };
+            let mut place = own.place(layout, &mut archives)?;
             let at = all.indexed.len();
             if layout == Layout::Archive && taken.contains_key(&place) {
                 // Beginnings of UUIDs that were made in one minute are equal.
@@ -90,10 +89,18 @@ impl ArtifactPlaces {
     }
 }
 
+/// Folders of members of archives, each of which is looked at once.
+#[derive(Default)]
+struct Archives {
+    origins: Origins,
+    folders: HashMap<ArtifactUri, String>,
+}
+
 /// An artifact to be placed.
 struct Placed<'a> {
     root: &'a ArtifactUri,
-    uri: &'a ArtifactUri,
+    /// Its path, wherever it is.
+    file: &'a Utf8Path,
     /// As it is recorded.
     path: &'a str,
     source: &'a RetrievalSource,
@@ -105,26 +112,23 @@ impl Placed<'_> {
     fn name(&self) -> &str {
         match &self.source.member {
             Some(member) => member,
-            None => self.source.file.file_name().unwrap_or(self.path),
+            None => self.file.file_name().unwrap_or(self.path),
         }
     }
 
-    fn place(
-        &self,
-        layout: Layout,
-        folders: &mut HashMap<Utf8PathBuf, String>,
-    ) -> Result<String, Failure> {
+    fn place(&self, layout: Layout, archives: &mut Archives) -> Result<String, Failure> {
         let Self { source, .. } = self;
         Ok(match (layout, &source.member) {
             (Layout::Folders, Some(member)) => {
                 // As in a datastore that the archive is ingested into.
-                let folder = match folders.get(&source.file) {
+                let Archives { origins, folders } = archives;
+                let folder = match folders.get(&source.uri) {
                     Some(folder) => folder,
                     None => {
-                        let names =
-                            archived_artifacts(&source.file).map_err(Failure::from_error)?;
+                        let names = archived_artifacts(origins, &source.uri)
+                            .map_err(Failure::from_error)?;
                         let name = archive_name(names.iter().map(String::as_str));
-                        folders.entry(source.file.clone()).or_insert(archive_folder(&name))
+                        folders.entry(source.uri.clone()).or_insert(archive_folder(&name))
                     }
                 };
                 format!("{folder}/{member}")
@@ -132,8 +136,8 @@ impl Placed<'_> {
             (Layout::Folders, None) => {
                 // Recorded by absolute URI, even if that is inside of the datastore.
                 let is_relative = ArtifactUri::parse(self.path).is_err();
-                let inside = is_relative.then(|| self.uri.relative_to(self.root)).flatten();
-                inside.unwrap_or_else(|| source.file.as_str().trim_start_matches('/').to_owned())
+                let inside = is_relative.then(|| source.uri.relative_to(self.root)).flatten();
+                inside.unwrap_or_else(|| self.file.as_str().trim_start_matches('/').to_owned())
             }
             (Layout::Together, _) | (Layout::Archive, Some(_)) => self.name().to_owned(),
             (Layout::Archive, None) => {
@@ -145,9 +149,11 @@ impl Placed<'_> {
 }
 
 fn name(source: &RetrievalSource) -> String {
+    let file = (source.uri.to_file_path())
+        .map_or_else(|| source.uri.to_string(), |file| file.into_string());
     match &source.member {
-        Some(member) => format!("{member} of {}", source.file),
-        None => source.file.to_string(),
+        Some(member) => format!("{member} of {file}"),
+        None => file,
     }
 }
 
@@ -192,6 +198,8 @@ mod tests {
         let inside = [("file:///store/me/r/c%20d.json", 1)];
         assert_eq!(places(Layout::Folders, &inside).unwrap(), ["store/me/r/c d.json"]);
         assert_eq!(places(Layout::Together, &paths).unwrap(), ["b.json", "a#1.json"]);
+        let object = [("s3://bucket/of/c%20d.json", 1)];
+        assert_eq!(places(Layout::Folders, &object).unwrap(), ["of/c d.json"]);
     }
 
     #[test]
@@ -205,9 +213,7 @@ mod tests {
 
     #[test]
     fn what_leads_out_or_is_the_index_is_refused() {
-        for path in ["/store/_butler_zip_index.json", "s3://bucket/a.json"] {
-            places(Layout::Together, &[(path, 1)]).unwrap_err();
-        }
+        places(Layout::Together, &[("/store/_butler_zip_index.json", 1)]).unwrap_err();
         places(Layout::Folders, &[("../a.json", 1)]).unwrap_err();
     }
 }
