@@ -192,29 +192,28 @@ pub fn reference(
         let mut insertion = Insertion::new(&mut *transaction);
         insertion.define(&definitions, &choice.symbols)?;
         insertion.forget_files(&replaced)?;
-        for batch in &placed {
-            seen += batch.len() as u64;
-            insertion.datasets(batch, &choice.symbols)?;
-            progress("registering", seen, total);
-        }
+        insertion.all_datasets(&placed, &choice.symbols)?;
+        seen += placed.iter().map(|batch| batch.len() as u64).sum::<u64>();
+        progress("registering", seen, total);
         if request.placing.is_none() {
             for piece in &pieces {
                 let (batches, lost) = with_files(&mut *snapshot, source, piece)?;
                 missing.extend(lost);
-                for batch in batches {
-                    report.count(&batch, &stored.any);
-                    insertion.datasets(&without_files_of(batch, &stored.any), &choice.symbols)?;
-                }
+                batches.iter().for_each(|batch| report.count(batch, &stored.any));
+                let batches: Vec<DatasetColumns> = (batches.into_iter())
+                    .map(|batch| without_files_of(batch, &stored.any))
+                    .collect();
+                insertion.all_datasets(&batches, &choice.symbols)?;
                 seen += length(piece);
                 progress("registering", seen, total);
             }
         }
-        for members in &choice.members {
-            if missing.is_empty() {
-                insertion.members(members, &choice.symbols)?;
-            } else {
-                insertion.members(&without(members, &missing), &choice.symbols)?;
-            }
+        if missing.is_empty() {
+            insertion.members(&choice.members, &choice.symbols)?;
+        } else {
+            let members: Vec<MemberColumns> =
+                choice.members.iter().map(|members| without(members, &missing)).collect();
+            insertion.members(&members, &choice.symbols)?;
         }
         report.missing = missing.len() as u64;
         report.inserted = Some(insertion.report());

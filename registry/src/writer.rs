@@ -89,6 +89,19 @@ pub trait Transaction {
         &mut self,
         batch: &DatasetBatch<'_>,
         symbols: &Symbols,
+    ) -> Result<u64, crate::RegistryError> {
+        self.insert_dataset_batches(std::slice::from_ref(batch), symbols)
+    }
+
+    /// The same for datasets of several types in several RUNs, in as many statements as for one as
+    /// long as their dimensions are the same.
+    ///
+    /// # Errors
+    /// As [`Transaction::insert_datasets`].
+    fn insert_dataset_batches(
+        &mut self,
+        batches: &[DatasetBatch<'_>],
+        symbols: &Symbols,
     ) -> Result<u64, crate::RegistryError>;
 
     /// Forgets where datasets are stored, so that other files can be recorded. Those that are not
@@ -106,7 +119,7 @@ pub trait Transaction {
     /// If the database cannot.
     fn forget_file_size(&mut self, path: &str) -> Result<u64, crate::RegistryError>;
 
-    /// Associates datasets with TAGGED collections, or certifies them in CALIBRATION ones.
+    /// Associates datasets with a TAGGED collection, or certifies them in a CALIBRATION one.
     /// Returns the number of associations that were new.
     ///
     /// # Errors
@@ -115,6 +128,19 @@ pub trait Transaction {
     fn associate(
         &mut self,
         association: &Association<'_>,
+        symbols: &Symbols,
+    ) -> Result<u64, crate::RegistryError> {
+        self.associate_all(std::slice::from_ref(association), symbols)
+    }
+
+    /// The same for datasets of several types and several collections, in as many statements as for
+    /// one as long as their dimensions are the same.
+    ///
+    /// # Errors
+    /// As [`Transaction::associate`].
+    fn associate_all(
+        &mut self,
+        associations: &[Association<'_>],
         symbols: &Symbols,
     ) -> Result<u64, crate::RegistryError>;
 

@@ -4,7 +4,7 @@ use qbb_dimensions::Symbols;
 use qbb_registry::{Association, DatasetBatch, StoredFile, Transaction};
 use serde::Serialize;
 
-use crate::contents::{DatasetColumns, Definitions, MemberColumns};
+use crate::contents::{BATCH, DatasetColumns, Definitions, MemberColumns};
 use crate::error::TransferError;
 
 /// What was inserted. What was there already is not counted.
@@ -66,17 +66,36 @@ impl<'t> Insertion<'t> {
         datasets: &DatasetColumns,
         symbols: &Symbols,
     ) -> Result<(), TransferError> {
-        let files: Vec<(u32, StoredFile)> =
-            datasets.files.iter().map(|(dataset, file)| (dataset, file.into())).collect();
-        let batch = DatasetBatch {
-            dataset_type: &datasets.dataset_type,
-            run: &datasets.run,
-            keys: &datasets.keys,
-            id: &datasets.id,
-            files: &files,
-        };
-        self.report.datasets_inserted += self.transaction.insert_datasets(&batch, symbols)?;
-        self.report.datasets += datasets.len() as u64;
+        self.all_datasets(std::slice::from_ref(datasets), symbols)
+    }
+
+    /// The same for datasets of any types in any RUNs, of which as many as make a batch are inserted
+    /// at once.
+    ///
+    /// # Errors
+    /// As [`Insertion::datasets`].
+    pub fn all_datasets(
+        &mut self,
+        datasets: &[DatasetColumns],
+        symbols: &Symbols,
+    ) -> Result<(), TransferError> {
+        for datasets in in_batches(datasets, DatasetColumns::len) {
+            let files: Vec<Vec<(u32, StoredFile)>> = (datasets.iter())
+                .map(|datasets| datasets.files.iter().map(|(at, file)| (at, file.into())).collect())
+                .collect();
+            let batches: Vec<DatasetBatch<'_>> = (datasets.iter().zip(&files))
+                .map(|(datasets, files)| DatasetBatch {
+                    dataset_type: &datasets.dataset_type,
+                    run: &datasets.run,
+                    keys: &datasets.keys,
+                    id: &datasets.id,
+                    files,
+                })
+                .collect();
+            self.report.datasets_inserted +=
+                self.transaction.insert_dataset_batches(&batches, symbols)?;
+            self.report.datasets += datasets.iter().map(|d| d.len() as u64).sum::<u64>();
+        }
         Ok(())
     }
 
@@ -91,23 +110,28 @@ impl<'t> Insertion<'t> {
         Ok(())
     }
 
-    /// Associates datasets with a TAGGED collection, or certifies them in a CALIBRATION one.
+    /// Associates datasets with TAGGED collections, or certifies them in CALIBRATION ones.
     ///
     /// # Errors
     /// If one is not registered, or another dataset has its place.
     pub fn members(
         &mut self,
-        members: &MemberColumns,
+        members: &[MemberColumns],
         symbols: &Symbols,
     ) -> Result<(), TransferError> {
-        let association = Association {
-            dataset_type: &members.dataset_type,
-            collection: &members.collection,
-            keys: &members.keys,
-            id: &members.id,
-            timespan: members.timespan.as_deref(),
-        };
-        self.report.associations_inserted += self.transaction.associate(&association, symbols)?;
+        for members in in_batches(members, |members| members.id.len()) {
+            let associations: Vec<Association<'_>> = (members.iter())
+                .map(|members| Association {
+                    dataset_type: &members.dataset_type,
+                    collection: &members.collection,
+                    keys: &members.keys,
+                    id: &members.id,
+                    timespan: members.timespan.as_deref(),
+                })
+                .collect();
+            self.report.associations_inserted +=
+                self.transaction.associate_all(&associations, symbols)?;
+        }
         Ok(())
     }
 
@@ -119,5 +143,38 @@ impl<'t> Insertion<'t> {
     /// What was inserted.
     pub fn report(&self) -> InsertionReport {
         self.report
+    }
+}
+
+/// Neighbours that together have at most as many rows as make a batch.
+fn in_batches<T>(mut groups: &[T], len: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let mut batches = Vec::new();
+    while !groups.is_empty() {
+        let mut room = BATCH;
+        let end = groups.iter().position(|group| match room.checked_sub(len(group)) {
+            Some(left) => {
+                room = left;
+                false
+            }
+            None => true,
+        });
+        let (batch, rest) = groups.split_at(end.unwrap_or(groups.len()).max(1));
+        batches.push(batch);
+        groups = rest;
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_share_a_batch_as_long_as_there_is_room() {
+        let lengths = [10, 0, BATCH - 10, 1, BATCH + 1, BATCH, 1];
+        let batches = in_batches(&lengths, |length| *length);
+        let expected: [&[usize]; 5] = [&[10, 0, BATCH - 10], &[1], &[BATCH + 1], &[BATCH], &[1]];
+        assert_eq!(batches, expected);
+        assert!(in_batches(&[], |length| *length).is_empty());
     }
 }

@@ -12,7 +12,7 @@ use crate::attempts::attempted;
 use crate::batch::{Segment, segments};
 use crate::collections;
 use crate::conformity::{StorageClassDifference, conform};
-use crate::contents::Definitions;
+use crate::contents::{BATCH, Definitions};
 use crate::error::TransferError;
 use crate::inputs::{Inputs, columns_of, push_dataset};
 use crate::insertion::Insertion;
@@ -138,7 +138,13 @@ fn insert(
     let in_place = written.iter().filter(|written| **written).count() as u64;
     let total = in_place + outputs.len() + inputs.len();
     insertion.forget_files(inputs.replaced())?;
+    // Not yet inserted, because there is room for more.
+    let (mut gathered, mut room) = (Vec::new(), BATCH);
     for segment in &segments {
+        if segment.datasets.len() > room {
+            insertion.all_datasets(&std::mem::take(&mut gathered), &graph.symbols)?;
+            room = BATCH;
+        }
         if let Some(placed) = inputs.placed(segment) {
             insertion.datasets(placed, &graph.symbols)?;
             report.inputs += placed.len() as u64;
@@ -170,17 +176,19 @@ fn insert(
             }
         }
         insertion.forget_files(&replaced)?;
-        insertion.datasets(&columns, &graph.symbols)?;
-        progress(insertion.report().datasets, total);
+        room -= columns.len();
+        gathered.push(columns);
+        progress(report.inputs + report.outputs, total);
     }
+    insertion.all_datasets(&gathered, &graph.symbols)?;
+    drop(gathered);
     let packed_types = match packed {
         Some(packed) => packed.register(graph, &mut insertion)?,
         None => 0,
     };
     if with_inputs {
-        for members in collections::members_of_inputs(graph, inputs.ids(graph)) {
-            insertion.members(&members, &graph.symbols)?;
-        }
+        let members = collections::members_of_inputs(graph, inputs.ids(graph));
+        insertion.members(&members, &graph.symbols)?;
     }
     let inserted = insertion.report();
     if output_chain {

@@ -9,6 +9,7 @@
 //! universes can stand in for what the configuration says.
 
 mod associations;
+mod batches;
 mod chains;
 mod collections;
 mod dataset_types;
@@ -47,11 +48,12 @@ pub type MakeRepository<'a> = &'a dyn Fn(&Arc<Universe>) -> Box<dyn RepositoryUn
 /// # Panics
 /// If one fails.
 pub fn check_all(make: MakeRepository<'_>) {
-    let checks: [fn(&dyn RepositoryUnderTest, Sample); 9] = [
+    let checks: [fn(&dyn RepositoryUnderTest, Sample); 10] = [
         records::check,
         dataset_types::check,
         collections::check,
         datasets::check,
+        batches::check,
         associations::check,
         chains::check,
         decertification::check,

@@ -19,4 +19,6 @@ pub use registry::SqliteRegistry;
 #[cfg(test)]
 mod replacement_tests;
 #[cfg(test)]
+mod statement_tests;
+#[cfg(test)]
 mod tests;

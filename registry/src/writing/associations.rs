@@ -1,143 +1,187 @@
 //! Associating datasets with TAGGED collections and certifying them in CALIBRATION collections.
 
 use qbb_dimensions::{Symbols, Timespan};
+use rustc_hash::FxHashSet;
 
-use super::members::{MemberColumns, Members};
+use super::member_rows::{MemberRows, Part};
+use super::members::Members;
 use super::source::{ROW, WriteSource, staged_row, statement};
 use super::transaction::TableTransaction;
 use super::value::uuid_name;
 use crate::collection::CollectionKind;
 use crate::error::{Conflict, ConflictKind, RegistryError};
+use crate::reader::RegisteredDatasetType;
 use crate::reading::{Query, ResultRow as _, quoted};
 use crate::writer::Association;
 
 impl<S: WriteSource> TableTransaction<'_, S> {
-    pub(super) fn write_association(
+    pub(super) fn write_associations(
         &mut self,
-        association: &Association<'_>,
+        associations: &[Association<'_>],
         symbols: &Symbols,
     ) -> Result<u64, RegistryError> {
-        let dataset_type = self.dataset_type(association.dataset_type)?;
-        let (id, kind) = self.collection(association.collection)?;
-        let given = MemberColumns {
-            universe: self.universe,
-            dataset_type: &dataset_type,
-            collection: (association.collection, id),
-            keys: association.keys,
-            id: association.id,
-            symbols,
-        };
-        match (kind, association.timespan) {
-            (CollectionKind::Tagged, None) => {
-                let members = Members::new(&self.source, given, None, 0..given.id.len())?;
-                members.check_registered(false)?;
-                members.insert_summaries()?;
-                let new = members.insert_tags()?;
-                if new < members.staged.len() {
-                    members.check_members(ConflictKind::DataId)?;
-                }
-                Ok(new)
-            }
-            (CollectionKind::Calibration, Some(timespans)) => {
-                certify(&self.source, given, timespans)
-            }
-            _ => Err(RegistryError::WrongCollectionKind {
-                name: association.collection.to_owned(),
-                found: kind,
-                action: "associating datasets",
-                needed: "TAGGED, or CALIBRATION together with validity ranges",
-            }),
+        let mut new = 0;
+        let mut rest = associations;
+        while !rest.is_empty() {
+            // Those of one dataset type and collection are looked at one after the other.
+            let mut seen = FxHashSet::default();
+            let several = rest.iter().position(|association| {
+                !seen.insert((association.dataset_type, association.collection))
+            });
+            let (now, later) = rest.split_at(several.unwrap_or(rest.len()));
+            new += self.write_distinct_associations(now, symbols)?;
+            rest = later;
         }
+        Ok(new)
+    }
+
+    fn write_distinct_associations(
+        &mut self,
+        associations: &[Association<'_>],
+        symbols: &Symbols,
+    ) -> Result<u64, RegistryError> {
+        let names = associations.iter().map(|association| association.dataset_type);
+        let dataset_types = self.dataset_types_of(names)?;
+        let names = associations.iter().map(|association| association.collection);
+        let collections = self.collections_of(names)?;
+        let mut tagged = MemberRows::new(self.universe, symbols);
+        let mut certified = MemberRows::new(self.universe, symbols);
+        for (association, dataset_type) in associations.iter().zip(&dataset_types) {
+            let (id, kind) = collections[association.collection];
+            let collection = (association.collection, id);
+            let datasets = (association.keys, association.id);
+            match (kind, association.timespan) {
+                (CollectionKind::Tagged, None) => {
+                    tagged.push(dataset_type, collection, datasets, None)?;
+                }
+                (CollectionKind::Calibration, Some(timespans)) => {
+                    check_certification(dataset_type, association.id.len(), timespans.len())?;
+                    certified.push(dataset_type, collection, datasets, Some(timespans))?;
+                }
+                _ => {
+                    return Err(RegistryError::WrongCollectionKind {
+                        name: association.collection.to_owned(),
+                        found: kind,
+                        action: "associating datasets",
+                        needed: "TAGGED, or CALIBRATION together with validity ranges",
+                    });
+                }
+            }
+        }
+        Ok(tag(&self.source, &tagged)? + certify(&self.source, &certified)?)
     }
 }
 
-fn certify<S: WriteSource>(
-    source: &S,
-    given: MemberColumns<'_>,
-    timespans: &[Timespan],
-) -> Result<u64, RegistryError> {
-    let name = &given.dataset_type.dataset_type.name;
+fn tag<S: WriteSource>(source: &S, rows: &MemberRows<'_>) -> Result<u64, RegistryError> {
+    let all: Vec<usize> = (0..rows.len()).collect();
+    let mut new = 0;
+    for table in &rows.by_table(&all) {
+        let members = Members::new(source, rows, table, false)?;
+        members.check_registered(false)?;
+        members.insert_summaries()?;
+        let inserted = members.insert_tags()?;
+        if inserted < members.staged.len() {
+            members.check_members(ConflictKind::DataId)?;
+        }
+        new += inserted;
+    }
+    Ok(new)
+}
+
+fn check_certification(
+    dataset_type: &RegisteredDatasetType,
+    datasets: usize,
+    timespans: usize,
+) -> Result<(), RegistryError> {
+    let name = &dataset_type.dataset_type.name;
     let invalid =
         |what: String, reason: &str| RegistryError::Invalid { what, reason: reason.to_owned() };
-    let Some(table) = &given.dataset_type.calibs_table else {
+    if dataset_type.calibs_table.is_none() {
         return Err(invalid(
             format!("dataset type `{name}`"),
             "it is no calibration, so its datasets cannot be certified",
         ));
-    };
-    if timespans.len() != given.id.len() {
+    }
+    if timespans != datasets {
         return Err(invalid(
             format!("certification of `{name}`"),
             "there must be one validity range for each dataset",
         ));
     }
-    if let Some(row) = timespans.iter().position(|timespan| timespan.is_empty()) {
-        let what = format!("{name} {}", given.data_ids()?.describe(row));
-        return Err(invalid(what, "its validity range is empty"));
-    }
-    let rows = without_repetitions(given, timespans)?;
-    // That ranges do not overlap is checked by clients alone, so only one may at a time.
-    source.lock_table(table)?;
-    let members = Members::new(source, given, Some(timespans), rows.into_iter())?;
-    members.check_registered(false)?;
-    members.check_overlaps(table, timespans)?;
-    members.insert_summaries()?;
-    members.insert_calibs(table)
+    Ok(())
 }
 
-/// Rows by data ID and time, each certification once.
+fn certify<S: WriteSource>(source: &S, rows: &MemberRows<'_>) -> Result<u64, RegistryError> {
+    let mut kept = Vec::with_capacity(rows.len());
+    for part in rows.parts() {
+        without_repetitions(rows, part, &mut kept)?;
+    }
+    let mut new = 0;
+    for table in &rows.by_table(&kept) {
+        let Some(calibs) = &table.dataset_type.calibs_table else { continue };
+        // That ranges do not overlap is checked by clients alone, so only one may at a time.
+        source.lock_table(calibs)?;
+        let members = Members::new(source, rows, table, true)?;
+        members.check_registered(false)?;
+        members.check_overlaps(calibs)?;
+        members.insert_summaries()?;
+        new += members.insert_calibs(calibs)?;
+    }
+    Ok(new)
+}
+
+/// Adds the rows of a part by data ID and time, each certification once.
 fn without_repetitions(
-    given: MemberColumns<'_>,
-    timespans: &[Timespan],
-) -> Result<Vec<usize>, RegistryError> {
-    let data_ids = given.data_ids()?;
-    let mut rows: Vec<usize> = (0..given.id.len()).collect();
-    rows.sort_by(|&a, &b| data_ids.compare(a, b).then_with(|| timespans[a].cmp(&timespans[b])));
-    let mut kept: Vec<usize> = Vec::with_capacity(rows.len());
-    for row in rows {
+    rows: &MemberRows<'_>,
+    part: &Part<'_>,
+    kept: &mut Vec<usize>,
+) -> Result<(), RegistryError> {
+    let data_ids = &part.data_ids;
+    let within = |row: usize| row - part.begin;
+    let mut found: Vec<usize> = (part.begin..part.begin + part.id.len()).collect();
+    if let Some(&row) = found.iter().find(|&&row| rows.timespan(row).is_empty()) {
+        let (what, reason) = (rows.describe(row), "its validity range is empty".to_owned());
+        return Err(RegistryError::Invalid { what, reason });
+    }
+    found.sort_by(|&a, &b| {
+        let order = data_ids.compare(within(a), within(b));
+        order.then_with(|| rows.timespan(a).cmp(&rows.timespan(b)))
+    });
+    let first = kept.len();
+    for row in found {
         // Ranges that were kept do not overlap, so the last one of a data ID ends last.
-        if let Some(&last) = kept.last().filter(|&&last| data_ids.same(last, row)) {
-            if given.id[last] == given.id[row] && timespans[last] == timespans[row] {
+        let last = kept[first..].last().copied();
+        if let Some(last) = last.filter(|&last| data_ids.same(within(last), within(row))) {
+            let (id, timespan) = (rows.id(last), rows.timespan(last));
+            if id == rows.id(row) && timespan == rows.timespan(row) {
                 continue;
             }
-            if timespans[last].overlaps(timespans[row]) {
-                let what = data_ids.describe(row);
-                return Err(overlap(
-                    given,
-                    &what,
-                    (&given.id[row], timespans[row]),
-                    (&given.id[last], timespans[last]),
-                ));
+            if timespan.overlaps(rows.timespan(row)) {
+                return Err(overlap(rows, row, (&id, timespan)));
             }
         }
         kept.push(row);
     }
-    Ok(kept)
+    Ok(())
 }
 
 /// The error that two certifications of a data ID overlap.
-fn overlap(
-    given: MemberColumns<'_>,
-    data_id: &str,
-    wanted: (&[u8; 16], Timespan),
-    existing: (&[u8; 16], Timespan),
-) -> RegistryError {
+fn overlap(rows: &MemberRows<'_>, row: usize, existing: (&[u8; 16], Timespan)) -> RegistryError {
     let show = |(id, range): (&[u8; 16], Timespan)| {
         format!("dataset {} from {} to {}", uuid_name(id), range.begin, range.end)
     };
-    let name = &given.dataset_type.dataset_type.name;
     let conflict = Conflict {
         kind: ConflictKind::Certification,
-        key: format!("of {name} {data_id} in `{}`", given.collection.0),
+        key: format!("of {} in `{}`", rows.describe(row), rows.part(row).collection.0),
         existing: show(existing),
-        requested: show(wanted),
+        requested: show((&rows.id(row), rows.timespan(row))),
     };
     conflict.into()
 }
 
 impl<S: WriteSource> Members<'_, S> {
     /// Checks that what is certified already is certified exactly so, or for other times.
-    fn check_overlaps(&self, table: &str, timespans: &[Timespan]) -> Result<(), RegistryError> {
+    fn check_overlaps(&self, table: &str) -> Result<(), RegistryError> {
         let dialect = self.source.dialect();
         let mut columns = vec![("s", ROW), ("t", "dataset_id")];
         columns.extend(dialect.timespan_columns().iter().map(|name| ("t", *name)));
@@ -154,9 +198,7 @@ impl<S: WriteSource> Members<'_, S> {
             Ok(())
         })?;
         let Some((row, id, range)) = found else { return Ok(()) };
-        let what = self.data_ids.describe(row);
-        let wanted = (&self.given.id[row], timespans[row]);
-        Err(overlap(self.given, &what, wanted, (&id, range)))
+        Err(overlap(self.rows, row, (&id, range)))
     }
 
     /// Certifies what is not certified exactly so already; returns how many these are.
@@ -170,9 +212,9 @@ impl<S: WriteSource> Members<'_, S> {
         insertion.push("INSERT INTO ").push_table(table);
         insertion.push(" (id, dataset_type_id, collection_id, dataset_id");
         insertion.push(&times("")).push(&self.key_list("")).push(") SELECT ");
-        insertion.push(&dialect.next_key(table, "id")).push(", ");
-        insertion.bind(self.given.dataset_type.id).push(", ").bind(self.given.collection.1);
-        insertion.push(", s.dataset_id").push(&times("s.")).push(&self.key_list("s."));
+        insertion.push(&dialect.next_key(table, "id"));
+        insertion.push(", s.dataset_type_id, s.collection_id, s.dataset_id");
+        insertion.push(&times("s.")).push(&self.key_list("s."));
         insertion
             .push(&format!(" FROM {} s WHERE NOT EXISTS (SELECT 1 FROM ", self.staged.table()));
         insertion.push_table(table).push(" t WHERE ");
@@ -184,8 +226,8 @@ impl<S: WriteSource> Members<'_, S> {
 
     /// Adds conditions that a row `t` certifies the data ID of the staged row `s`.
     fn push_same_certified(&self, query: &mut Query<'_>) {
-        query.push("t.dataset_type_id = ").bind(self.given.dataset_type.id);
-        query.push(" AND t.collection_id = ").bind(self.given.collection.1);
+        query.push("t.dataset_type_id = s.dataset_type_id");
+        query.push(" AND t.collection_id = s.collection_id");
         query.push(&self.same_data_id("t"));
     }
 

@@ -1,5 +1,7 @@
 //! Registering collections and editing chains.
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::source::{WriteSource, statement};
 use super::transaction::TableTransaction;
 use crate::collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
@@ -10,8 +12,8 @@ use crate::writer::NewCollection;
 /// Positions in chains are two bytes wide, in databases that care.
 const LAST_POSITION: i64 = i16::MAX as i64;
 
-/// Most links that one statement inserts; databases limit the number of values.
-const LINKS_AT_ONCE: usize = 1_000;
+/// Most rows that one statement inserts; databases limit the number of values.
+const ROWS_AT_ONCE: usize = 1_000;
 
 impl<S: WriteSource> TableTransaction<'_, S> {
     pub(super) fn write_collections(
@@ -19,33 +21,24 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         collections: &[NewCollection],
     ) -> Result<u64, RegistryError> {
         let before = self.catalog()?;
-        let mut new: Vec<&NewCollection> = Vec::new();
+        let (mut new, mut kinds) = (Vec::new(), FxHashMap::default());
         for wanted in collections {
             check_new_collection(wanted)?;
             let known = before.find(&wanted.name).map(|ix| before.get(ix).kind);
-            let known = known.or_else(|| {
-                new.iter().find(|other| other.name == wanted.name).map(|other| other.kind)
-            });
-            let known = match known {
-                Some(kind) => Some(kind),
-                None if self.write_collection(wanted)? => None,
-                // Somebody else has registered it meanwhile.
-                None => Some(self.collection(&wanted.name)?.1),
-            };
-            match known {
-                Some(kind) if kind == wanted.kind => {}
-                Some(kind) => {
-                    let conflict = Conflict {
-                        kind: ConflictKind::Collection,
-                        key: format!("`{}`", wanted.name),
-                        existing: kind.to_string(),
-                        requested: wanted.kind.to_string(),
-                    };
-                    return Err(conflict.into());
+            match known.or_else(|| kinds.get(wanted.name.as_str()).copied()) {
+                Some(kind) => check_kind(wanted, kind)?,
+                None => {
+                    kinds.insert(wanted.name.as_str(), wanted.kind);
+                    new.push(wanted);
                 }
-                None => new.push(wanted),
             }
         }
+        let inserted = self.insert_collections(&new)?;
+        for wanted in new.iter().filter(|wanted| !inserted.contains(&wanted.name)) {
+            // Somebody else has registered it meanwhile.
+            check_kind(wanted, self.collection(&wanted.name)?.1)?;
+        }
+        new.retain(|wanted| inserted.contains(&wanted.name));
         if new.iter().any(|collection| !collection.children.is_empty()) {
             let after = self.catalog()?;
             for chain in &new {
@@ -80,29 +73,43 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         self.catalog()
     }
 
-    /// Inserts rows of a collection; `false` if there is one of that name.
-    fn write_collection(&self, wanted: &NewCollection) -> Result<bool, RegistryError> {
-        let mut insertion = statement(&self.source, "collection");
-        insertion.columns = vec!["collection_id".to_owned()];
-        insertion.push("INSERT INTO ").push_table("collection");
-        insertion.push(" (collection_id, name, type, doc) VALUES (");
-        insertion.push(&self.source.dialect().next_key("collection", "collection_id"));
-        insertion.push(", ").bind(wanted.name.clone()).push(", ").bind(wanted.kind as i64);
-        insertion.push(", ").bind(wanted.doc.clone());
-        insertion.push(") ON CONFLICT DO NOTHING RETURNING collection_id");
-        let mut id = None;
-        self.source.each(&insertion, |row| {
-            id = Some(row.int(0)?);
-            Ok(())
-        })?;
-        let Some(id) = id else { return Ok(false) };
-        if wanted.kind == CollectionKind::Run {
-            let mut run = statement(&self.source, "run");
-            run.push("INSERT INTO ").push_table("run");
-            run.push(" (collection_id) VALUES (").bind(id).push(")");
-            self.source.run("register a collection", &run)?;
+    /// Inserts rows of collections; returns the names of those that were not there.
+    fn insert_collections(
+        &self,
+        collections: &[&NewCollection],
+    ) -> Result<FxHashSet<String>, RegistryError> {
+        let mut names = FxHashSet::default();
+        let key = self.source.dialect().next_key("collection", "collection_id");
+        for collections in collections.chunks(ROWS_AT_ONCE) {
+            let mut insertion = statement(&self.source, "collection");
+            insertion.columns = ["collection_id", "name", "type"].map(str::to_owned).into();
+            insertion.push("INSERT INTO ").push_table("collection");
+            insertion.push(" (collection_id, name, type, doc) VALUES ");
+            for (i, wanted) in collections.iter().enumerate() {
+                insertion.push(if i == 0 { "(" } else { ", (" }).push(&key);
+                insertion.push(", ").bind(wanted.name.clone()).push(", ").bind(wanted.kind as i64);
+                insertion.push(", ").bind(wanted.doc.clone()).push(")");
+            }
+            insertion.push(" ON CONFLICT DO NOTHING RETURNING collection_id, name, type");
+            let mut runs = Vec::new();
+            self.source.each(&insertion, |row| {
+                if row.int(2)? == CollectionKind::Run as i64 {
+                    runs.push(row.int(0)?);
+                }
+                names.insert(row.text(1)?.to_owned());
+                Ok(())
+            })?;
+            if runs.is_empty() {
+                continue;
+            }
+            let mut insertion = statement(&self.source, "run");
+            insertion.push("INSERT INTO ").push_table("run").push(" (collection_id) VALUES ");
+            for (i, &run) in runs.iter().enumerate() {
+                insertion.push(if i == 0 { "(" } else { ", (" }).bind(run).push(")");
+            }
+            self.source.run("register collections", &insertion)?;
         }
-        Ok(true)
+        Ok(names)
     }
 
     /// Gives children of a chain consecutive positions, from `first` on.
@@ -119,7 +126,7 @@ impl<S: WriteSource> TableTransaction<'_, S> {
             });
         }
         let mut position = first;
-        for children in children.chunks(LINKS_AT_ONCE) {
+        for children in children.chunks(ROWS_AT_ONCE) {
             let mut insertion = statement(&self.source, "collection_chain");
             insertion.push("INSERT INTO ").push_table("collection_chain");
             insertion.push(" (parent, position, child) VALUES ");
@@ -154,6 +161,20 @@ fn check_new_collection(wanted: &NewCollection) -> Result<(), RegistryError> {
         return Err(invalid("only CHAINED collections have children"));
     }
     Ok(())
+}
+
+/// Checks that a collection that is there has the type that is wanted.
+fn check_kind(wanted: &NewCollection, kind: CollectionKind) -> Result<(), RegistryError> {
+    if kind == wanted.kind {
+        return Ok(());
+    }
+    let conflict = Conflict {
+        kind: ConflictKind::Collection,
+        key: format!("`{}`", wanted.name),
+        existing: kind.to_string(),
+        requested: wanted.kind.to_string(),
+    };
+    Err(conflict.into())
 }
 
 /// The collection, which must be CHAINED.

@@ -49,18 +49,14 @@ impl<'a> DataIds<'a> {
         Ok(Self { universe, dimensions, columns, symbols })
     }
 
-    pub(crate) fn dimensions(&self) -> &'a [ElementIx] {
-        self.dimensions
-    }
-
     /// The value of a dimension, by position.
     pub(crate) fn value(&self, at: usize, row: usize) -> Value<'a> {
         Value::of_cell(self.universe, self.dimensions[at], self.columns[at][row], self.symbols)
     }
 
-    /// The type of a dimension's column, by position.
-    pub(crate) fn column_type(&self, at: usize) -> ColumnType {
-        key_column_type(self.universe, self.dimensions[at])
+    /// The cell of a dimension, by position.
+    pub(crate) fn cell(&self, at: usize, row: usize) -> i64 {
+        self.columns[at][row]
     }
 
     /// Whether two rows are the same data ID.

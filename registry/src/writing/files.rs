@@ -1,5 +1,6 @@
 //! Recording where the files of datasets are.
 
+use super::known::{SIZE, TEXTS, texts};
 use super::source::{BulkColumn, ROW, WriteSource, staged_row, statement};
 use super::transaction::TableTransaction;
 use super::value::{Value, uuid_name};
@@ -8,9 +9,95 @@ use crate::reading::{NO_COMPONENT, Query, ResultRow as _, UNKNOWN_SIZE};
 use crate::schema::ColumnType;
 use crate::writer::{DatasetBatch, StoredFile};
 
-/// Columns with text that says something about a file.
-const TEXTS: [&str; 4] = ["path", "formatter", "storage_class", "checksum"];
-const SIZE: &str = "file_size";
+/// Files of the datasets of batches, as rows one behind the other.
+pub(super) struct FileRows<'a> {
+    batches: &'a [DatasetBatch<'a>],
+    /// Number of the first dataset of each batch, as rows of datasets are numbered.
+    begins: Vec<usize>,
+    /// For each row its batch, and its position there.
+    places: Vec<(u32, u32)>,
+}
+
+impl<'a> FileRows<'a> {
+    /// Checks that files belong to datasets of their batches.
+    pub(super) fn new(batches: &'a [DatasetBatch<'a>]) -> Result<Self, RegistryError> {
+        let invalid = |file: &StoredFile, reason: String| RegistryError::Invalid {
+            what: format!("file {}", file.path),
+            reason,
+        };
+        let (mut begins, mut places, mut begin) =
+            (Vec::with_capacity(batches.len()), Vec::new(), 0);
+        for (number, batch) in batches.iter().enumerate() {
+            for (at, (dataset, file)) in batch.files.iter().enumerate() {
+                if *dataset as usize >= batch.id.len() {
+                    let reason = format!("it belongs to dataset {dataset} of {}", batch.id.len());
+                    return Err(invalid(file, reason));
+                }
+                if file.component.as_deref().is_some_and(str::is_empty) {
+                    return Err(invalid(file, "its component has no name".to_owned()));
+                }
+                places.push((number as u32, at as u32));
+            }
+            begins.push(begin);
+            begin += batch.id.len();
+        }
+        Ok(Self { batches, begins, places })
+    }
+
+    /// Number of files.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// A file with its batch.
+    pub(super) fn get(&self, row: usize) -> (&'a DatasetBatch<'a>, &'a StoredFile) {
+        let (batch, at) = self.places[row];
+        let batch = &self.batches[batch as usize];
+        (batch, &batch.files[at as usize].1)
+    }
+
+    /// Number of the dataset of a file.
+    pub(super) fn dataset(&self, row: usize) -> usize {
+        let (batch, at) = (self.places[row].0 as usize, self.places[row].1 as usize);
+        self.begins[batch] + self.batches[batch].files[at].0 as usize
+    }
+
+    /// The dataset of a file.
+    pub(super) fn id(&self, row: usize) -> [u8; 16] {
+        let (batch, at) = self.places[row];
+        let batch = &self.batches[batch as usize];
+        batch.id[batch.files[at as usize].0 as usize]
+    }
+
+    /// The column of datasets.
+    pub(super) fn ids(&self) -> BulkColumn<'_> {
+        BulkColumn::new("dataset_id", ColumnType::Uuid, |row| Value::Uuid(self.id(row)))
+    }
+
+    /// Columns of the datastore's record table.
+    pub(super) fn columns(&self) -> [BulkColumn<'_>; 7] {
+        let text = |name: &'static str, at: usize| {
+            BulkColumn::new(name, ColumnType::Text, move |row| {
+                texts(self.get(row).1)[at].map_or(Value::Null, Value::Text)
+            })
+        };
+        let [path, formatter, storage_class, checksum] = TEXTS;
+        let component = |row| {
+            let component = self.get(row).1.component.as_deref();
+            Value::Text(component.unwrap_or(NO_COMPONENT))
+        };
+        let size = |row| Value::Int(self.get(row).1.file_size);
+        [
+            self.ids(),
+            BulkColumn::new("component", ColumnType::Text, component),
+            text(path, 0),
+            text(formatter, 1),
+            text(storage_class, 2),
+            text(checksum, 3),
+            BulkColumn::new(SIZE, ColumnType::BigInt, size),
+        ]
+    }
+}
 
 impl<S: WriteSource> TableTransaction<'_, S> {
     /// Deletes the rows of datasets from the datastore's record table. Their rows of
@@ -36,34 +123,19 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         self.source.run("forget the size of a file", &update)
     }
 
-    /// Checks that files belong to datasets of the batch.
-    pub(super) fn check_files(&self, batch: &DatasetBatch<'_>) -> Result<(), RegistryError> {
-        let invalid = |file: &StoredFile, reason: String| RegistryError::Invalid {
-            what: format!("file {}", file.path),
-            reason,
-        };
-        for (dataset, file) in batch.files {
-            if *dataset as usize >= batch.id.len() {
-                let reason = format!("it belongs to dataset {dataset} of {}", batch.id.len());
-                return Err(invalid(file, reason));
-            }
-            if file.component.as_deref().is_some_and(str::is_empty) {
-                return Err(invalid(file, "its component has no name".to_owned()));
-            }
-        }
-        Ok(())
-    }
-
     /// Inserts rows of `dataset_location` and of the datastore's record table. What is there
     /// already must say the same as far as both know.
-    pub(super) fn write_files(&self, batch: &DatasetBatch<'_>) -> Result<(), RegistryError> {
-        let files = batch.files;
-        if files.is_empty() {
+    pub(super) fn write_files(
+        &self,
+        files: &FileRows<'_>,
+        wanted: &[usize],
+    ) -> Result<(), RegistryError> {
+        if wanted.is_empty() {
             return Ok(());
         }
-        let columns = file_columns(batch);
+        let columns = files.columns();
         let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
-        let staged = self.source.stage(&columns, 0..files.len())?;
+        let staged = self.source.stage(&columns, wanted.iter().copied())?;
         let action = "record stored files";
         let mut locations = statement(&self.source, "dataset_location");
         locations.push("INSERT INTO ").push_table("dataset_location");
@@ -74,18 +146,23 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         self.source.run(action, &locations)?;
         let table = &self.datastore.records_table;
         let inserted = self.source.attempt(action, &staged.insertion(table, &names))?;
-        let inserted = inserted.map_err(|violation| RegistryError::Invalid {
-            what: format!("files of datasets of type `{}`", batch.dataset_type),
-            reason: violation.message,
+        let inserted = inserted.map_err(|violation| {
+            let mut types: Vec<&str> =
+                wanted.iter().map(|&row| files.get(row).0.dataset_type).collect();
+            types.dedup();
+            RegistryError::Invalid {
+                what: format!("files of datasets of type `{}`", types.join("`, `")),
+                reason: violation.message,
+            }
         })?;
         if inserted < staged.len() {
-            self.check_stored(batch, &staged.table())?;
+            self.check_stored(files, &staged.table())?;
         }
         Ok(())
     }
 
     /// Checks that staged files are recorded as they are given, as far as both are known.
-    fn check_stored(&self, batch: &DatasetBatch<'_>, staged: &str) -> Result<(), RegistryError> {
+    fn check_stored(&self, files: &FileRows<'_>, staged: &str) -> Result<(), RegistryError> {
         let table = &self.datastore.records_table;
         let dialect = self.source.dialect();
         let columns: Vec<_> = [("s", ROW)]
@@ -102,19 +179,11 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         query.push(&format!("s.{SIZE} <> {UNKNOWN_SIZE})) ORDER BY s.{ROW} LIMIT 1"));
         let mut conflict = None;
         self.source.each(&query, |result| {
-            let (dataset, file) = batch
-                .files
-                .get(staged_row(result, 0)?)
-                .ok_or_else(|| result.corrupt(0, "row out of range"))?;
-            let wanted = [
-                Some(file.path.as_str()),
-                Some(file.formatter.as_str()),
-                Some(file.storage_class.as_str()),
-                file.checksum.as_deref(),
-            ];
+            let row = staged_row(result, 0)?;
+            let file = files.get(row).1;
             let mut difference = (SIZE, String::new(), file.file_size.to_string());
             difference.1 = result.optional_int(1 + TEXTS.len())?.unwrap_or_default().to_string();
-            for (at, wanted) in wanted.into_iter().enumerate() {
+            for (at, wanted) in texts(file).into_iter().enumerate() {
                 if let (Some(existing), Some(wanted)) = (result.optional_text(1 + at)?, wanted)
                     && existing != wanted
                 {
@@ -125,7 +194,7 @@ impl<S: WriteSource> TableTransaction<'_, S> {
             let (name, existing, wanted) = difference;
             conflict = Some(Conflict {
                 kind: ConflictKind::DatastoreRecord,
-                key: format!("of dataset {}", uuid_name(&batch.id[*dataset as usize])),
+                key: format!("of dataset {}", uuid_name(&files.id(row))),
                 existing: format!("{name} {existing}"),
                 requested: format!("{name} {wanted}"),
             });
@@ -133,26 +202,4 @@ impl<S: WriteSource> TableTransaction<'_, S> {
         })?;
         conflict.map_or(Ok(()), |conflict| Err(conflict.into()))
     }
-}
-
-/// Columns of the datastore's record table, with a row for each file.
-pub(super) fn file_columns<'a>(batch: &'a DatasetBatch<'_>) -> [BulkColumn<'a>; 7] {
-    let files = batch.files;
-    let text = |name: &'static str, value: fn(&StoredFile) -> Option<&str>| {
-        BulkColumn::new(name, ColumnType::Text, move |row: usize| {
-            value(&files[row].1).map_or(Value::Null, Value::Text)
-        })
-    };
-    let [path, formatter, storage_class, checksum] = TEXTS;
-    [
-        BulkColumn::new("dataset_id", ColumnType::Uuid, |row: usize| {
-            Value::Uuid(batch.id[files[row].0 as usize])
-        }),
-        text("component", |file| Some(file.component.as_deref().unwrap_or(NO_COMPONENT))),
-        text(path, |file| Some(&file.path)),
-        text(formatter, |file| Some(&file.formatter)),
-        text(storage_class, |file| Some(&file.storage_class)),
-        text(checksum, |file| file.checksum.as_deref()),
-        BulkColumn::new(SIZE, ColumnType::BigInt, |row: usize| Value::Int(files[row].1.file_size)),
-    ]
 }

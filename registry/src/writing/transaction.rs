@@ -239,12 +239,12 @@ impl<S: WriteSource> Transaction for TableTransaction<'_, S> {
         self.edit_chain(chain, &ChainEdit::Prepend(children)).map(drop)
     }
 
-    fn insert_datasets(
+    fn insert_dataset_batches(
         &mut self,
-        batch: &DatasetBatch<'_>,
+        batches: &[DatasetBatch<'_>],
         symbols: &Symbols,
     ) -> Result<u64, RegistryError> {
-        self.guarded("insert_datasets", |this| this.write_datasets(batch, symbols))
+        self.guarded("insert_datasets", |this| this.write_datasets(batches, symbols))
     }
 
     fn forget_files(&mut self, id: &[[u8; 16]]) -> Result<u64, RegistryError> {
@@ -255,12 +255,12 @@ impl<S: WriteSource> Transaction for TableTransaction<'_, S> {
         self.guarded("forget_file_size", |this| this.unset_file_size(path))
     }
 
-    fn associate(
+    fn associate_all(
         &mut self,
-        association: &Association<'_>,
+        associations: &[Association<'_>],
         symbols: &Symbols,
     ) -> Result<u64, RegistryError> {
-        self.guarded("associate", |this| this.write_association(association, symbols))
+        self.guarded("associate", |this| this.write_associations(associations, symbols))
     }
 
     fn disassociate(
