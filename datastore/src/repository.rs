@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value};
@@ -102,6 +103,12 @@ impl RepositoryConfig {
         let file = if path.is_dir() { path.join("butler.yaml") } else { path.clone() };
         if file.is_file() {
             return Self::read(&file);
+        }
+        if let Err(source) = fs_err::metadata(&file)
+            && source.kind() != ErrorKind::NotFound
+            && source.kind() != ErrorKind::NotADirectory
+        {
+            return Err(RepositoryError::Unseen { place: place.to_owned(), source });
         }
         if path.is_dir() {
             return Err(RepositoryError::NoConfiguration { folder: path });

@@ -19,6 +19,14 @@ pub enum RepositoryError {
         /// What the repository index had to offer.
         index: IndexAnswer,
     },
+    /// A place that cannot be looked at, because of permissions or of the disk.
+    #[error("the repository at `{place}` cannot be looked at")]
+    Unseen {
+        /// As given.
+        place: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// A folder that is no repository.
     #[error(
         "{folder} is not a repository: it has no butler.yaml; give the folder that has one, or \

@@ -172,6 +172,17 @@ fn messages_name_the_file_the_setting_and_the_fix() {
 }
 
 #[test]
+fn what_cannot_be_looked_at_is_not_called_missing() {
+    let place = repository(CREATED);
+    // The system refuses names of that length, as it refuses folders that are closed to the account.
+    let error = RepositoryConfig::open_with_index(
+        place.path.join("x".repeat(300)).as_str(),
+        &RepositoryIndex::parse("{}").unwrap(),
+    );
+    assert!(matches!(error.unwrap_err(), RepositoryError::Unseen { .. }));
+}
+
+#[test]
 fn missing_places_are_explained() {
     let place = repository(CREATED);
     fs_err::create_dir(place.path.join("empty")).unwrap();

@@ -66,7 +66,7 @@ impl TaiNanos {
         };
         Epoch::from_str(&format!("{full} {scale}"))
             .map(Self::from_epoch)
-            .map_err(|error| fail(&error.to_string()))
+            .map_err(|_| fail("expected YYYY-MM-DD or YYYY-MM-DDThh:mm:ss, with values that exist"))
     }
 
     fn from_epoch(epoch: Epoch) -> Self {

@@ -120,11 +120,11 @@ fn an_account_is_told_what_to_ask_for() {
     assert!(refused().contains("GRANT TEMPORARY ON DATABASE"), "{}", refused());
     sql("GRANT TEMPORARY ON DATABASE butler TO reader");
     assert!(refused().contains("`reader` has no INSERT on table `dataset`"), "{}", refused());
-    sql(&format!(
-        "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO reader;
-         GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO reader"
-    ));
+    sql(&format!("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO reader"));
     let mut writer = registry.open_write(&url).unwrap();
+    let numberless = writer.begin().unwrap().register_collections(&run("mine")).unwrap_err();
+    assert!(numberless.to_string().contains("ask for USAGE of all sequences"), "{numberless}");
+    sql(&format!("GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO reader"));
     sample.fill(&mut writer);
     let mut transaction = writer.begin().unwrap();
     assert_eq!(transaction.register_collections(&run("mine")).unwrap(), 1);
@@ -161,6 +161,10 @@ fn an_account_is_told_what_to_ask_for() {
     let stranger = stranger.to_string();
     assert!(stranger.contains("no line for this combination"), "{stranger}");
     assert!(!stranger.contains(password.as_str()), "{stranger}");
+    sql("CREATE DATABASE closed");
+    sql("REVOKE CONNECT ON DATABASE closed FROM PUBLIC");
+    let closed = registry.open_write(&url.replace("/butler", "/closed")).err().unwrap();
+    assert!(closed.to_string().contains("ask for CONNECT on the database"), "{closed}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Personal repositories, made for a release with some of its records.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -38,6 +39,22 @@ fn records_of_instruments_and_sky_maps_are_the_releases() {
     let again = json(&create);
     assert_eq!((&again["created"], &again["records_inserted"]), (&false.into(), &0.into()));
     assert_eq!(again["records"], created["records"]);
+}
+
+/// Whoever shares a repository with a group says so by the umask, as with other files.
+#[test]
+fn files_of_a_new_repository_have_the_permissions_that_the_umask_leaves() {
+    let scratch = Scratch::new();
+    let personal = scratch.path("shared by a group");
+    let create = ["create", &personal, "--from", &release().display().to_string()];
+    let program = command();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "umask 002; exec \"$@\"", "sh"]).arg(program.get_program()).args(create);
+    assert!(shell.output().unwrap().status.success());
+    for name in ["", "butler.yaml", "gen3.sqlite3"] {
+        let mode = fs_err::metadata(Path::new(&personal).join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o022, 0o020, "{name}: {mode:o}");
+    }
 }
 
 const SAME_RECORDS: &str = "

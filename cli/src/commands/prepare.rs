@@ -10,7 +10,7 @@ use crate::arguments::PrepareArguments;
 use crate::commands::build::{Built, build};
 use crate::commands::pipeline::write_whole;
 use crate::commands::remembered::release_of;
-use crate::output::{ExitCode, Failure, Terminal};
+use crate::output::{ExitCode, Failure, Terminal, shell_word};
 
 #[derive(Serialize)]
 struct Prepared<'a> {
@@ -50,7 +50,10 @@ pub fn execute(arguments: &PrepareArguments, terminal: Terminal) -> Result<ExitC
     terminal.result(&prepared, |prepared| {
         format!(
             "{} quanta of {} tasks are ready in {}\nnext: qbb run {}",
-            prepared.quanta, prepared.tasks, prepared.submit_dir, prepared.submit_dir
+            prepared.quanta,
+            prepared.tasks,
+            prepared.submit_dir,
+            shell_word(prepared.submit_dir.as_str())
         )
     })?;
     Ok(ExitCode::Success)

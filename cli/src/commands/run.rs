@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::arguments::{RunArguments, RunQbbArguments};
 use crate::commands::pipeline::write_whole;
 use crate::commands::{run_options, scheduling};
-use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
+use crate::output::{ExitCode, Failure, ProgressBars, Terminal, shell_word};
 
 /// Executes a submit directory or a graph file.
 pub fn execute(arguments: &RunArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
@@ -214,7 +214,7 @@ fn describe(outcome: &Outcome, arguments: &RunArguments) -> String {
         }
     }
     if arguments.target.is_dir() {
-        let target = &arguments.target;
+        let target = shell_word(arguments.target.as_str());
         text.push_str(&match (outcome.failed, outcome.not_attempted) {
             (0, 0) => format!("\nnext: qbb transfer {target}"),
             (0, _) => format!("\nnext: qbb run {target}"),

@@ -7,6 +7,7 @@ mod pace;
 mod progress;
 mod redaction;
 mod redrawn;
+mod shell_word;
 mod signals;
 mod terminal;
 
@@ -17,5 +18,6 @@ pub use pace::{ended_with, pace};
 pub use progress::ProgressBars;
 pub use qbb_submit_dirs::{bytes, duration};
 pub use redrawn::Redrawn;
+pub use shell_word::shell_word;
 pub use signals::{remove_at_signals, remove_unfinished_at_signals};
 pub use terminal::{Terminal, rows_table, table};

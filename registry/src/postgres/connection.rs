@@ -38,7 +38,7 @@ pub(super) struct Server {
 impl Server {
     /// Connects, within the time that the settings allow.
     pub(super) fn connect(settings: Settings) -> Result<Self, RegistryError> {
-        let Settings { mut config, tls, connect_timeout, place } = settings;
+        let Settings { mut config, tls, connect_timeout, place, open_password_file } = settings;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|source| {
             RegistryError::Io { action: "wait for a database server".to_owned(), source }
         })?;
@@ -65,7 +65,17 @@ impl Server {
                 source: None,
             }),
             Err(Refusal::Tls(error) | Refusal::Other(error)) => {
-                Err(failure(&place, "connect", error))
+                let lacks_password =
+                    misses_password(&error) || error.code() == Some(&SqlState::INVALID_PASSWORD);
+                let mut failure = failure(&place, "connect", error);
+                if let (true, Some(file)) = (lacks_password, open_password_file)
+                    && let RegistryError::Server { reason, .. } = &mut failure
+                {
+                    reason.push_str(&format!(
+                        ", and {file} is passed over because others may read it (`chmod 600` it)"
+                    ));
+                }
+                Err(failure)
             }
         }
     }
@@ -129,7 +139,10 @@ impl Server {
                 database: self.place.clone(),
                 action: format!("read table `{}`", query.table),
                 reason: reason(&error),
-                advice: "ask for USAGE of the schema and SELECT on all its tables",
+                advice: match query.sql.contains("nextval(") {
+                    true => "ask for USAGE of all sequences of the schema",
+                    false => "ask for USAGE of the schema and SELECT on all its tables",
+                },
                 source: None,
             },
             _ => self.failure(&format!("read table `{}`", query.table), error),
@@ -221,6 +234,11 @@ pub(super) fn reason(error: &tokio_postgres::Error) -> String {
     }
 }
 
+/// Whether the server wants a password, and none was found.
+fn misses_password(error: &tokio_postgres::Error) -> bool {
+    error.source().is_some_and(|source| source.to_string() == "password missing")
+}
+
 /// An error of the driver, sorted by what the user can do about it.
 fn failure(place: &str, action: &str, error: tokio_postgres::Error) -> RegistryError {
     match error.code() {
@@ -256,10 +274,14 @@ fn failure(place: &str, action: &str, error: tokio_postgres::Error) -> RegistryE
              host, user, database and encryption: check them and `sslmode` in `registry.db`, or ask \
              the administrator for a line",
         ),
-        Some(code) => advice(code),
-        None if error.source().is_some_and(|source| source.to_string() == "password missing") => {
-            Some("put a password into ~/.lsst/db-auth.yaml (mode 600), ~/.pgpass or PGPASSWORD")
+        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE && action == "connect" => {
+            Some("ask for CONNECT on the database")
         }
+        Some(code) => advice(code),
+        None if misses_password(&error) => Some(
+            "put a password into ~/.lsst/db-auth.yaml or ~/.pgpass (mode 600 both), the files \
+                 that LSST_DB_AUTH and PGPASSFILE name, or PGPASSWORD",
+        ),
         None if error.is_closed() => Some("the connection was lost; try again"),
         None if action == "connect" => {
             Some("check host, port and `sslmode` in `registry.db`, and that the server runs")

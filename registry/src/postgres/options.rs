@@ -118,15 +118,20 @@ impl<'a> Options<'a> {
         if let Some(password) = given {
             return Some(password.to_owned());
         }
-        let file = match self.get("passfile", "PGPASSFILE") {
-            Some(path) => Utf8PathBuf::from(path),
-            None => self.environment.home_file(".pgpass")?,
-        };
+        let file = self.password_file()?;
         servers.iter().find_map(|(host, port)| {
             let is_default = SOCKET_FOLDERS.contains(&host.as_str());
             let host = if is_default { "localhost" } else { host.as_str() };
             find_password(&file, Wanted { host, port: *port, database: database?, user: user? })
         })
+    }
+
+    /// The file of passwords, which need not exist.
+    pub(super) fn password_file(&self) -> Option<Utf8PathBuf> {
+        match self.get("passfile", "PGPASSFILE") {
+            Some(path) => Some(Utf8PathBuf::from(path)),
+            None => self.environment.home_file(".pgpass"),
+        }
     }
 
     /// How connections are encrypted.

@@ -16,12 +16,16 @@ pub(super) struct Wanted<'a> {
 /// The password of the first line that fits. As with the server's own clients, a file that does
 /// not exist or that others may read is passed over.
 pub(super) fn find_password(path: &Utf8Path, wanted: Wanted<'_>) -> Option<String> {
-    let metadata = fs_err::metadata(path).ok()?;
-    if !metadata.is_file() || metadata.mode() & 0o077 != 0 {
+    if !fs_err::metadata(path).ok()?.is_file() || is_open_to_others(path) {
         return None;
     }
     let text = fs_err::read_to_string(path).ok()?;
     text.lines().filter(|line| !line.starts_with('#')).find_map(|line| password_of(line, wanted))
+}
+
+/// Whether others than its owner may read or write the file.
+pub(super) fn is_open_to_others(path: &Utf8Path) -> bool {
+    fs_err::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0)
 }
 
 /// The password of a line `host:port:database:user:password`, if it fits.
@@ -84,6 +88,7 @@ mod tests {
         assert_eq!(find_password(&path, other).as_deref(), Some("any"));
         permit(0o640);
         assert_eq!(find_password(&path, WANTED), None, "others may read it");
+        assert!(is_open_to_others(&path));
         assert_eq!(find_password(&path.join("none"), WANTED), None);
     }
 

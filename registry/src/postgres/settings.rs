@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use super::credentials::find_credentials;
 use super::environment::Environment;
 use super::options::Options;
+use super::password_file::is_open_to_others;
 use super::url::ConnectionUrl;
 use crate::error::RegistryError;
 
@@ -44,6 +45,8 @@ pub(super) struct Settings {
     pub(super) connect_timeout: Option<Duration>,
     /// The database for messages, without user and password.
     pub(super) place: String,
+    /// A file of passwords that is passed over because others may read it.
+    pub(super) open_password_file: Option<Utf8PathBuf>,
 }
 
 impl Settings {
@@ -78,7 +81,12 @@ impl Settings {
         if let Some(database) = database {
             config.dbname(database);
         }
-        if let Some(password) = options.password(user, database, &servers) {
+        let password = options.password(user, database, &servers);
+        let open_password_file = match password {
+            None => options.password_file().filter(|file| is_open_to_others(file)),
+            Some(_) => None,
+        };
+        if let Some(password) = password {
             config.password(password);
         }
         config.application_name(options.get("application_name", "PGAPPNAME").unwrap_or("qbb"));
@@ -96,7 +104,7 @@ impl Settings {
         let servers: Vec<String> =
             servers.iter().map(|(host, port)| format!("{host}:{port}")).collect();
         let place = format!("postgresql://{}/{}", servers.join(","), database.unwrap_or_default());
-        Ok(Self { config, tls, connect_timeout, place })
+        Ok(Self { config, tls, connect_timeout, place, open_password_file })
     }
 }
 
@@ -107,6 +115,22 @@ mod tests {
 
     fn settings(url: &str, variables: &[(&str, &str)]) -> Settings {
         Settings::new(url, &Environment::of(variables)).unwrap()
+    }
+
+    #[test]
+    fn a_password_file_that_others_may_read_is_told_where_no_password_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Utf8PathBuf::try_from(folder.path().join("pass")).unwrap();
+        fs_err::write(&file, "*:*:*:*:secret").unwrap();
+        let told = |mode, url: &str| {
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            fs_err::set_permissions(&file, permissions).unwrap();
+            let found = settings(url, &[("PGPASSFILE", file.as_str())]);
+            (found.config.get_password().is_some(), found.open_password_file)
+        };
+        assert_eq!(told(0o600, "postgresql://u@h/d"), (true, None));
+        assert_eq!(told(0o644, "postgresql://u@h/d"), (false, Some(file.clone())));
+        assert_eq!(told(0o644, "postgresql://u:p@h/d"), (true, None));
     }
 
     #[test]

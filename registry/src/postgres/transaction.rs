@@ -153,8 +153,8 @@ impl WriteSource for PostgresTransaction<'_> {
                     action,
                     reason: super::connection::reason(&error),
                     advice: "the first dataset type with some set of dimensions needs a table of its \
-                             own: ask for CREATE on the schema, or have its owner register the \
-                             dataset type",
+                             own: ask for CREATE on the schema and REFERENCES on its tables, or \
+                             have its owner register the dataset type",
                     source: None,
                 },
                 _ => self.server.failure(&action, error),

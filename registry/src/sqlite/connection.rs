@@ -57,6 +57,16 @@ impl DatabaseFile {
                 database,
                 reason: format!("the file or its folder is read-only ({source})"),
             },
+            // SQLite does not say why. Opening the file to find out would end locks of this process.
+            Some(ErrorCode::CannotOpen)
+                if rustix::fs::access(self.path.as_std_path(), rustix::fs::Access::READ_OK)
+                    .is_err() =>
+            {
+                RegistryError::Io {
+                    action: format!("read {database}"),
+                    source: std::io::ErrorKind::PermissionDenied.into(),
+                }
+            }
             _ => RegistryError::Database {
                 database,
                 action: action.to_owned(),

@@ -23,6 +23,10 @@ pub(crate) fn build_database(
     let datastore = DatastoreTable::default();
     tables.push(records_table(&datastore.records_table));
     let database = DatabaseFile::new(path);
+    // SQLite would have its file written by the owner alone, whatever the account's umask says.
+    fs_err::OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(
+        |source| RegistryError::Io { action: "make the registry's file".to_owned(), source },
+    )?;
     let fill = || -> rusqlite::Result<()> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let mut connection = Connection::open_with_flags(path, flags)?;

@@ -10,6 +10,7 @@
 //! itself, which looks whether the file still has its name; ours are opened again.
 
 use std::io::{Read as _, Seek as _};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -188,8 +189,15 @@ impl Replacement<'_> {
                 tempfile::Builder::new().prefix(".new-registry-").tempfile_in(folder)?;
             let mut copy = fs_err::File::open(&self.copy)?;
             std::io::copy(&mut copy, beside.as_file_mut())?;
-            let permissions = fs_err::metadata(path)?.permissions();
-            beside.as_file().set_permissions(permissions)?;
+            let former = fs_err::metadata(path)?;
+            // Who shares the file by its group still does. Only root gives files away.
+            fchown(beside.as_file(), Some(former.uid()), Some(former.gid()))
+                .or_else(|_| fchown(beside.as_file(), None, Some(former.gid())))
+                .or_else(|error| match beside.as_file().metadata()?.gid() == former.gid() {
+                    true => Ok(()),
+                    false => Err(error),
+                })?;
+            beside.as_file().set_permissions(former.permissions())?;
             beside.as_file().sync_all()?;
             Ok(beside)
         };

@@ -1,5 +1,6 @@
 //! Large transactions in a copy of the file.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use super::tests::{TemporaryRepository, filled, run};
@@ -14,6 +15,11 @@ fn a_copy_takes_the_place_of_the_file_at_once() {
     let (mut writer, mut other) = (repository.write(), repository.write());
     writer.write_in_copy_for_test();
     other.set_wait(Duration::from_millis(100)).unwrap();
+    // A group that others share; only a privileged account may choose any.
+    let file = repository.database();
+    let _ = std::os::unix::fs::chown(&file, None, Some(1));
+    let shared = || std::fs::metadata(&file).map(|found| (found.uid(), found.gid())).unwrap();
+    let owners = shared();
     let mut reader = repository.read();
     let before = reader.snapshot().unwrap();
     let mut transaction = writer.begin_large().unwrap();
@@ -24,6 +30,7 @@ fn a_copy_takes_the_place_of_the_file_at_once() {
     assert!(matches!(error, RegistryError::Busy { .. }), "{error}");
     transaction.commit().unwrap();
     assert_eq!(repository.files(), ["butler.yaml", "gen3.sqlite3"]);
+    assert_eq!(shared(), owners);
     // Who was reading goes on reading what was there; who begins anew has the new file.
     drop(before);
     check_reading(&mut reader);
