@@ -36,6 +36,25 @@ fn agreed(personal: &str) -> u64 {
     verified["files"].as_u64().unwrap()
 }
 
+/// Begins a command and kills it, for each of these numbers of milliseconds.
+fn kill_after(arguments: &[&str], times: [u64; 2]) {
+    for milliseconds in times {
+        let mut killed = command();
+        killed.args(arguments).envs(settings()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut killed = killed.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        let _ = killed.kill();
+        killed.wait().unwrap();
+    }
+}
+
+/// What must succeed with the middleware in the environment of the server.
+fn judged(program: &std::path::Path, arguments: &[&str]) -> String {
+    let mut judge = Command::new(program);
+    judge.args(arguments).env("PYTHONPATH", kit()).envs(settings());
+    succeeded(&format!("{}", program.display()), judge.output().unwrap())
+}
+
 /// Outputs stay below the submit directory until a transfer brings them, with inputs, to the store;
 /// killed, it is completed by the next; refused by the registry, it takes back what it has brought.
 #[test]
@@ -57,14 +76,7 @@ fn a_run_is_transferred_into_an_object_store() {
     assert!(!output(&transfer).status.success());
     assert_eq!(agreed(&personal), 0);
     json(&["collections", "remove", &personal, Prepared::RUN, "--yes"]);
-    for milliseconds in [100, 250] {
-        let mut killed = command();
-        killed.args(transfer).envs(settings()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut killed = killed.spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(milliseconds));
-        let _ = killed.kill();
-        killed.wait().unwrap();
-    }
+    kill_after(&transfer, [100, 250]);
     let done = json(&transfer);
     let files = agreed(&personal);
     assert_eq!(done["outputs"].as_u64().unwrap() + done["inputs"].as_u64().unwrap(), files);
@@ -72,10 +84,9 @@ fn a_run_is_transferred_into_an_object_store() {
     for nothing in ["datasets_inserted", "files_brought", "files_placed"] {
         assert_eq!(again[nothing], 0, "{again}");
     }
-    let mut check = Command::new(python());
-    check.arg(kit().join("check_repository.py")).arg(&personal);
-    check.args(["--graph", &graph, "--expect-all", "--inputs", "--true-sizes"]);
-    succeeded("check_repository.py", check.envs(settings()).output().unwrap());
+    let checker = kit().join("check_repository.py").display().to_string();
+    let check = [&checker, &personal, "--graph", &graph, "--expect-all", "--inputs"];
+    judged(python().as_ref(), &[&check[..], &["--true-sizes"]].concat());
 
     // From there into a folder, by content and by reference.
     qbb(&["create", &other, "--from", &release]);
@@ -87,6 +98,58 @@ fn a_run_is_transferred_into_an_object_store() {
 
     json(&["collections", "remove-runs", &personal, Prepared::RUN, "--force", "--yes"]);
     assert_eq!(agreed(&personal), done["inputs"].as_u64().unwrap());
+}
+
+/// Outputs get names in another run; metadata and logs of the first go into its provenance graph,
+/// from what was brought before, killed or not, and stay there when the files of the run are gone.
+#[test]
+fn runs_get_other_names_and_provenance_graphs_in_an_object_store() {
+    let scratch = Scratch::new();
+    let (release, personal) = (release().display().to_string(), scratch.path("personal"));
+    let [submit, renamed, out] = ["submit", "renamed.qg", "out"].map(|name| scratch.path(name));
+    json(&["create", &personal, "--from", &release, "--datastore-root", &root("names")]);
+    Prepared::over(&submit, &personal, &release, "parts", Prepared::RUN);
+    qbb(&["run", &submit, "-j", "2"]);
+    qbb(&["graph", "convert", &submit, &renamed, "--output-run", "u/me/other name"]);
+    let transfer = ["transfer", &submit, "--inputs", "copy"];
+    let first = json(&transfer);
+    let rename = [&transfer[..], &["--output-run", "u/me/other name"]].concat();
+    let other = json(&rename);
+    assert!(other["files_renamed"].as_u64() >= first["outputs"].as_u64(), "{other}");
+    let again = json(&rename);
+    assert_eq!((&again["datasets_inserted"], &again["files_renamed"]), (&0.into(), &0.into()));
+    let before = agreed(&personal);
+
+    let packing = ["transfer", &submit, "--provenance"];
+    kill_after(&packing, [60, 120]);
+    json(&packing);
+    let after = agreed(&personal);
+    assert!(after < before, "{before} files became {after}");
+    let written = scratch.path("written.qg");
+    json(&["provenance", &submit, "-o", &written]);
+    let wanted = ["-d", "run_provenance", "--collections", Prepared::RUN, "--no-preserve-path"];
+    let retrieve = [&["retrieve-artifacts", &personal, &out], &wanted[..]].concat();
+    assert_eq!(json(&retrieve)["files"], 1);
+    let kept = fs_err::read_dir(&out).unwrap().map(|entry| entry.unwrap().path());
+    let kept = kept.filter(|file| file.extension() == Some("qg".as_ref())).collect::<Vec<_>>();
+    assert!(fs_err::read(&kept[0]).unwrap() == fs_err::read(&written).unwrap());
+    for gone in ["userMeasure_metadata", "userMeasure_log"] {
+        fs_err::remove_dir_all(format!("{submit}/outputs/{}/{gone}", Prepared::RUN)).unwrap();
+    }
+    for options in [&packing[..], &packing[..2]] {
+        let again = json(options);
+        assert_eq!(again["datasets_inserted"], 0, "{again}");
+        assert_eq!(again["provenance"]["originals_removed"], 0, "{again}");
+        // It would be refused if the object had changed.
+        json(&retrieve);
+    }
+    assert_eq!(agreed(&personal), after);
+    let checker = kit().join("check_repository.py").display().to_string();
+    let check = [&checker, &personal, "--graph", &renamed, "--expect-all", "--inputs"];
+    judged(python().as_ref(), &[&check[..], &["--true-sizes"]].concat());
+    let dumper = kit().join("dump_products.py").display().to_string();
+    let dump = [&dumper, &personal, Prepared::RUN, &scratch.path("dump"), "--in-provenance"];
+    judged(python().as_ref(), &dump);
 }
 
 /// Copies of a release's datasets, composites and members of archives among them, come back out of
@@ -108,10 +171,9 @@ fn artifacts_are_brought_from_an_object_store_as_by_the_middleware() {
 
     let made = scratch.path("made");
     fs_err::create_dir(&made).unwrap();
-    let mut check = Command::new(python());
-    check.arg(kit().join("check_artifacts.py")).args([&personal, &made]);
-    check.args(["--qbb", env!("CARGO_BIN_EXE_qbb"), "--root", &root("archives")]).envs(settings());
-    succeeded("check_artifacts.py", check.output().unwrap());
+    let checker = kit().join("check_artifacts.py").display().to_string();
+    let check = [&checker, &personal, &made, "--qbb", env!("CARGO_BIN_EXE_qbb")];
+    judged(python().as_ref(), &[&check[..], &["--root", &root("archives")]].concat());
 
     let folder = scratch.path("out");
     let retrieve = ["retrieve-artifacts", &personal, &folder, "-d", "raw", "--transfer"];

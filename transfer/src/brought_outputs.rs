@@ -13,15 +13,16 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::arrivals::Arrivals;
 use crate::contents::BATCH;
 use crate::error::TransferError;
-use crate::outputs::{Outputs, completed};
+use crate::outputs::{Outputs, completed, is_file};
+use crate::provenance::PackedProducts;
 
 /// What stands between the path of an archive and the name of its member.
 const MEMBER: &str = "#zip-path=";
 
 impl Outputs {
     /// Copies the files of outputs from the folder that they were written to, to the same paths in
-    /// the datastore. Those of which the registry has records already stay as they are. `progress`
-    /// is told how many of how many files are done.
+    /// the datastore. Those of which the registry has records already stay as they are, and datasets in
+    /// `packed` need no files. `progress` is told how many of how many files are done.
     ///
     /// # Errors
     /// If the registry cannot be read, or a file not be copied; those that were are removed then.
@@ -31,13 +32,14 @@ impl Outputs {
         folder: &Utf8Path,
         datastore: &DatastoreConfig,
         personal: &mut dyn RegistryReader,
+        packed: Option<&PackedProducts>,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Self, TransferError> {
         let store = LocalStore::new(folder)?;
         let mut planned: Vec<(String, ArtifactUri)> = Vec::new();
         let mut seen: FxHashSet<&str> = FxHashSet::default();
-        let written: Vec<DatasetIx> =
-            graph.datasets.iter().filter(|&dataset| journal.is_written(dataset)).collect();
+        let is_file = |dataset: &DatasetIx| is_file(journal, packed, *dataset);
+        let written: Vec<DatasetIx> = graph.datasets.iter().filter(is_file).collect();
         for datasets in written.chunks(BATCH) {
             let known = recorded(graph, datasets, personal)?;
             for &dataset in datasets {
@@ -64,7 +66,7 @@ impl Outputs {
         }
         arrivals.sync()?;
         let completed =
-            completed(graph, journal, None, folder, datastore.checksum, personal, &|_, _| {})?;
+            completed(graph, journal, packed, folder, datastore.checksum, personal, &|_, _| {})?;
         Ok(Self { brought: Some(arrivals), completed, ..Self::default() })
     }
 }

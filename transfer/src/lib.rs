@@ -16,6 +16,7 @@ mod insertion;
 mod outputs;
 mod placement;
 mod provenance;
+mod provenance_store;
 mod renamed_outputs;
 mod stored;
 mod transfer;

@@ -21,7 +21,7 @@ const STORAGE_CLASS: &str = "TaskMetadata";
 /// The provenance graph of a run in its place in the datastore, and the datasets that are in it.
 #[derive(Debug, Clone)]
 pub struct PackedProducts {
-    dataset: ProvenanceDataset,
+    pub(crate) dataset: ProvenanceDataset,
     file_size: i64,
     holds: Vec<bool>,
 }

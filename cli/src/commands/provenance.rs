@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use qbb::journal::{AttemptHistory, JournalState, read_attempts, read_state};
 use qbb::provenance::{FileProducts, ProvenanceDataset, RunProvenance};
 use qbb::{GraphIdentity, QuantumBackedButler};
-use qbb_datastore::RepositoryConfig;
+use qbb_datastore::{DatastoreConfig, LocalFile, Origins, RepositoryConfig, StoreError};
 use qbb_graph::{ProvenanceReader, QuantumGraph, write_provenance};
 use qbb_submit_dirs::SubmitDirectory;
 use serde::Serialize;
@@ -19,7 +19,9 @@ pub fn execute(arguments: &ProvenanceArguments, terminal: Terminal) -> Result<Ex
     let graph = qbb_graph::open(&place.graph)?;
     let identity = GraphIdentity::of(&graph);
     let mut journal = read_state(&place.journal, &graph, identity)?;
-    let config = RepositoryConfig::open(&place.personal)?.with_local_outputs(&place.outputs)?;
+    let config = RepositoryConfig::open(&place.personal)?;
+    let datastore = config.datastore.clone();
+    let config = config.with_local_outputs(&place.outputs)?;
     let root = config.datastore.local_root().ok_or_else(|| {
         Failure::input(format!("the datastore of {} is not a local folder", place.personal))
     })?;
@@ -29,7 +31,7 @@ pub fn execute(arguments: &ProvenanceArguments, terminal: Terminal) -> Result<Ex
     let bars = ProgressBars::new(terminal);
     bars.stage("writing provenance");
     let dataset = ProvenanceDataset::of(&graph, &config.datastore).map_err(Failure::from_error)?;
-    let former = former(&root.join(&dataset.path))?;
+    let former = Former::find(&datastore, &dataset)?;
     let told = Told { graph: &graph, journal: &journal, history: &history, complete: false };
     let report = told.write(&root, former.as_ref(), &place.output, &mut |done, total| {
         bars.count("writing provenance", done, total);
@@ -39,11 +41,29 @@ pub fn execute(arguments: &ProvenanceArguments, terminal: Terminal) -> Result<Ex
     Ok(ExitCode::Success)
 }
 
-/// The provenance graph that a transfer has put in place of metadata and logs, if there is one.
-pub fn former(file: &Utf8Path) -> Result<Option<ProvenanceReader>, Failure> {
-    match file.is_file() {
-        true => Ok(ProvenanceReader::open_if_provenance(file)?),
-        false => Ok(None),
+/// The provenance graph that a transfer has put in place of metadata and logs.
+pub struct Former {
+    reader: ProvenanceReader,
+    /// The file, which may be a copy for as long as this is there.
+    _file: LocalFile,
+}
+
+impl Former {
+    /// The one of a run, if there is one in the datastore.
+    pub fn find(
+        datastore: &DatastoreConfig,
+        dataset: &ProvenanceDataset,
+    ) -> Result<Option<Self>, Failure> {
+        let place = datastore.root.join(&dataset.path).map_err(Failure::from_error)?;
+        let file = match Origins::default().local_file(&place) {
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            file => file.map_err(Failure::from_error)?,
+        };
+        if !file.path().is_file() {
+            return Ok(None);
+        }
+        let reader = ProvenanceReader::open_if_provenance(file.path())?;
+        Ok(reader.map(|reader| Self { reader, _file: file }))
     }
 }
 
@@ -64,7 +84,7 @@ impl Told<'_> {
     pub fn write(
         &self,
         root: &Utf8Path,
-        former: Option<&ProvenanceReader>,
+        former: Option<&Former>,
         output: &Utf8Path,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Written, Failure> {
@@ -74,7 +94,7 @@ impl Told<'_> {
             source = source.complete();
         }
         if let Some(former) = former {
-            source = source.with_former(former.texts()?);
+            source = source.with_former(former.reader.texts()?);
         }
         let written = write_provenance(self.graph, &source, output, progress)?;
         Ok(Written {

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use qbb::QuantumBackedButler;
 use qbb::journal::{JournalState, read_attempts};
 use qbb::provenance::ProvenanceDataset;
-use qbb_datastore::{Placing, RepositoryConfig};
+use qbb_datastore::{ArtifactPath, LocalStore, Placing, RepositoryConfig, open_store};
 use qbb_graph::{DatasetRole, GraphError, QuantumGraph};
 use qbb_personal::SelectionReport;
 use qbb_pipeline::Runner;
@@ -22,7 +22,7 @@ use crate::arguments::{InputsArgument, TransferArguments};
 use crate::commands::conversion::{check_conversions, conversion_note};
 use crate::commands::executed::Executed;
 use crate::commands::opened::{OpenedRun, outputs_of};
-use crate::commands::provenance::{Told, former};
+use crate::commands::provenance::{Former, Told};
 use crate::commands::selection::whole_collections;
 use crate::output::{
     ExitCode, Failure, ProgressBars, Terminal, bytes, remove_unfinished_at_signals,
@@ -42,13 +42,6 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let mut known = qbb_registry::open_reader(&config)?;
     let own = outputs_of(&opened.directory)?.datastore;
     let is_remote = config.datastore.local_root().is_none();
-    if is_remote && arguments.provenance {
-        return Err(Failure::input(format!(
-            "--provenance needs a datastore in a local folder, and that of {place} is {}",
-            config.datastore.root
-        ))
-        .with_hint("transfer without it; `qbb provenance` writes the graph into a file"));
-    }
     let root = own.local_root();
     if let Some(root) = &root {
         // What a crash of the machine took back must not be registered.
@@ -68,7 +61,7 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let is_renamed = executed.is_renamed(&graph);
     let storage_classes = differences(&graph, arguments, &config, &mut *known)?;
     let packed = match &root {
-        Some(root) if !is_remote => {
+        Some(root) => {
             let told = (&directory, &graph, &journal, &executed);
             pack(arguments, told, (&config, &mut *personal), root, &bars)?
         }
@@ -111,7 +104,7 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
             }
             Some(root) if is_remote => {
                 let told = |done, total| bars.count("copying outputs", done, total);
-                Outputs::bring(&graph, &journal, root, datastore, known, &told)?
+                Outputs::bring(&graph, &journal, root, datastore, known, products, &told)?
             }
             _ => {
                 let told = |done, total| bars.count("reading files", done, total);
@@ -143,6 +136,10 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
             originals_removed: match is_renamed {
                 // They are those of the run that was executed.
                 true => 0,
+                false if is_remote => {
+                    let store = open_store(&config.datastore.root).map_err(Failure::from_error)?;
+                    packed.products.remove_stored_originals(&graph, &journal, &*store)?
+                }
                 false => packed.products.remove_originals(&graph, &journal, root)?,
             },
             file: packed.file,
@@ -236,7 +233,8 @@ fn input_mode(argument: InputsArgument) -> InputMode {
 /// A provenance graph in its place in the datastore, not yet registered.
 struct Packed {
     products: PackedProducts,
-    file: Utf8PathBuf,
+    /// Its path, or its URI.
+    file: String,
     bytes: u64,
 }
 
@@ -255,8 +253,7 @@ fn pack(
     bars: &ProgressBars,
 ) -> Result<Option<Packed>, Failure> {
     let dataset = ProvenanceDataset::of(graph, &config.datastore).map_err(Failure::from_error)?;
-    let file = root.join(&dataset.path);
-    let former = former(&file)?;
+    let former = Former::find(&config.datastore, &dataset)?;
     if !arguments.provenance && former.is_none() {
         return Ok(None);
     }
@@ -276,17 +273,32 @@ fn pack(
     }
     remove_unfinished_at_signals()?;
     let history = read_attempts(&directory.journal(), executed.identity, journal)?;
+    let told = Told { graph, journal, history: &history, complete: true };
+    let write = |staged: &Utf8Path| -> Result<(PackedProducts, u64), Failure> {
+        let bytes = (told.write(root, former.as_ref(), staged, &mut |done, total| {
+            bars.count("writing provenance", done, total);
+        })?)
+        .bytes;
+        Ok((PackedProducts::new(graph, dataset.clone(), bytes), bytes))
+    };
+    let place = config.datastore.root.join(&dataset.path).map_err(Failure::from_error)?;
+    let Some(file) = place.to_file_path() else {
+        // It is written beside the outputs, and goes from there when it is in the store.
+        let outputs = LocalStore::new(root).map_err(Failure::from_error)?;
+        let path = ArtifactPath::of_record(&dataset.path).map_err(Failure::from_error)?;
+        let staged = outputs.stage(&path).map_err(Failure::from_error)?;
+        let (products, bytes) = write(staged.file())?;
+        let store = open_store(&config.datastore.root).map_err(Failure::from_error)?;
+        products.put_in_store(staged.file(), &*store, personal)?;
+        return Ok(Some(Packed { products, file: place.to_string(), bytes }));
+    };
     if let Some(folder) = file.parent() {
         fs_err::create_dir_all(folder).map_err(Failure::from_error)?;
     }
-    let told = Told { graph, journal, history: &history, complete: true };
     let staged = Utf8PathBuf::from(format!("{file}.new"));
-    let written = told.write(root, former.as_ref(), &staged, &mut |done, total| {
-        bars.count("writing provenance", done, total);
-    })?;
-    let products = PackedProducts::new(graph, dataset, written.bytes);
+    let (products, bytes) = write(&staged)?;
     products.put_in_place(&staged, root, personal)?;
-    Ok(Some(Packed { products, file, bytes: written.bytes }))
+    Ok(Some(Packed { products, file: file.into_string(), bytes }))
 }
 
 /// What a transfer did.
@@ -304,7 +316,7 @@ struct Transferred<'a> {
 
 #[derive(Serialize)]
 struct Provenance {
-    file: Utf8PathBuf,
+    file: String,
     bytes: u64,
     originals_removed: u64,
 }
