@@ -20,7 +20,8 @@ async fn connect(url: &str) -> Result<Client> {
 pub async fn dataset_tables(url: &str, schema: &str) -> Result<Vec<String>> {
     let client = connect(url).await?;
     let sql = "SELECT tablename FROM pg_catalog.pg_tables \
-               WHERE schemaname = $1 AND tablename LIKE 'dataset\\_tags\\_%' ORDER BY 1";
+               WHERE schemaname = $1 AND (tablename LIKE 'dataset\\_tags\\_%' \
+               OR tablename LIKE 'dataset\\_calibs\\_%') ORDER BY 1";
     let rows = client.query(sql, &[&schema]).await?;
     let tags = rows.iter().map(|row| row.get::<_, String>(0));
     let others = ["dataset_location", "file_datastore_records"].map(str::to_owned);
@@ -60,4 +61,12 @@ pub async fn copy(url: &str, tables: &[String], from: &str, into: &str) -> Resul
     }
     client.batch_execute("COMMIT").await?;
     Ok(start.elapsed().as_secs_f64())
+}
+
+/// Removes all datasets from a registry, which has everything that they refer to then.
+#[allow(dead_code, reason = "each benchmark uses its part")]
+pub async fn clear(url: &str, schema: &str) -> Result<()> {
+    let client = connect(url).await?;
+    let tables = format!("{schema}.dataset, {schema}.file_datastore_records");
+    Ok(client.batch_execute(&format!("TRUNCATE {tables} CASCADE")).await?)
 }
