@@ -9,17 +9,12 @@
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
-use rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rustc_hash::FxHashSet;
 
 use super::insertion::{borrowed, uuid_text};
 use crate::reading::quoted;
 use crate::writing::{BulkColumn, Value};
-
-/// Fewest rows for which it pays: statements are prepared anew when enforcement changes. Tests have
-/// it for nearly all rows.
-pub(super) const WORTH: usize = if cfg!(test) { 2 } else { 1_000 };
 
 /// A foreign key that is looked up by distinct values.
 #[derive(Debug)]
@@ -28,25 +23,6 @@ pub(super) struct ForeignKey {
     sql: String,
     /// Positions of columns among those that are inserted.
     columns: Vec<usize>,
-}
-
-/// What makes SQLite check no foreign keys as long as it lives.
-pub(super) struct Unchecked<'c>(&'c Connection);
-
-impl<'c> Unchecked<'c> {
-    /// To be used only for rows whose foreign keys hold. Unlike the pragma of the same name it works
-    /// within a transaction, too.
-    pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
-        connection.set_db_config(SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
-        Ok(Self(connection))
-    }
-}
-
-impl Drop for Unchecked<'_> {
-    fn drop(&mut self) {
-        // It can only fail for options that SQLite does not know.
-        let _ = self.0.set_db_config(SQLITE_DBCONFIG_ENABLE_FKEY, true);
-    }
 }
 
 /// A part of a key.
@@ -246,12 +222,5 @@ mod tests {
         assert!(foreign_keys(&connection, "b", &[column("a")]).unwrap().is_none());
         assert!(foreign_keys(&connection, "b", &[column("c")]).unwrap().is_none());
         assert!(foreign_keys(&connection, "a", &[column("id")]).unwrap().unwrap().is_empty());
-        let insert = "INSERT INTO b (a) VALUES (1)";
-        let transaction = connection.unchecked_transaction().unwrap();
-        transaction.prepare_cached(insert).unwrap().execute([]).unwrap_err();
-        let unchecked = Unchecked::new(&transaction).unwrap();
-        transaction.prepare_cached(insert).unwrap().execute([]).unwrap();
-        drop(unchecked);
-        transaction.prepare_cached(insert).unwrap().execute([]).unwrap_err();
     }
 }

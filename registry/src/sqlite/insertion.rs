@@ -20,8 +20,8 @@ pub(super) enum Manner {
     /// nothing is left of it.
     OneByOne,
     /// The same, but rows before it may be left, so a savepoint must be there that can be gone back
-    /// to. There must be no foreign keys that SQLite looks after, or it notes down all pages that a
-    /// statement changes, which costs more than is gained.
+    /// to. There must be no foreign keys and no checks that SQLite looks after, or it notes down all
+    /// pages that a statement changes, which costs more than is gained.
     Together,
     /// Those that contradict another one's key are left out.
     SkipKnown,

@@ -5,12 +5,14 @@ mod create;
 mod foreign_keys;
 mod holder;
 mod insertion;
+mod length_checks;
 mod open_transaction;
 mod postponed_indexes;
 mod registry;
 mod replacement;
 mod rows;
 mod transaction;
+mod unchecked;
 mod write_source;
 
 pub(crate) use create::build_database;

@@ -2,10 +2,10 @@
 
 use rusqlite::ffi;
 
-use super::foreign_keys::{self, Unchecked, foreign_keys};
 use super::insertion::{Insertion, Manner, affinity};
 use super::rows::{SqliteRow, SqliteRows};
 use super::transaction::SqliteTransaction;
+use super::unchecked::{Foreseen, foreseen};
 use crate::error::RegistryError;
 use crate::reading::{Dialect, Query, RowSource, quoted};
 use crate::schema::{ColumnType, Table, create_statements};
@@ -111,27 +111,11 @@ impl WriteSource for SqliteTransaction<'_> {
     ) -> Result<Result<u64, Violation>, RegistryError> {
         let connection = self.connection();
         let fail = |error| self.database.failure(action, error);
-        let keys = match rows.len() < foreign_keys::WORTH {
-            true => None,
-            false => foreign_keys(connection, table, columns).map_err(fail)?,
+        let unchecked = match foreseen(connection, table, columns, rows.clone()).map_err(fail)? {
+            Foreseen::Valid(unchecked) => Some(unchecked),
+            Foreseen::Violated(violation) => return Ok(Err(violation)),
+            Foreseen::Unknown => None,
         };
-        let mut unchecked = None;
-        if let Some(keys) = keys {
-            let mut holds = Some(true);
-            for key in &keys {
-                if holds == Some(true) {
-                    holds = key.holds(connection, columns, rows.clone()).map_err(fail)?;
-                }
-            }
-            match holds {
-                Some(true) => unchecked = Some(Unchecked::new(connection).map_err(fail)?),
-                Some(false) => {
-                    let message = "FOREIGN KEY constraint failed".to_owned();
-                    return Ok(Err(Violation { kind: ViolationKind::ForeignKey, message }));
-                }
-                None => {}
-            }
-        }
         let manner = if unchecked.is_some() { Manner::Together } else { Manner::OneByOne };
         let sent = Insertion::new(&quoted(table), columns, manner).run(connection, rows);
         drop(unchecked);
