@@ -53,27 +53,20 @@ fn newer_options() {
 
 /// The same cases with releases whose registries are in PostgreSQL.
 mod on_postgresql {
-    use std::sync::OnceLock;
-
     use super::compare_with;
+    use crate::fixtures::fixtures;
     use crate::kit::postgres;
 
     /// Where releases of this process are; they are not kept, as what is in the server is not.
-    fn releases() -> &'static str {
-        static FOLDER: OnceLock<String> = OnceLock::new();
-        FOLDER.get_or_init(|| {
-            let folder =
-                std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-releases");
-            let _ = fs_err::remove_dir_all(&folder);
-            folder.display().to_string()
-        })
+    fn releases() -> String {
+        fixtures().join("postgres-releases").display().to_string()
     }
 
     macro_rules! topics {
         ($($topic:ident, one of $every:literal on $($release:literal),+;)*) => {
             $(#[test]
             fn $topic() {
-                let server = ["--releases", releases(), "--database", &postgres().url];
+                let server = ["--releases", &releases(), "--database", &postgres().url];
                 let few = ["--every", $every, $("--on", $release),+];
                 compare_with(stringify!($topic), &[&server[..], &few].concat());
             })*

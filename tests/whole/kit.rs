@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use crate::fixtures::fixtures;
 pub use crate::postgres_server::postgres;
 use crate::warm_scripts::{self, Program};
 
@@ -46,8 +47,7 @@ pub fn python() -> &'static str {
 pub fn release() -> &'static Path {
     static RELEASE: OnceLock<PathBuf> = OnceLock::new();
     RELEASE.get_or_init(|| {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("release");
-        let _ = fs_err::remove_dir_all(&path);
+        let path = fixtures().join("release");
         script("make_release.py", &[&path.display().to_string()]);
         path
     })
@@ -184,8 +184,7 @@ pub fn json(arguments: &[&str]) -> serde_json::Value {
 pub fn postgres_release() -> &'static Path {
     static RELEASE: OnceLock<PathBuf> = OnceLock::new();
     RELEASE.get_or_init(|| {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-release");
-        let _ = fs_err::remove_dir_all(&path);
+        let path = fixtures().join("postgres-release");
         let database = ["--database", &postgres().url, "--schema", "release"];
         let place = path.display().to_string();
         script("make_release.py", &[&[place.as_str()], &database[..]].concat());

@@ -17,6 +17,7 @@ mod explaining;
 mod exports;
 mod expressions;
 mod faults;
+mod fixtures;
 mod graphs;
 mod hooks;
 mod inputs;
