@@ -8,6 +8,7 @@
 //!   journal/         what happened, one file for each process that ran quanta
 //!   logs/            what the Python workers said
 //!   resources.json   what was learned about the memory of tasks
+//!   transfer.lock    locked while the run is transferred
 //! ```
 //!
 //! Everything inside is found relative to the directory, so it can be moved or copied whole; the

@@ -31,6 +31,18 @@ pub enum SubmitError {
         #[source]
         source: std::io::Error,
     },
+    /// Others transfer the same run, and do not come to an end.
+    #[error(
+        "another transfer of {path} has been going on for more than {} seconds; transfer again when \
+         it has ended",
+        waited.as_secs()
+    )]
+    BeingTransferred {
+        /// The directory.
+        path: Utf8PathBuf,
+        /// For how long it was waited for.
+        waited: std::time::Duration,
+    },
     /// The graph in the directory is unusable.
     #[error(transparent)]
     Graph(#[from] qbb_graph::GraphError),

@@ -19,6 +19,7 @@ mod status;
 #[cfg(any(test, feature = "synthetic"))]
 pub mod synthetic;
 mod trace;
+mod transfer_lock;
 mod units;
 #[cfg(test)]
 mod view_tests;
@@ -42,5 +43,6 @@ pub use report::{Caveat, DatasetCounts, Report, ReportLimits, Retries, RetryReas
 pub use statistics::{Distribution, TaskCosts, costs_by_task};
 pub use status::{EndedQuantum, RecentFailure, RunningQuantum, Status, Viewpoint};
 pub use trace::{TraceSummary, write_trace};
+pub use transfer_lock::{TransferLock, TransferLocked};
 pub use units::{bytes, duration, rate};
 pub use watch::{History, Watch};

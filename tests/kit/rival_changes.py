@@ -124,6 +124,13 @@ class Rivals:
             differ = f"{differing(tables, those)}, files {sorted({*files} ^ {*paths})}"
             self.problems.append(f"{name}: {differ}, verify finds {found}, not {findings}")
 
+    def tell(self) -> int:
+        """Put everything back and say what was found; return the exit code."""
+        self.repository.restore("nothing")
+        self.repository.close()
+        print("\n".join(self.problems) or f"{self.rounds} rounds end as one after the other")
+        return 1 if self.problems else 0
+
 
 def main(args: Any) -> int:
     with tempfile.TemporaryDirectory() as name:
@@ -132,6 +139,11 @@ def main(args: Any) -> int:
         repository.save("nothing")
         verify = ["verify", rivals.root]
         orphans = frozenset({"orphan"})
+        if args.provenance:
+            moved = [*rivals.transfer, "--provenance"]
+            rivals.meet("provenance twice", "nothing", moved, moved)
+            rivals.meet("files and provenance", "nothing", rivals.transfer, moved)
+            return rivals.tell()
         rivals.meet("the same run twice", "nothing", rivals.transfer, rivals.transfer)
         rivals.meet("two runs", "nothing", rivals.transfer, rivals.other)
         rivals.meet("transfer and verify", "nothing", rivals.transfer, verify, orphans)
@@ -148,10 +160,7 @@ def main(args: Any) -> int:
         rivals.meet("removals that overlap", "both", remove, more)
         rivals.meet("purges that overlap", "both", rivals.prune(args.run), rivals.prune(args.run))
         rivals.meet("a purge and a removal", "both", rivals.prune(args.other_run), more)
-        repository.restore("nothing")
-        repository.close()
-    print("\n".join(rivals.problems) or f"{rivals.rounds} rounds end as one after the other")
-    return 1 if rivals.problems else 0
+        return rivals.tell()
 
 
 if __name__ == "__main__":
@@ -161,6 +170,9 @@ if __name__ == "__main__":
     parser.add_argument("personal", help="their repository, into which nothing was transferred")
     parser.add_argument("--run", required=True, help="the first RUN")
     parser.add_argument("--other-run", required=True, help="the second RUN")
+    parser.add_argument(
+        "--provenance", action="store_true", help="only transfers into the provenance graph of a run"
+    )
     parser.add_argument("--qbb", required=True, help="the command")
     parser.add_argument("--database", help="URL of the PostgreSQL database, if it is in one")
     parser.add_argument("--schema", default="", help="its schema")

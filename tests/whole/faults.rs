@@ -6,12 +6,12 @@
 use crate::kit::{DEFAULTS, Scratch, postgres, qbb, release, script};
 use crate::sizes::sizes;
 
-fn number(setting: &str, usual: u32) -> String {
+pub fn number(setting: &str, usual: u32) -> String {
     std::env::var(setting).unwrap_or_else(|_| usual.to_string())
 }
 
 /// Runs a script of the kit that has our command fail.
-fn agrees(name: &str, arguments: &[&str], verdict: &str) {
+pub fn agrees(name: &str, arguments: &[&str], verdict: &str) {
     let said = script(name, &[&["--qbb", env!("CARGO_BIN_EXE_qbb")], arguments].concat());
     assert!(said.trim_end().ends_with(verdict), "{said}");
 }

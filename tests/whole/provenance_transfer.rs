@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::faults::{agrees, number};
 use crate::kit::{
-    Prepared, Scratch, command, copy_tree, json, middleware, release, script, succeeded,
+    Prepared, Scratch, command, copy_tree, json, middleware, qbb, qbb_fails, release, script,
+    succeeded,
 };
 
 /// A submit directory in whose run much has failed.
@@ -17,6 +19,8 @@ struct Troubled {
     scratch: Scratch,
     personal: String,
     submit: String,
+    /// Its RUN.
+    name: &'static str,
 }
 
 impl Troubled {
@@ -24,7 +28,7 @@ impl Troubled {
         let scratch = Scratch::new();
         let repository = release().display().to_string();
         let Prepared { personal, submit } = Prepared::new(&scratch, "me", &repository, "failing");
-        Self { scratch, personal, submit }
+        Self { scratch, personal, submit, name: Prepared::RUN }
     }
 
     /// Executes what has not succeeded; what KIT_HEALED describes succeeds this time.
@@ -43,7 +47,7 @@ impl Troubled {
     /// Metadata, logs and configurations as the Butler reads them.
     fn dump(&self, options: &[&str]) -> String {
         let file = self.scratch.path("dump.json");
-        let arguments = [&[&*self.personal, Prepared::RUN, &file], options].concat();
+        let arguments = [&[&*self.personal, self.name, &file], options].concat();
         script("dump_products.py", &arguments);
         fs_err::read_to_string(file).unwrap()
     }
@@ -51,7 +55,7 @@ impl Troubled {
     /// Files of the run whose names end so.
     fn files(&self, end: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        let mut folders = vec![PathBuf::from(format!("{}/{}", self.personal, Prepared::RUN))];
+        let mut folders = vec![PathBuf::from(format!("{}/{}", self.personal, self.name))];
         while let Some(folder) = folders.pop() {
             for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
                 let path = entry.path();
@@ -76,9 +80,17 @@ impl Troubled {
 
     /// The provenance graph in its place.
     fn provenance(&self) -> Option<PathBuf> {
-        let graphs = self.files(".qg");
+        let mut graphs = self.files(".qg");
+        graphs.retain(|path| !is_unfinished(path));
         assert!(graphs.len() <= 1, "{graphs:?}");
         graphs.into_iter().next()
+    }
+
+    /// Files that are being written, or were when a transfer was killed.
+    fn unfinished(&self) -> Vec<PathBuf> {
+        let mut files = self.files("");
+        files.retain(|path| is_unfinished(path));
+        files
     }
 
     /// What is recorded is there, with the size that is recorded if one is.
@@ -94,6 +106,10 @@ impl Troubled {
             assert!(size == -1 || size as u64 == found, "{path}: {size} recorded, {found} found");
         }
     }
+}
+
+fn is_unfinished(path: &Path) -> bool {
+    path.to_string_lossy().contains("/.qbb-")
 }
 
 /// Of a packed run, provenance is written from the packs, and what a transfer keeps in the datastore
@@ -147,9 +163,7 @@ fn identity(run: &Troubled) -> Option<(u64, u64)> {
 }
 
 const MOMENTS: [Moment; 4] = [
-    ("while the provenance graph is written", |run, _| {
-        !run.files(".part").is_empty() || !run.files(".new").is_empty()
-    }),
+    ("while the provenance graph is written", |run, _| !run.unfinished().is_empty()),
     ("when it is in its place", |run, before| identity(run) != before.provenance),
     ("while the registry is written", |run, before| {
         identity(run) != before.provenance
@@ -188,7 +202,7 @@ fn kill_transfers(run: &Troubled, check: impl Fn(&str)) -> usize {
         run.transfer(&["--provenance"]);
         run.assert_agreement();
         assert_eq!(run.originals(), 0, "{what}");
-        assert_eq!(run.files(".new").len(), 0, "{what}");
+        assert_eq!(run.unfinished().len(), 0, "{what}");
         fs_err::remove_dir_all(&run.personal).unwrap();
         copy_tree(Path::new(&saved), &run.personal);
     }
@@ -196,13 +210,49 @@ fn kill_transfers(run: &Troubled, check: impl Fn(&str)) -> usize {
     met
 }
 
+/// Transfers of one run that would write the same provenance graph wait for each other, and so do
+/// those that only register files; each one lands.
+fn transfers_at_the_same_time_land(run: &Troubled) {
+    let rounds = number("QBB_TEST_RIVALS", 1);
+    let mut arguments = vec![&*run.submit, &run.submit, &run.personal, "--rounds", &rounds];
+    arguments.extend(["--run", Prepared::RUN, "--other-run", Prepared::RUN, "--provenance"]);
+    agrees("rival_changes.py", &arguments, "rounds end as one after the other");
+}
+
+/// A run whose metadata and logs are in its provenance graph gets a further name: what is there goes
+/// over into the provenance graph of that name.
+fn moved_products_get_another_name(run: &mut Troubled) {
+    const NAME: &str = "u/me/renamed";
+    // UUIDs are others.
+    let products = |run: &Troubled| {
+        let text = run.dump(&["--in-provenance"]);
+        let products: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&text).unwrap();
+        let named = |(key, value): (String, _)| (key.rsplit_once(' ').unwrap().0.to_owned(), value);
+        products.into_iter().map(named).collect::<serde_json::Map<_, _>>()
+    };
+    let before = products(run);
+    let renamed = ["transfer", &run.submit, "--output-run", NAME];
+    let refused = qbb_fails(3, &renamed);
+    assert!(refused.contains("give --provenance, too"), "{refused}");
+    let renamed = [&renamed[..], &["--provenance"]].concat();
+    json(&renamed);
+    assert_eq!(json(&renamed)["datasets_inserted"], 0);
+    qbb(&["collections", "remove-runs", &run.personal, Prepared::RUN, "--force", "--yes"]);
+    run.name = NAME;
+    assert!(products(run) == before, "products differ");
+    let report = middleware("butler", &["provenance-report", &run.personal, NAME]);
+    assert!(succeeded("butler provenance-report", report).contains("RuntimeError"));
+}
+
 /// A transfer into the provenance graph, and one that replaces it by a later one, may be killed at any
 /// moment: what the registry tells is there then, the Butler reads what it read before, and the next
-/// transfer completes it.
+/// transfer completes it. Nor does another one harm that comes at the same time.
 #[test]
 fn killed_at_any_moment_artifact_and_registry_agree() {
-    let run = Troubled::new();
+    let mut run = Troubled::new();
     run.run("", &[]);
+    transfers_at_the_same_time_land(&run);
     assert!(kill_transfers(&run, |_| {}) > 0);
     run.transfer(&["--provenance"]);
     let before = run.dump(&["--in-provenance"]);
@@ -223,5 +273,6 @@ fn killed_at_any_moment_artifact_and_registry_agree() {
     });
     assert!(met > 0);
     run.transfer(&[]);
+    moved_products_get_another_name(&mut run);
     script("check_repository.py", &[&run.personal, "--true-sizes"]);
 }

@@ -55,6 +55,15 @@ pub enum TransferError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Another provenance graph of the run has come into the place of this one.
+    #[error(
+        "nothing was transferred: another transfer of the run has replaced its provenance graph \
+         {path} meanwhile; transfer again"
+    )]
+    Replaced {
+        /// The file.
+        path: Utf8PathBuf,
+    },
     /// Files that are in the provenance graph now could not be removed.
     #[error(
         "everything was transferred, but files that are in the provenance graph now could not be \

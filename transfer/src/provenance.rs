@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, ErrorKind};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 use qbb::journal::JournalState;
 use qbb::provenance::ProvenanceDataset;
-use qbb_datastore::{ArtifactPath, ArtifactStore as _, LocalStore};
+use qbb_datastore::{
+    ArtifactIdentity, ArtifactPath, ArtifactStore as _, IfExists, LocalStore, PutOptions,
+    StagedArtifact,
+};
 use qbb_graph::{DatasetIx, DatasetRole, QuantumGraph};
 use qbb_registry::{RegistryWriter, StoredFile};
 
@@ -24,6 +27,14 @@ pub struct PackedProducts {
     pub(crate) dataset: ProvenanceDataset,
     file_size: i64,
     holds: Vec<bool>,
+    in_place: Option<InPlace>,
+}
+
+/// A file in its place, which another one may take.
+#[derive(Debug, Clone)]
+struct InPlace {
+    root: Utf8PathBuf,
+    identity: Option<ArtifactIdentity>,
 }
 
 impl PackedProducts {
@@ -43,10 +54,11 @@ impl PackedProducts {
                     && types[graph.datasets.dataset_type(dataset).index()]
             })
             .collect();
-        Self { dataset, file_size: i64::try_from(file_size).unwrap_or(-1), holds }
+        let file_size = i64::try_from(file_size).unwrap_or(-1);
+        Self { dataset, file_size, holds, in_place: None }
     }
 
-    /// Moves the file, which was written to `staged`, to its place below the root of the datastore.
+    /// Moves the file, which was written to `staged`, to its place in the datastore.
     ///
     /// What is there already may be what the registry tells of, with its size. So this is made
     /// unknown before another file comes there, and whoever reads meanwhile finds what was recorded:
@@ -56,22 +68,48 @@ impl PackedProducts {
     /// # Errors
     /// If the system or the registry refuses. What was there before is there still.
     pub fn put_in_place(
-        &self,
-        staged: &Utf8Path,
-        root: &Utf8Path,
+        &mut self,
+        staged: StagedArtifact<'_>,
+        store: &LocalStore,
         personal: &mut dyn RegistryWriter,
     ) -> Result<(), TransferError> {
-        let place = root.join(&self.dataset.path);
+        let path = ArtifactPath::plain(&self.dataset.path)?;
+        let place = store.file(&path);
         let failed = |source| TransferError::Place { path: place.clone(), source };
-        if same_content(staged, &place).map_err(failed)? {
-            return fs_err::remove_file(staged).map_err(failed);
+        if !same_content(staged.file(), &place).map_err(failed)? {
+            let mut transaction = personal.begin()?;
+            transaction.forget_file_size(&self.dataset.path)?;
+            transaction.commit()?;
+            staged.commit(PutOptions { durable: true, if_exists: IfExists::Replace })?;
         }
-        let mut transaction = personal.begin()?;
-        transaction.forget_file_size(&self.dataset.path)?;
-        transaction.commit()?;
-        fs_err::rename(staged, &place).map_err(failed)?;
-        let folder = place.parent().unwrap_or(root);
-        fs_err::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+        let (root, identity) = (store.root_path().to_owned(), store.identity(&path));
+        self.in_place = Some(InPlace { root, identity });
+        Ok(())
+    }
+
+    /// Makes sure that no other file has taken the place since.
+    pub(crate) fn check_in_place(&self) -> Result<(), TransferError> {
+        let Some(InPlace { root, identity }) = &self.in_place else { return Ok(()) };
+        let path = ArtifactPath::plain(&self.dataset.path)?;
+        let store = LocalStore::new(root)?;
+        if store.identity(&path) == *identity {
+            return Ok(());
+        }
+        Err(TransferError::Replaced { path: store.file(&path) })
+    }
+
+    /// Prepares a place of its own for a provenance graph that is written. What killed transfers
+    /// have left of others is removed; nobody else may be writing one for the same place.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn stage<'a>(
+        dataset: &ProvenanceDataset,
+        store: &'a LocalStore,
+    ) -> Result<StagedArtifact<'a>, TransferError> {
+        let path = ArtifactPath::plain(&dataset.path)?;
+        remove_leftovers(&store.file(&path))?;
+        Ok(store.stage(&path)?)
     }
 
     /// Whether a dataset is one of those.
@@ -160,6 +198,24 @@ impl PackedProducts {
         }
         Ok(removed)
     }
+}
+
+/// Removes folders in which killed transfers were writing a file.
+fn remove_leftovers(place: &Utf8Path) -> Result<(), TransferError> {
+    let (Some(folder), Some(name)) = (place.parent(), place.file_name()) else { return Ok(()) };
+    // Others may put unfinished files into the folder, too.
+    let is_ours = |entry: std::io::Result<Utf8DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name() == name || entry.file_name().ends_with(".part"))
+    };
+    for entry in folder.read_dir_utf8().into_iter().flatten().flatten() {
+        if LocalStore::is_unfinished(entry.file_name())
+            && entry.path().read_dir_utf8().is_ok_and(|mut content| content.all(is_ours))
+        {
+            let failed = |source| TransferError::Place { path: place.to_owned(), source };
+            fs_err::remove_dir_all(entry.path()).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a folder with all folders in it as far as they are empty; links are left alone, and so is

@@ -194,6 +194,9 @@ fn insert(
     if output_chain {
         collections::update_output_chain(graph, &mut *transaction, with_inputs)?;
     }
+    if let Some(packed) = packed {
+        packed.check_in_place()?;
+    }
     transaction.commit()?;
     report.datasets_inserted = inserted.datasets_inserted;
     report.records_inserted = inserted.records_inserted;

@@ -14,6 +14,7 @@ mod log;
 mod manual;
 mod migrate_check;
 mod opened;
+mod packed_provenance;
 mod pipeline;
 mod prepare;
 mod provenance;

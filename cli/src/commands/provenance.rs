@@ -33,7 +33,8 @@ pub fn execute(arguments: &ProvenanceArguments, terminal: Terminal) -> Result<Ex
     let dataset = ProvenanceDataset::of(&graph, &config.datastore).map_err(Failure::from_error)?;
     let former = Former::find(&datastore, &dataset)?;
     let told = Told { graph: &graph, journal: &journal, history: &history, complete: false };
-    let report = told.write(&root, former.as_ref(), &place.output, &mut |done, total| {
+    let former = former.as_ref().map(|former| (former, None));
+    let report = told.write(&root, former, &place.output, &mut |done, total| {
         bars.count("writing provenance", done, total);
     })?;
     drop(bars);
@@ -80,11 +81,12 @@ pub struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// Writes it to a file.
+    /// Writes it to a file. What has no files any more comes from a former provenance graph; if
+    /// this knows the quanta by other UUIDs, these are given.
     pub fn write(
         &self,
         root: &Utf8Path,
-        former: Option<&Former>,
+        former: Option<(&Former, Option<&[[u8; 16]]>)>,
         output: &Utf8Path,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Written, Failure> {
@@ -93,8 +95,8 @@ impl Told<'_> {
         if self.complete {
             source = source.complete();
         }
-        if let Some(former) = former {
-            source = source.with_former(former.reader.texts()?);
+        if let Some((former, quanta)) = former {
+            source = source.with_former(former.reader.texts()?, quanta);
         }
         let written = write_provenance(self.graph, &source, output, progress)?;
         Ok(Written {

@@ -2,19 +2,15 @@
 
 use std::sync::Arc;
 
-use camino::{Utf8Path, Utf8PathBuf};
 use qbb::QuantumBackedButler;
-use qbb::journal::{JournalState, read_attempts};
-use qbb::provenance::ProvenanceDataset;
-use qbb_datastore::{ArtifactPath, LocalStore, Placing, RepositoryConfig, open_store};
-use qbb_graph::{DatasetRole, GraphError, QuantumGraph};
+use qbb_datastore::{Placing, RepositoryConfig, open_store};
+use qbb_graph::{DatasetRole, QuantumGraph};
 use qbb_personal::SelectionReport;
-use qbb_pipeline::Runner;
-use qbb_registry::{RegistryReader, RegistryWriter};
-use qbb_submit_dirs::SubmitDirectory;
+use qbb_registry::RegistryReader;
+use qbb_submit_dirs::{SubmitDirectory, TransferLock, TransferLocked};
 use qbb_transfer::{
-    InputMode, Inputs, Outputs, PackedProducts, StorageClassDifference, TransferPlan,
-    TransferReport, forget_deleted_outputs, storage_class_differences, transfer, unpack,
+    InputMode, Inputs, Outputs, StorageClassDifference, TransferPlan, TransferReport,
+    forget_deleted_outputs, storage_class_differences, transfer, unpack,
 };
 use serde::Serialize;
 
@@ -22,18 +18,15 @@ use crate::arguments::{InputsArgument, TransferArguments};
 use crate::commands::conversion::{check_conversions, conversion_note};
 use crate::commands::executed::Executed;
 use crate::commands::opened::{OpenedRun, outputs_of};
-use crate::commands::provenance::{Former, Told};
+use crate::commands::packed_provenance::pack;
 use crate::commands::selection::whole_collections;
-use crate::output::{
-    ExitCode, Failure, ProgressBars, Terminal, bytes, remove_unfinished_at_signals,
-};
+use crate::output::{ExitCode, Failure, ProgressBars, Terminal, bytes};
 
 /// Puts the outputs of a submit directory into its personal repository.
 pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
-    let mut opened = OpenedRun::open(&arguments.submit_dir)?;
-    let place = opened.directory.submission().personal.clone();
-    let config = RepositoryConfig::open(place.as_str())?;
     let bars = ProgressBars::new(terminal);
+    let (mut opened, config, _lock) = open(arguments, &bars)?;
+    let place = opened.directory.submission().personal.clone();
     let whole = match arguments.whole_collections {
         true => Some(bring_collections(arguments, &opened, &config, &bars)?),
         false => None,
@@ -53,7 +46,7 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
         }
     }
     let OpenedRun { directory, graph, mut journal } = opened;
-    let executed = Executed::of(&graph, &config.datastore)?;
+    let executed = Executed::of(&graph, &config.datastore, arguments.output_run.is_some())?;
     let graph = match &arguments.output_run {
         Some(run) => graph.into_output_run(run)?,
         None => graph,
@@ -112,10 +105,8 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
             }
         }
     };
-    if outputs.missing() != 0
-        && let Some(file) = root.as_ref().and_then(|root| executed.provenance(root))
-    {
-        return Err(executed.gone(&file, &graph.header.output_run));
+    if outputs.missing() != 0 && executed.has_provenance()? {
+        return Err(executed.gone(&graph.header.output_run));
     }
     bars.stage("transferring");
     let output_chain = !arguments.no_output_chain;
@@ -158,6 +149,32 @@ pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<Exit
     let report = Transferred { report, run, storage_classes, whole_collections: whole, provenance };
     terminal.result(&report, |report| describe(report, place.as_str()))?;
     Ok(ExitCode::Success)
+}
+
+/// Opens the run and its repository when no other transfer of the run is in the way.
+fn open(
+    arguments: &TransferArguments,
+    bars: &ProgressBars,
+) -> Result<(OpenedRun, RepositoryConfig, TransferLocked), Failure> {
+    let directory = SubmitDirectory::open(&arguments.submit_dir)?;
+    let config = RepositoryConfig::open(directory.submission().personal.as_str())?;
+    let waiting = &mut || bars.stage("waiting for another transfer of the run");
+    let mut lock = match arguments.provenance || arguments.output_run.is_some() {
+        true => TransferLock::Exclusive,
+        false => TransferLock::Shared,
+    };
+    loop {
+        let locked = directory.lock_transfers(lock, waiting)?;
+        // Others may have changed what it tells, which is opened only now.
+        let opened = OpenedRun::open(&arguments.submit_dir)?;
+        if lock == TransferLock::Exclusive
+            || !Executed::of(&opened.graph, &config.datastore, false)?.has_provenance()?
+        {
+            return Ok((opened, config, locked));
+        }
+        // A provenance graph that is there is written again.
+        lock = TransferLock::Exclusive;
+    }
 }
 
 /// Whether the repository has a collection.
@@ -228,77 +245,6 @@ fn input_mode(argument: InputsArgument) -> InputMode {
         InputsArgument::Hardlink => InputMode::Place(Placing::Hardlink),
         InputsArgument::Symlink => InputMode::Place(Placing::Symlink),
     }
-}
-
-/// A provenance graph in its place in the datastore, not yet registered.
-struct Packed {
-    products: PackedProducts,
-    /// Its path, or its URI.
-    file: String,
-    bytes: u64,
-}
-
-/// Writes the provenance graph of the run into the datastore, if metadata and logs are to be kept
-/// there or have been before.
-fn pack(
-    arguments: &TransferArguments,
-    (directory, graph, journal, executed): (
-        &SubmitDirectory,
-        &QuantumGraph,
-        &JournalState,
-        &Executed,
-    ),
-    (config, personal): (&RepositoryConfig, &mut dyn RegistryWriter),
-    root: &Utf8Path,
-    bars: &ProgressBars,
-) -> Result<Option<Packed>, Failure> {
-    let dataset = ProvenanceDataset::of(graph, &config.datastore).map_err(Failure::from_error)?;
-    let former = Former::find(&config.datastore, &dataset)?;
-    if !arguments.provenance && former.is_none() {
-        return Ok(None);
-    }
-    // The middleware reads what is in such a file with the classes of the tasks.
-    if let Some(task) =
-        (graph.pipeline.tasks.iter()).find(|task| !matches!(task.runner, Runner::PipelineTask(_)))
-    {
-        let task = task.label.clone();
-        return Err(Failure::from_error(GraphError::NoTaskClass { task })
-            .with_hint("transfer without --provenance"));
-    }
-    if former.is_none()
-        && executed.is_renamed(graph)
-        && let Some(file) = executed.provenance(root)
-    {
-        return Err(executed.gone(&file, &graph.header.output_run));
-    }
-    remove_unfinished_at_signals()?;
-    let history = read_attempts(&directory.journal(), executed.identity, journal)?;
-    let told = Told { graph, journal, history: &history, complete: true };
-    let write = |staged: &Utf8Path| -> Result<(PackedProducts, u64), Failure> {
-        let bytes = (told.write(root, former.as_ref(), staged, &mut |done, total| {
-            bars.count("writing provenance", done, total);
-        })?)
-        .bytes;
-        Ok((PackedProducts::new(graph, dataset.clone(), bytes), bytes))
-    };
-    let place = config.datastore.root.join(&dataset.path).map_err(Failure::from_error)?;
-    let Some(file) = place.to_file_path() else {
-        // It is written beside the outputs, and goes from there when it is in the store.
-        let outputs = LocalStore::new(root).map_err(Failure::from_error)?;
-        let path = ArtifactPath::of_record(&dataset.path).map_err(Failure::from_error)?;
-        let staged = outputs.stage(&path).map_err(Failure::from_error)?;
-        let (products, bytes) = write(staged.file())?;
-        let store = open_store(&config.datastore.root).map_err(Failure::from_error)?;
-        products.put_in_store(staged.file(), &*store, personal)?;
-        return Ok(Some(Packed { products, file: place.to_string(), bytes }));
-    };
-    if let Some(folder) = file.parent() {
-        fs_err::create_dir_all(folder).map_err(Failure::from_error)?;
-    }
-    let staged = Utf8PathBuf::from(format!("{file}.new"));
-    let (products, bytes) = write(&staged)?;
-    products.put_in_place(&staged, root, personal)?;
-    Ok(Some(Packed { products, file: file.into_string(), bytes }))
 }
 
 /// What a transfer did.

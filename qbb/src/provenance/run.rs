@@ -28,6 +28,8 @@ pub struct RunProvenance<'a> {
     products: &'a dyn ProductStore,
     packs: Packs,
     former: Option<ProvenanceTexts<'a>>,
+    /// By which the former provenance graph knows the quanta, if not as the graph does.
+    former_quanta: Option<&'a [[u8; 16]]>,
     /// Datasets of each quantum that have not been found. Quanta may be asked for repeatedly.
     missing: Vec<AtomicU8>,
     is_strict: bool,
@@ -68,14 +70,23 @@ impl<'a> RunProvenance<'a> {
     ) -> Self {
         let packs = Packs::new(journal.directory().unwrap_or(Utf8Path::new("")));
         let missing = graph.quanta.iter().map(|_| AtomicU8::new(0)).collect();
-        let (former, is_strict) = (None, false);
-        Self { graph, journal, history, products, packs, former, missing, is_strict }
+        let (former, former_quanta, is_strict) = (None, None, false);
+        Self { graph, journal, history, products, packs, former, former_quanta, missing, is_strict }
     }
 
-    /// Takes what is not in `products` any more from a provenance graph that was made before.
+    /// Takes what is not in `products` any more from a provenance graph that was made before. If that
+    /// is of the same graph under another name, `quanta` are their UUIDs there.
     #[must_use]
-    pub fn with_former(self, former: ProvenanceTexts<'a>) -> Self {
-        Self { former: Some(former), ..self }
+    pub fn with_former(self, former: ProvenanceTexts<'a>, quanta: Option<&'a [[u8; 16]]>) -> Self {
+        Self { former: Some(former), former_quanta: quanta, ..self }
+    }
+
+    /// By which the former provenance graph knows a quantum.
+    fn former_id(&self, quantum: QuantumIx) -> Uuid {
+        match self.former_quanta {
+            Some(quanta) => Uuid::from_bytes(quanta[quantum.index()]),
+            None => self.graph.quanta.uuid(quantum),
+        }
     }
 
     /// Makes it an error if metadata or a log that was written is gone.
@@ -196,7 +207,7 @@ impl<'a> RunProvenance<'a> {
             // Also where there are several attempts: a log that was removed when it was taken over
             // into a provenance graph is not part of a later one.
             Some(former) if lost != 0 || known.len() > 1 => {
-                former_attempts(former, self.graph.quanta.uuid(quantum))?
+                former_attempts(former, self.former_id(quantum))?
             }
             _ => None,
         };
