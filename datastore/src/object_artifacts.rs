@@ -159,9 +159,18 @@ impl ObjectStoreArtifacts {
 
     fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {
         let key = self.key(path)?;
-        let content =
-            self.block_on("read", path, async { self.store.get(&key).await?.bytes().await })?;
-        Ok(content.into())
+        let found = self.content(path, &key, None, None)?;
+        let size = found.meta.size;
+        // The size that is announced is not to be trusted with an allocation.
+        let mut content = Vec::new();
+        let mut stream = found.into_stream();
+        while let Some(bytes) = self.block_on("read", path, stream.try_next())? {
+            content.extend_from_slice(&bytes);
+        }
+        match content.len() as u64 == size {
+            true => Ok(content),
+            false => Err(StoreError::Truncated { place: self.shown(path) }),
+        }
     }
 }
 

@@ -87,7 +87,7 @@ impl ObjectStoreArtifacts {
     /// Writes an object in parts, which becomes visible when the last one is there and the store was
     /// told so, with a condition if it takes one then. `announced` is the checksum of the file, which
     /// must still be true when all of it was sent.
-    fn put_parts(
+    pub(crate) fn put_parts(
         &self,
         name: &str,
         file: &mut File,

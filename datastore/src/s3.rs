@@ -102,12 +102,18 @@ fn open_with(
 mod object_server;
 
 #[cfg(test)]
+#[path = "s3_answers_tests.rs"]
+mod answers_tests;
+
+#[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
 
+    use camino::Utf8PathBuf;
+
     use super::*;
-    use crate::artifact::{ArtifactPath, ArtifactStore as _, PutOptions};
+    use crate::artifact::{ArtifactPath, ArtifactStore as _, IfExists, PutOptions};
     use crate::conformance::check_store;
 
     fn store(endpoint: &str, place: &str) -> ObjectStoreArtifacts {
@@ -139,7 +145,7 @@ mod tests {
         let server = object_server::object_server();
         let store = store(&server.endpoint, &format!("s3://{}/many", server.bucket));
         let folder = tempfile::tempdir().unwrap();
-        let file = camino::Utf8PathBuf::from_path_buf(folder.path().join("large")).unwrap();
+        let file = Utf8PathBuf::from_path_buf(folder.path().join("large")).unwrap();
         fs_err::write(&file, vec![7; (16 << 20) + 1]).unwrap();
         let path = |name: &str| ArtifactPath::plain(name).unwrap();
         let placing = crate::outside_file::Placing::Copy;
@@ -167,6 +173,41 @@ mod tests {
         other.put(&path, b"x", PutOptions::default()).unwrap();
         assert_ne!(one.identity(&path), one.own_identity(&path));
         assert_eq!(one.identity(&path), other.own_identity(&path));
+        assert!(one.delete(&path).unwrap());
+    }
+
+    #[test]
+    fn large_files_replace_nothing_and_objects_are_compared_by_checksum() {
+        let server = object_server::object_server();
+        let place = format!("s3://{}/large", server.bucket);
+        let [one, other] = [store(&server.endpoint, &place), store(&server.endpoint, &place)];
+        let folder = tempfile::tempdir().unwrap();
+        let file = Utf8PathBuf::from_path_buf(folder.path().join("x")).unwrap();
+        fs_err::write(&file, vec![7; 5 << 20]).unwrap();
+        let (path, put) = (ArtifactPath::plain("x").unwrap(), PutOptions::default());
+        let digits = crate::checksum_of_file(&file).unwrap();
+        let send = |announced: &str, if_exists| {
+            let mut opened = std::fs::File::open(&file).unwrap();
+            let options = PutOptions { if_exists, ..put };
+            other.put_parts("x", &mut opened, &file, 5 << 20, announced, options)
+        };
+        // A file that has changed since it was looked at is not sent.
+        let changed = send("another", IfExists::Fail).unwrap_err();
+        assert!(matches!(changed, StoreError::Changed { .. }), "{changed}");
+        assert!(!one.exists(&path).unwrap());
+        // Whoever has come meanwhile is found out when all parts are there.
+        one.put(&path, b"mine", put).unwrap();
+        let exists = send(&digits, IfExists::Fail).unwrap_err();
+        assert!(matches!(exists, StoreError::AlreadyExists { .. }), "{exists}");
+        assert_eq!(one.get(&path).unwrap(), b"mine");
+        assert!(!one.holds_copy(&path, &file).unwrap());
+        send(&digits, IfExists::Replace).unwrap();
+        assert!(one.holds_copy(&path, &file).unwrap());
+        assert_eq!(one.checksum(&path).unwrap(), digits);
+        let found = one.look("x").unwrap();
+        assert_eq!(ObjectStoreArtifacts::checksum_of(&found), Some(&*digits));
+        one.delete(&path).unwrap();
+        send(&digits, IfExists::Fail).unwrap();
         assert!(one.delete(&path).unwrap());
     }
 

@@ -185,6 +185,73 @@ fn artifacts_are_brought_from_an_object_store_as_by_the_middleware() {
     assert_eq!(json(&[&retrieve[..], &["auto"]].concat())["files"], brought["files"]);
 }
 
+/// Objects that are gone, other ones, and ones that nobody knows are told; sizes, locations and the
+/// trash are put right.
+#[test]
+fn objects_and_records_that_disagree_are_found_and_repaired() {
+    let scratch = Scratch::new();
+    let (release, personal) = (release().display().to_string(), scratch.path("personal"));
+    json(&["create", &personal, "--from", &release, "--datastore-root", &root("damaged")]);
+    let settings_file = format!("{personal}/butler.yaml");
+    let text = fs_err::read_to_string(&settings_file).unwrap();
+    let text = text.replacen("datastore:\n", "datastore:\n  checksum: true\n", 1);
+    fs_err::write(&settings_file, text).unwrap();
+    json(&["reference", &personal, "--how", "copy", "-d", "flat", "--collections", DEFAULTS]);
+    let database = rusqlite::Connection::open(format!("{personal}/gen3.sqlite3")).unwrap();
+    let path = |number: u32| -> String {
+        let plain = "SELECT path FROM file_datastore_records WHERE instr(path, char(37)) = 0 \
+                     ORDER BY path LIMIT 1 OFFSET ?";
+        database.query_row(plain, [number], |row| row.get(0)).unwrap()
+    };
+    const DAMAGE: &str = "import sys\nfrom lsst.resources import ResourcePath as P\n\
+        gone, longer, other, orphan = [P(sys.argv[1]).join(p) for p in sys.argv[2:]]\n\
+        content = other.read()\ngone.remove()\nlonger.write(b'x' * 5000)\n\
+        other.write(content[::-1])\norphan.write(b'{}')";
+    let at = root("damaged");
+    let damaged = [&path(0), &path(1), &path(2), "u/orphan.json"];
+    judged(python().as_ref(), &[&["-c", DAMAGE, &at], &damaged[..]].concat());
+    let id = |number: u32| {
+        format!("(SELECT dataset_id FROM file_datastore_records WHERE path = '{}')", path(number))
+    };
+    for statement in [
+        format!(
+            "UPDATE file_datastore_records SET file_size = -1, checksum = NULL \
+                 WHERE dataset_id = {}",
+            id(3)
+        ),
+        format!(
+            "INSERT INTO dataset_location_trash (dataset_id, datastore_name) \
+                 SELECT dataset_id, datastore_name FROM dataset_location WHERE dataset_id = {}",
+            id(5)
+        ),
+        format!("DELETE FROM dataset_location WHERE dataset_id IN ({}, {})", id(4), id(5)),
+    ] {
+        assert!(database.execute(&statement, []).unwrap() > 0, "{statement}");
+    }
+    let verify = |option: &str| -> serde_json::Value {
+        let found = output(&["verify", &personal, option, "--format", "json"]);
+        assert_eq!(found.status.code(), Some(1));
+        serde_json::from_slice(&found.stdout).unwrap()
+    };
+    let found = verify("--checksums");
+    let expected = serde_json::json!({
+        "missing-file": 1, "wrong-size": 1, "wrong-checksum": 1, "orphan": 1, "unknown-size": 1,
+        "not-located": 1, "trash": 1,
+    });
+    assert_eq!(found["counts"], expected, "{found}");
+    let named = |kind: &str| {
+        let mut findings = found["findings"].as_array().unwrap().iter();
+        findings.find(|finding| finding["kind"] == kind).unwrap()["path"].clone()
+    };
+    assert_eq!((named("orphan"), named("missing-file")), ("u/orphan.json".into(), path(0).into()));
+    let repaired = verify("--repair");
+    let left = serde_json::json!({ "missing-file": 1, "wrong-size": 1, "orphan": 1 });
+    assert_eq!(repaired["counts"], left, "{repaired}");
+    for what in ["sizes", "locations", "trashed_datasets", "files_deleted"] {
+        assert_eq!(repaired["repaired"][what], 1, "{what}: {repaired}");
+    }
+}
+
 /// What is missing is told before anything is made.
 #[test]
 fn stores_that_cannot_be_used_are_refused() {

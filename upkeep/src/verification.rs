@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use camino::Utf8Path;
 use qbb_datastore::{
-    ArtifactPath, ArtifactStore, ArtifactUri, LocalStore, RepositoryConfig, StoreError,
-    checksum_of_file, for_many, open_store,
+    ArtifactPath, ArtifactStore, ArtifactUri, RepositoryConfig, checksum_of_file, for_many,
+    open_store,
 };
 use qbb_registry::{DatastoreContents, Snapshot};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -65,14 +65,12 @@ pub fn verify(
     let listing = Listing::read(config, &*store, &|files| {
         progress("listing files", files, None);
     })?;
-    let local = config.datastore.local_root().map(|root| LocalStore::new(&root)).transpose()?;
     let comparison = Comparison {
         contents: &contents,
         listing: &listing,
         used: listing.files.iter().map(|_| AtomicBool::new(false)).collect(),
         root: &config.datastore.root,
         store: &*store,
-        local,
         options,
         done: AtomicU64::new(0),
         checksums: AtomicU64::new(0),
@@ -99,7 +97,6 @@ struct Comparison<'a> {
     used: Vec<AtomicBool>,
     root: &'a ArtifactUri,
     store: &'a dyn ArtifactStore,
-    local: Option<LocalStore>,
     options: VerifyOptions,
     done: AtomicU64,
     checksums: AtomicU64,
@@ -231,16 +228,9 @@ impl Comparison<'_> {
             self.contents.checksum[record].as_ref().filter(|_| self.options.checksums)?;
         let path = &self.contents.path[record];
         self.checksums.fetch_add(1, Ordering::Relaxed);
-        let found = match (self.inside(path), &self.local) {
-            (Some(inside), Some(local)) if inside.zip_member().is_none() => {
-                checksum_of_file(&local.file(&inside)).map_err(|error| error.to_string())
-            }
-            (Some(inside), _) => self
-                .store
-                .get(&inside)
-                .map(|content| qbb_datastore::checksum(&content))
-                .map_err(|error: StoreError| error.to_string()),
-            (None, _) => {
+        let found = match self.inside(path) {
+            Some(inside) => self.store.checksum(&inside).map_err(|error| error.to_string()),
+            None => {
                 let file = ArtifactUri::parse(path).ok().and_then(|uri| uri.to_file_path())?;
                 checksum_of_file(&file).map_err(|error| error.to_string())
             }
