@@ -117,6 +117,7 @@ fn sqlite(run: &Run, rounds: usize) -> Result<()> {
     }
     alone("same, peak memory", &ours.peak(), Unit::Mebibytes);
     alone("again, wall", &again.wall(), Unit::Seconds);
+    alone("again, CPU", &again.cpu(), Unit::Seconds);
     alone("again, peak memory", &again.peak(), Unit::Mebibytes);
     Ok(())
 }

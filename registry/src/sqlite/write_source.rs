@@ -7,9 +7,11 @@ use super::rows::{SqliteRow, SqliteRows};
 use super::transaction::SqliteTransaction;
 use super::unchecked::{Foreseen, foreseen};
 use crate::error::RegistryError;
-use crate::reading::{Dialect, Query, RowSource, quoted};
+use crate::reading::{Dialect, Query, ResultRow as _, RowSource, quoted};
 use crate::schema::{ColumnType, Table, create_statements};
-use crate::writing::{BulkColumn, ROW, Staged, Value, Violation, ViolationKind, WriteSource};
+use crate::writing::{
+    BulkColumn, ROW, Staged, Stretch, Value, Violation, ViolationKind, WriteSource,
+};
 
 const STAGED: &str = "staged_";
 
@@ -120,6 +122,32 @@ impl WriteSource for SqliteTransaction<'_> {
         let sent = Insertion::new(&quoted(table), columns, manner).run(connection, rows);
         drop(unchecked);
         self.sorted(action, sent)
+    }
+
+    fn stretch(
+        &self,
+        table: &str,
+        column: &str,
+        id: &[[u8; 16]],
+    ) -> Result<Option<Stretch>, RegistryError> {
+        let mut query = Query::statement(Dialect::Sqlite, table);
+        query.columns = vec!["first".to_owned(), "last".to_owned()];
+        query.push("SELECT min(t.rowid), max(t.rowid) FROM ").push_uuids("v", id);
+        query.push(" CROSS JOIN ").push_table(table);
+        query.push(&format!(" t ON t.{} = v.value", quoted(column)));
+        let mut ends = None;
+        self.each(&query, |row| {
+            ends = row.optional_int(0)?.zip(row.optional_int(1)?);
+            Ok(())
+        })?;
+        Ok(ends.map(|(first, last)| Stretch {
+            rows: last.abs_diff(first).saturating_add(1),
+            // No index has the order of the rows.
+            from: format!(
+                " FROM {} t NOT INDEXED WHERE t.rowid BETWEEN {first} AND {last}",
+                quoted(table)
+            ),
+        }))
     }
 
     fn ensure_table(&self, table: &Table) -> Result<(), RegistryError> {

@@ -42,6 +42,6 @@ mod transaction;
 mod trash;
 mod value;
 
-pub(crate) use source::{BulkColumn, ROW, Staged, Violation, ViolationKind, WriteSource};
+pub(crate) use source::{BulkColumn, ROW, Staged, Stretch, Violation, ViolationKind, WriteSource};
 pub(crate) use transaction::TableTransaction;
 pub(crate) use value::Value;

@@ -69,6 +69,18 @@ pub(crate) trait WriteSource: RowSource {
     where
         Self: Sized;
 
+    /// The stretch of a table from the first to the last row that has one of UUIDs in a column, if the
+    /// database keeps rows in the order in which they came.
+    fn stretch(
+        &self,
+        table: &str,
+        column: &str,
+        id: &[[u8; 16]],
+    ) -> Result<Option<Stretch>, RegistryError> {
+        let _ = (table, column, id);
+        Ok(None)
+    }
+
     /// Creates a table with its indexes, if there is none of that name.
     fn ensure_table(&self, table: &Table) -> Result<(), RegistryError>;
 
@@ -111,6 +123,14 @@ impl<'a> BulkColumn<'a> {
     pub(crate) fn referring_to(self, table: &'a str) -> Self {
         Self { refers: Some(table), ..self }
     }
+}
+
+/// Neighbours in a table.
+pub(crate) struct Stretch {
+    /// The most rows that there can be.
+    pub(crate) rows: u64,
+    /// ` FROM table t WHERE …` of a statement that selects all of them.
+    pub(crate) from: String,
 }
 
 /// A constraint that a statement would have violated.
