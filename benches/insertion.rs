@@ -6,6 +6,8 @@
 //! all rows into memory before its clock starts.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "support/amount.rs"]
+mod amount;
 #[path = "support/prepared.rs"]
 mod prepared;
 #[path = "support/process.rs"]
@@ -18,6 +20,7 @@ mod samples;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use amount::amount;
 use camino::Utf8Path;
 use prepared::{Indexes, Rows};
 use process::{Measured, measure_inside};
@@ -40,10 +43,7 @@ fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
-    let number = |name: &str, default: usize| -> Result<usize> {
-        Ok(std::env::var(name).map_or(Ok(default), |text| text.parse())?)
-    };
-    let (wanted, rounds) = (number("QBB_BENCH_DATASETS", 300_000)?, number("QBB_BENCH_ROUNDS", 3)?);
+    let (wanted, rounds) = (amount("QBB_BENCH_DATASETS", 300_000)?, amount("QBB_BENCH_ROUNDS", 3)?);
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let root = Utf8Path::from_path(scratch.path()).ok_or("the folder's name is no text")?;
     let made = MadeUp::new(wanted.div_ceil(TYPES * DETECTORS))?;

@@ -5,6 +5,8 @@
 //! `QBB_BENCH_QUANTA` is another number of quanta, `QBB_BENCH_ROUNDS` another number of rounds.
 #![expect(clippy::print_stdout, reason = "the report is what benchmarks are for")]
 
+#[path = "support/amount.rs"]
+mod amount;
 #[path = "support/reading.rs"]
 mod reading;
 #[path = "support/samples.rs"]
@@ -15,11 +17,12 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use amount::amount;
 use camino::Utf8PathBuf;
 use qbb::GraphIdentity;
 use qbb::journal::{
-    DatasetOutput, Durability, Event, FileRecord, JournalFollower, JournalWriter, QuantumEnd,
-    QuantumOutcome, ResourceUsage, Syncer, Timestamp,
+    DatasetOutput, Detail, Durability, Event, FileRecord, GraphOutline, JournalFollower,
+    JournalWriter, QuantumEnd, QuantumOutcome, ResourceUsage, Syncer, Timestamp,
 };
 use qbb_datastore::{ArtifactPath, ArtifactStore as _, LocalStore, PutOptions};
 use qbb_graph::{DatasetIx, QuantumIx};
@@ -36,11 +39,8 @@ fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
-    let number = |name: &str, usual: u32| {
-        std::env::var(name).ok().map_or(Ok(usual), |text| text.parse::<u32>())
-    };
-    let n_quanta = number("QBB_BENCH_QUANTA", 1_000_000)?;
-    let rounds = number("QBB_BENCH_ROUNDS", 5)?;
+    let n_quanta = amount("QBB_BENCH_QUANTA", 1_000_000)?;
+    let rounds = amount("QBB_BENCH_ROUNDS", 5)?;
     println!("{n_quanta} quanta, {} threads, {rounds} rounds; median (from–to)", threads());
     println!("\n| what | qbb | floor | ratio |\n|---|---|---|---|");
     for n_files in [1, 16] {
@@ -78,7 +78,8 @@ fn read_states(n_quanta: u32, n_files: usize, rounds: u32) -> Result<()> {
     }
     let open = || {
         let n_datasets = n_quanta as usize * (OUTPUTS as usize + 1);
-        JournalFollower::open_for(&path, IDENTITY, n_quanta as usize, n_datasets)
+        let graph = GraphOutline { identity: IDENTITY, n_quanta: n_quanta as usize, n_datasets };
+        JournalFollower::open_with(&path, graph, Detail::Full, &mut ())
     };
     let mut follower = open()?;
     let last = QuantumIx(n_quanta - 1);

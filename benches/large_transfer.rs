@@ -8,6 +8,8 @@
 #![expect(clippy::print_stdout, reason = "the report is what benchmarks are for")]
 #![allow(clippy::expect_used, reason = "helpers of tests that are used here")]
 
+#[path = "support/amount.rs"]
+mod amount;
 #[path = "support/copying.rs"]
 mod copying;
 #[path = "../tests/kit/postgres_server.rs"]
@@ -27,6 +29,7 @@ mod synthetic;
 
 use std::process::Command;
 
+use amount::amount;
 use camino::{Utf8Path, Utf8PathBuf};
 use postgres_server::postgres;
 use prepared::{Indexes, Rows};
@@ -65,11 +68,8 @@ fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
-    let number = |name: &str, usual: u32| {
-        std::env::var(name).ok().map_or(Ok(usual), |text| text.parse::<u32>())
-    };
-    let wanted = number("QBB_BENCH_DATASETS", 1_000_000)?;
-    let rounds = number("QBB_BENCH_ROUNDS", 3)? as usize;
+    let wanted = amount("QBB_BENCH_DATASETS", 1_000_000)?;
+    let rounds = amount("QBB_BENCH_ROUNDS", 3)?;
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let root = Utf8PathBuf::try_from(folder.path().to_owned())?;
     println!("| what | qbb | floor | ratio |\n|---|---|---|---|");

@@ -7,6 +7,8 @@
 //! `QBB_BENCH_PROGRAMS` (2,000).
 #![expect(clippy::print_stdout, reason = "the report is what benchmarks are for")]
 
+#[path = "support/amount.rs"]
+mod amount;
 #[path = "support/process.rs"]
 #[allow(dead_code, reason = "each benchmark uses its part")]
 mod process;
@@ -21,6 +23,7 @@ use std::num::NonZeroUsize;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use amount::amount;
 use camino::{Utf8Path, Utf8PathBuf};
 use process::{Measured, alternate, measure, measure_inside};
 use qbb_datastore::RepositoryConfig;
@@ -47,17 +50,13 @@ fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
-    let rounds = variable("QBB_BENCH_ROUNDS", 3)? as usize;
+    let rounds = amount("QBB_BENCH_ROUNDS", 3)?;
     println!("{rounds} rounds; median (from–to); load before: {}", load());
     println!("\n| what | qbb | floor | ratio |\n|---|---|---|---|");
-    functions(rounds, variable("QBB_BENCH_QUANTA", 1_000_000)?)?;
-    programs(rounds, variable("QBB_BENCH_PROGRAMS", 2_000)?)?;
+    functions(rounds, amount("QBB_BENCH_QUANTA", 1_000_000)?)?;
+    programs(rounds, amount("QBB_BENCH_PROGRAMS", 2_000)?)?;
     println!("\nload after: {}", load());
     Ok(())
-}
-
-fn variable(name: &str, default: u32) -> Result<u32> {
-    Ok(std::env::var(name).ok().map(|text| text.parse()).transpose()?.unwrap_or(default))
 }
 
 fn load() -> String {

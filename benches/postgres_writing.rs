@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "the report is what benchmarks are for")]
 #![allow(clippy::expect_used, reason = "helpers of tests that are used here")]
 
+#[path = "support/amount.rs"]
+mod amount;
 #[path = "support/copying.rs"]
 mod copying;
 #[path = "../tests/kit/postgres_server.rs"]
@@ -18,6 +20,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
+use amount::amount;
 use postgres_server::postgres;
 use qbb_datastore::DatabaseUrl;
 use qbb_dimensions::{DatasetType, RecordTable, Symbols, Universe};
@@ -37,11 +40,8 @@ fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
-    let number = |name: &str, default: usize| {
-        std::env::var(name).map_or(Ok(default), |text| text.parse::<usize>())
-    };
-    let rounds = number("QBB_BENCH_ROUNDS", 5)?;
-    let datasets = Datasets::new(number("QBB_BENCH_DATASETS", 100_000)?)?;
+    let rounds = amount("QBB_BENCH_ROUNDS", 5)?;
+    let datasets = Datasets::new(amount("QBB_BENCH_DATASETS", 100_000)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut ours, mut again, mut floor) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {

@@ -5,6 +5,8 @@
 //! written. `QBB_BENCH_QUANTA` is another number of quanta, `QBB_BENCH_ROUNDS` another number of rounds.
 #![expect(clippy::print_stdout, reason = "the report is what benchmarks are for")]
 
+#[path = "support/amount.rs"]
+mod amount;
 #[path = "support/process.rs"]
 #[allow(dead_code, reason = "each benchmark uses its part")]
 mod process;
@@ -18,6 +20,7 @@ mod tiled;
 
 use std::process::Command;
 
+use amount::amount;
 use camino::{Utf8Path, Utf8PathBuf};
 use process::{alternate, measure, measure_inside};
 use qbb::GraphIdentity;
@@ -49,11 +52,8 @@ fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
-    let number = |name: &str, usual: u32| {
-        std::env::var(name).ok().map_or(Ok(usual), |text| text.parse::<u32>())
-    };
-    let n_quanta = number("QBB_BENCH_QUANTA", 1_000_000)?;
-    let rounds = number("QBB_BENCH_ROUNDS", 3)? as usize;
+    let n_quanta = amount("QBB_BENCH_QUANTA", 1_000_000)?;
+    let rounds = amount("QBB_BENCH_ROUNDS", 3)?;
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let root = Utf8PathBuf::try_from(folder.path().join("run"))?;
     let n_quanta = make(&root, n_quanta)?;

@@ -8,9 +8,9 @@ mod tiled;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use qbb::GraphIdentity;
 use qbb::journal::{
-    AttemptEnd, AttemptSink, Event, JournalFollower, JournalReader, RunOutcome, Timestamp,
+    AttemptEnd, AttemptSink, Detail, Event, GraphOutline, JournalFollower, JournalReader,
+    RunOutcome, Timestamp,
 };
 use qbb_graph::QuantumIx;
 use support::Space;
@@ -66,8 +66,8 @@ fn quanta_that_were_handed_out_ahead_have_the_place_of_their_thread() {
     }
     assert!(most_at_once > 1, "none was handed out ahead");
     let mut timeline = Timeline::default();
-    let identity = GraphIdentity::of(&space.graph);
-    JournalFollower::open_with(&space.journal(), &space.graph, identity, &mut timeline).unwrap();
+    let graph = GraphOutline::of(&space.graph);
+    JournalFollower::open_with(&space.journal(), graph, Detail::Full, &mut timeline).unwrap();
     assert_eq!((timeline.homeless, timeline.places.len()), (0, 1500));
     assert!(timeline.by_place.keys().all(|&place| place < space.jobs as u32));
     for (place, mut times) in timeline.by_place {

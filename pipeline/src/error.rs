@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use qbb_dimensions::UniverseError;
 
-use crate::native::NativePipelineError;
+use crate::native_error::NativePipelineError;
 
 /// Why a pipeline, or a pipeline graph, cannot be read from JSON.
 #[derive(Debug, thiserror::Error)]

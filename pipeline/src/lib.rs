@@ -16,6 +16,7 @@ mod graph;
 mod json;
 mod load;
 mod native;
+mod native_error;
 mod native_file;
 mod order;
 mod placeholders;
@@ -35,4 +36,4 @@ pub use graph::{
     CommandTemplate, DatasetTypeNode, Hooks, PACKAGES, PipelineGraph, Runner, Subset, Task, TaskIx,
 };
 pub use load::LoadedPipeline;
-pub use native::{NativePipelineError, NativeProblem};
+pub use native_error::{NativePipelineError, NativeProblem};

@@ -2,6 +2,7 @@
 //! knows nothing of graphs or execution.
 
 mod catalog;
+mod changes;
 mod collection;
 #[cfg(any(test, feature = "conformance"))]
 #[expect(clippy::unwrap_used, reason = "a failed check panics")]
@@ -21,6 +22,10 @@ mod sqlite;
 mod writer;
 mod writing;
 
+pub use changes::{
+    Association, ChainChange, ChainEdit, DataIdColumns, DatasetBatch, Decertified, NewCollection,
+    RemovedCollections, StoredFile, Trash, TrashedFile, TrueSize,
+};
 pub use collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
 pub use error::{Conflict, ConflictKind, RegistryError};
 pub use filter::{CellRange, CellSet, Filter};
@@ -35,7 +40,4 @@ pub use reader::{
 pub use reading::DatastoreTable;
 pub use repository::{open_reader, open_writer, schema_versions};
 pub use sqlite::SqliteRegistry;
-pub use writer::{
-    Association, ChainChange, ChainEdit, DataIdColumns, DatasetBatch, Decertified, NewCollection,
-    RegistryWriter, RemovedCollections, StoredFile, Transaction, Trash, TrashedFile, TrueSize,
-};
+pub use writer::{RegistryWriter, Transaction};

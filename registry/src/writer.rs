@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use qbb_dimensions::{DatasetType, RecordTable, Symbols, Timespan, Universe};
 
-use crate::collection::CollectionKind;
+use crate::changes::{
+    Association, ChainChange, ChainEdit, DataIdColumns, DatasetBatch, Decertified, NewCollection,
+    RemovedCollections, Trash, TrueSize,
+};
+use crate::error::RegistryError;
 
 /// A repository that can be written.
 pub trait RegistryWriter: Send {
@@ -15,14 +19,14 @@ pub trait RegistryWriter: Send {
     ///
     /// # Errors
     /// If the repository cannot be written, or somebody else is writing for too long.
-    fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, crate::RegistryError>;
+    fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, RegistryError>;
 
     /// The same for a transaction that changes much, as a transfer does: where large changes of a
     /// database cost more than a copy of it, as on network file systems, it happens in a copy.
     ///
     /// # Errors
     /// As [`RegistryWriter::begin`].
-    fn begin_large(&mut self) -> Result<Box<dyn Transaction + '_>, crate::RegistryError> {
+    fn begin_large(&mut self) -> Result<Box<dyn Transaction + '_>, RegistryError> {
         self.begin()
     }
 }
@@ -41,7 +45,7 @@ pub trait Transaction {
         &mut self,
         tables: &[RecordTable],
         symbols: &Symbols,
-    ) -> Result<u64, crate::RegistryError>;
+    ) -> Result<u64, RegistryError>;
 
     /// Registers dataset types with their dimension groups and tables.
     ///
@@ -50,34 +54,28 @@ pub trait Transaction {
     fn register_dataset_types(
         &mut self,
         dataset_types: &[DatasetType],
-    ) -> Result<u64, crate::RegistryError>;
+    ) -> Result<u64, RegistryError>;
 
     /// Registers collections; children of chains must be registered or in the same list.
     /// An existing chain keeps its children.
     ///
     /// # Errors
     /// If one exists with another type.
-    fn register_collections(
-        &mut self,
-        collections: &[NewCollection],
-    ) -> Result<u64, crate::RegistryError>;
+    fn register_collections(&mut self, collections: &[NewCollection])
+    -> Result<u64, RegistryError>;
 
     /// Names of a CHAINED collection's direct children in search order; `None` if there is no
     /// collection of that name.
     ///
     /// # Errors
     /// If it exists and is not CHAINED.
-    fn chain_children(&mut self, chain: &str) -> Result<Option<Vec<String>>, crate::RegistryError>;
+    fn chain_children(&mut self, chain: &str) -> Result<Option<Vec<String>>, RegistryError>;
 
     /// Puts `children` in front of a CHAINED collection, moving those already in it.
     ///
     /// # Errors
     /// If a collection does not exist or a cycle would arise.
-    fn prepend_to_chain(
-        &mut self,
-        chain: &str,
-        children: &[String],
-    ) -> Result<(), crate::RegistryError>;
+    fn prepend_to_chain(&mut self, chain: &str, children: &[String]) -> Result<(), RegistryError>;
 
     /// Inserts datasets of one type into one RUN with summaries, tags, locations and records.
     /// Files of datasets that are known already are recorded too. Returns the number of datasets
@@ -89,7 +87,7 @@ pub trait Transaction {
         &mut self,
         batch: &DatasetBatch<'_>,
         symbols: &Symbols,
-    ) -> Result<u64, crate::RegistryError> {
+    ) -> Result<u64, RegistryError> {
         self.insert_dataset_batches(std::slice::from_ref(batch), symbols)
     }
 
@@ -102,14 +100,14 @@ pub trait Transaction {
         &mut self,
         batches: &[DatasetBatch<'_>],
         symbols: &Symbols,
-    ) -> Result<u64, crate::RegistryError>;
+    ) -> Result<u64, RegistryError>;
 
     /// Forgets where datasets are stored, so that other files can be recorded. Those that are not
     /// stored are passed over. Returns the number of records that were deleted.
     ///
     /// # Errors
     /// If the database cannot.
-    fn forget_files(&mut self, id: &[[u8; 16]]) -> Result<u64, crate::RegistryError>;
+    fn forget_files(&mut self, id: &[[u8; 16]]) -> Result<u64, RegistryError>;
 
     /// Makes the size of a file unknown for all datasets that are in it, so that it can be replaced
     /// without any moment in which its recorded size is wrong. The path is as in its records.
@@ -117,7 +115,7 @@ pub trait Transaction {
     ///
     /// # Errors
     /// If the database cannot.
-    fn forget_file_size(&mut self, path: &str) -> Result<u64, crate::RegistryError>;
+    fn forget_file_size(&mut self, path: &str) -> Result<u64, RegistryError>;
 
     /// Associates datasets with a TAGGED collection, or certifies them in a CALIBRATION one.
     /// Returns the number of associations that were new.
@@ -129,7 +127,7 @@ pub trait Transaction {
         &mut self,
         association: &Association<'_>,
         symbols: &Symbols,
-    ) -> Result<u64, crate::RegistryError> {
+    ) -> Result<u64, RegistryError> {
         self.associate_all(std::slice::from_ref(association), symbols)
     }
 
@@ -142,7 +140,7 @@ pub trait Transaction {
         &mut self,
         associations: &[Association<'_>],
         symbols: &Symbols,
-    ) -> Result<u64, crate::RegistryError>;
+    ) -> Result<u64, RegistryError>;
 
     /// Removes datasets of one type from a TAGGED collection; those not in it are passed over.
     /// Returns the number of memberships that ended.
@@ -154,7 +152,7 @@ pub trait Transaction {
         dataset_type: &str,
         collection: &str,
         id: &[[u8; 16]],
-    ) -> Result<u64, crate::RegistryError>;
+    ) -> Result<u64, RegistryError>;
 
     /// Takes a validity range away from the certifications of a dataset type in a CALIBRATION
     /// collection, of all data IDs or of those given: certifications inside of the range go,
@@ -169,7 +167,7 @@ pub trait Transaction {
         timespan: Timespan,
         data_ids: Option<DataIdColumns<'_>>,
         symbols: &Symbols,
-    ) -> Result<Decertified, crate::RegistryError>;
+    ) -> Result<Decertified, RegistryError>;
 
     /// Edits the children of a CHAINED collection and keeps others from doing so until the end of
     /// the transaction.
@@ -181,14 +179,13 @@ pub trait Transaction {
         &mut self,
         chain: &str,
         edit: &ChainEdit<'_>,
-    ) -> Result<ChainChange, crate::RegistryError>;
+    ) -> Result<ChainChange, RegistryError>;
 
     /// Sets or deletes the documentation of a collection.
     ///
     /// # Errors
     /// If it does not exist.
-    fn document(&mut self, collection: &str, doc: Option<&str>)
-    -> Result<(), crate::RegistryError>;
+    fn document(&mut self, collection: &str, doc: Option<&str>) -> Result<(), RegistryError>;
 
     /// Removes TAGGED, CALIBRATION and CHAINED collections with all memberships in them; datasets
     /// stay. Names without a collection are passed over. With `unlink` they are taken out of the
@@ -196,12 +193,12 @@ pub trait Transaction {
     ///
     /// # Errors
     /// If one is a RUN.
-    /// [`InUse`](crate::RegistryError::InUse) if one is in a chain that stays, without `unlink`.
+    /// [`InUse`](RegistryError::InUse) if one is in a chain that stays, without `unlink`.
     fn remove_collections(
         &mut self,
         names: &[String],
         unlink: bool,
-    ) -> Result<RemovedCollections, crate::RegistryError>;
+    ) -> Result<RemovedCollections, RegistryError>;
 
     /// Removes RUN collections with their datasets and all memberships of these; the files go to
     /// the trash. Names without a collection are passed over. With `unlink` the RUNs are taken out
@@ -209,13 +206,13 @@ pub trait Transaction {
     ///
     /// # Errors
     /// If one is no RUN.
-    /// [`InUse`](crate::RegistryError::InUse) if one is in a chain, without `unlink`, or another
+    /// [`InUse`](RegistryError::InUse) if one is in a chain, without `unlink`, or another
     /// datastore holds a dataset.
     fn remove_runs(
         &mut self,
         names: &[String],
         unlink: bool,
-    ) -> Result<RemovedCollections, crate::RegistryError>;
+    ) -> Result<RemovedCollections, RegistryError>;
 
     /// Moves datasets to the trash of the datastore: from now on they are not stored, and whoever
     /// empties the trash deletes their files. Those that are not stored are passed over. Returns
@@ -223,208 +220,45 @@ pub trait Transaction {
     ///
     /// # Errors
     /// If the database cannot.
-    fn trash_datasets(&mut self, id: &[[u8; 16]]) -> Result<u64, crate::RegistryError>;
+    fn trash_datasets(&mut self, id: &[[u8; 16]]) -> Result<u64, RegistryError>;
 
     /// Removes datasets with all their memberships. Those that are not there are passed over.
     /// Returns the number of those that were.
     ///
     /// # Errors
-    /// [`InUse`](crate::RegistryError::InUse) if one is stored.
-    fn remove_datasets(&mut self, id: &[[u8; 16]]) -> Result<u64, crate::RegistryError>;
+    /// [`InUse`](RegistryError::InUse) if one is stored.
+    fn remove_datasets(&mut self, id: &[[u8; 16]]) -> Result<u64, RegistryError>;
 
     /// Looks at up to `most` datasets in the datastore's trash, of which no other process may be
     /// deleting the files.
     ///
     /// # Errors
     /// If the database cannot.
-    fn trash(&mut self, most: u32) -> Result<Trash, crate::RegistryError>;
+    fn trash(&mut self, most: u32) -> Result<Trash, RegistryError>;
 
     /// Forgets datasets in the trash whose files are deleted, with their records. Returns the
     /// number of datasets.
     ///
     /// # Errors
     /// If the database cannot.
-    fn forget_trash(&mut self, id: &[[u8; 16]]) -> Result<u64, crate::RegistryError>;
+    fn forget_trash(&mut self, id: &[[u8; 16]]) -> Result<u64, RegistryError>;
 
     /// Records sizes of files where none was known. Returns the number of records.
     ///
     /// # Errors
     /// If the database cannot.
-    fn record_sizes(&mut self, sizes: &[TrueSize<'_>]) -> Result<u64, crate::RegistryError>;
+    fn record_sizes(&mut self, sizes: &[TrueSize<'_>]) -> Result<u64, RegistryError>;
 
     /// Says of registered datasets with records that they are stored. Returns the number of those
     /// of which that was not said.
     ///
     /// # Errors
     /// If the database cannot.
-    fn record_locations(&mut self, id: &[[u8; 16]]) -> Result<u64, crate::RegistryError>;
+    fn record_locations(&mut self, id: &[[u8; 16]]) -> Result<u64, RegistryError>;
 
     /// Makes everything visible at once.
     ///
     /// # Errors
     /// If the database cannot; nothing was changed then.
-    fn commit(self: Box<Self>) -> Result<(), crate::RegistryError>;
-}
-
-/// A collection to register.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewCollection {
-    /// Name.
-    pub name: String,
-    /// Type.
-    pub kind: CollectionKind,
-    /// Documentation.
-    pub doc: Option<String>,
-    /// Children of a CHAINED collection, in search order.
-    pub children: Vec<String>,
-}
-
-/// Datasets of one type in one RUN, as columns.
-#[derive(Debug, Clone, Copy)]
-pub struct DatasetBatch<'a> {
-    /// Name of the dataset type.
-    pub dataset_type: &'a str,
-    /// Name of the RUN.
-    pub run: &'a str,
-    /// One column of cells for each required dimension.
-    pub keys: &'a [Vec<i64>],
-    /// Dataset UUIDs.
-    pub id: &'a [[u8; 16]],
-    /// Stored files with the position in `id` of their dataset; datasets without one are
-    /// recorded but not stored.
-    pub files: &'a [(u32, StoredFile)],
-}
-
-/// A row of the datastore's record table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredFile {
-    /// Relative to the datastore root, or an absolute URI.
-    pub path: String,
-    /// Formatter class path.
-    pub formatter: String,
-    /// Storage class as written.
-    pub storage_class: String,
-    /// Component; `None` for the whole dataset.
-    pub component: Option<String>,
-    /// Checksum.
-    pub checksum: Option<String>,
-    /// Size in bytes; −1 is unknown.
-    pub file_size: i64,
-}
-
-/// Memberships of datasets of one type in one TAGGED or CALIBRATION collection.
-#[derive(Debug, Clone, Copy)]
-pub struct Association<'a> {
-    /// Name of the dataset type.
-    pub dataset_type: &'a str,
-    /// Name of the collection.
-    pub collection: &'a str,
-    /// One column of cells for each required dimension.
-    pub keys: &'a [Vec<i64>],
-    /// Dataset UUIDs.
-    pub id: &'a [[u8; 16]],
-    /// Validity ranges, for CALIBRATION collections.
-    pub timespan: Option<&'a [Timespan]>,
-}
-
-/// Data IDs of some dimension group, as columns of cells.
-#[derive(Debug, Clone, Copy)]
-pub struct DataIdColumns<'a> {
-    /// One column for each required dimension.
-    pub keys: &'a [Vec<i64>],
-    /// Number of data IDs; there may be no columns.
-    pub len: usize,
-}
-
-/// A change of a chain's children; each child of a list counts once.
-#[derive(Debug, Clone, Copy)]
-pub enum ChainEdit<'a> {
-    /// These are the children.
-    Redefine(&'a [String]),
-    /// These come first, in this order; those that are there already move.
-    Prepend(&'a [String]),
-    /// These come last, in this order; those that are there already move.
-    Extend(&'a [String]),
-    /// These come before the child at a position, counted from 0, or last; those that are there
-    /// already move.
-    Insert {
-        /// The position.
-        at: usize,
-        /// The children.
-        children: &'a [String],
-    },
-    /// These go, where they are there.
-    Remove(&'a [String]),
-    /// Those at positions go; negative ones count from the end.
-    Pop(&'a [i64]),
-}
-
-/// What an edit has made of a chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChainChange {
-    /// The children, in search order.
-    pub children: Vec<String>,
-    /// Whether they were others before.
-    pub changed: bool,
-}
-
-/// What removing collections has removed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RemovedCollections {
-    /// Number of collections.
-    pub collections: u64,
-    /// Number of datasets.
-    pub datasets: u64,
-    /// Collections with chains that they were taken out of, sorted.
-    pub parents: Vec<(String, String)>,
-}
-
-/// What taking a validity range away has done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Decertified {
-    /// Certifications that overlapped the range.
-    pub certifications: u64,
-    /// Certifications that are left of them.
-    pub remaining: u64,
-}
-
-/// Datasets in a datastore's trash.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Trash {
-    /// The datasets.
-    pub id: Vec<[u8; 16]>,
-    /// Those of them that were stored again since, whose files are not trash.
-    pub stored_again: Vec<[u8; 16]>,
-    /// Paths of their records.
-    pub files: Vec<TrashedFile>,
-}
-
-/// A file that a dataset in the trash refers to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrashedFile {
-    /// The dataset.
-    pub id: [u8; 16],
-    /// Path as recorded: relative to the datastore root, or an absolute URI; perhaps of a member
-    /// of an archive.
-    pub path: Box<str>,
-    /// Whether a dataset that is not in the trash refers to the file, too.
-    pub shared: bool,
-}
-
-impl TrashedFile {
-    /// The path without the member of an archive.
-    pub fn file(&self) -> &str {
-        self.path.split_once("#zip-path=").map_or(&self.path, |(file, _)| file)
-    }
-}
-
-/// The size of a file whose record says none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TrueSize<'a> {
-    /// The dataset.
-    pub id: [u8; 16],
-    /// The component; `None` for the whole dataset.
-    pub component: Option<&'a str>,
-    /// Bytes.
-    pub size: i64,
+    fn commit(self: Box<Self>) -> Result<(), RegistryError>;
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use camino::Utf8Path;
-use qbb::GraphIdentity;
-use qbb::journal::{JournalFollower, JournalState, ProcessIdentity, Timestamp};
+use qbb::journal::{
+    Detail, GraphOutline, JournalFollower, JournalState, ProcessIdentity, Timestamp,
+};
 use qbb_graph::QuantumGraph;
 
 use crate::attempts::{AttemptTable, Ends};
@@ -26,8 +27,9 @@ impl History {
     /// If a file cannot be read, is not a journal, or belongs to another graph.
     pub fn read(directory: &Utf8Path, graph: &QuantumGraph) -> Result<Self, SubmitError> {
         let mut attempts = AttemptTable::default();
-        let identity = GraphIdentity::of(graph);
-        let follower = JournalFollower::open_to_look(directory, graph, identity, &mut attempts)?;
+        let graph = GraphOutline::of(graph);
+        let follower =
+            JournalFollower::open_with(directory, graph, Detail::Progress, &mut attempts)?;
         Ok(Self { follower, attempts })
     }
 

@@ -38,14 +38,15 @@ from kit_support import (
     DEFAULTS,
     KIT,
     PIPELINES,
+    ROOT,
     KitError,
+    add_case_options,
     interpreter,
     make_parser,
     script_main,
     task_environment,
 )
 
-ROOT = KIT.parents[1]
 CASES = ROOT / "tests/agreement/execution/cases.json"
 RUN = "u/test/run1"
 """RUN collection of all graphs."""
@@ -318,22 +319,9 @@ def main() -> None:
         os.execv(sys.executable, [sys.executable, *sys.argv])
     parser = make_parser(__doc__)
     parser.add_argument("--cases", default=str(CASES), help="file of cases")
-    parser.add_argument("--qbb", default=str(ROOT / "target/debug/qbb"), help="our command")
-    parser.add_argument(
-        "--case",
-        action="append",
-        default=[],
-        metavar="TEXT",
-        help="only cases with this in their name; may be repeated",
-    )
+    add_case_options(parser)
     parser.add_argument("--verbose", action="store_true", help="tell of each case")
-    parser.add_argument("--list", action="store_true", help="only print the names of the cases")
     parser.add_argument("--scratch", help="folder to keep repositories in")
-    parser.add_argument(
-        "--releases",
-        default=str(ROOT / "target/tmp/releases"),
-        help="folder in which releases are kept from run to run",
-    )
     script_main(run, parser)
 
 

@@ -33,9 +33,17 @@ from agreement_cases import TOPICS, Case, Topic, load_topic
 from agreement_records import Records, summarize
 from agreement_releases import Releases, binding, pipetask
 from agreement_verdicts import Outcome, judge, lines_of
-from kit_support import KIT, KitError, canonical, interpreter, make_parser, script_main
+from kit_support import (
+    KIT,
+    ROOT,
+    KitError,
+    add_case_options,
+    canonical,
+    interpreter,
+    make_parser,
+    script_main,
+)
 
-ROOT = KIT.parents[1]
 sys.path[:0] = [str(TOPICS), str(ROOT / "python")]
 
 from qbb_worker.errors import WorkerError  # noqa: E402 (needs the path)
@@ -253,14 +261,7 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     parser = make_parser(__doc__)
     parser.add_argument("topic", help="file of cases, or the name of one in tests/agreement")
-    parser.add_argument("--qbb", default=str(ROOT / "target/debug/qbb"), help="our command")
-    parser.add_argument(
-        "--case",
-        action="append",
-        default=[],
-        metavar="TEXT",
-        help="only cases with this in their name; may be repeated",
-    )
+    add_case_options(parser)
     parser.add_argument(
         "--on",
         action="append",
@@ -272,16 +273,10 @@ def main() -> None:
         "--every", type=int, default=1, metavar="N", help="only one of so many cases"
     )
     parser.add_argument("--verbose", action="store_true", help="print what the builders say")
-    parser.add_argument("--list", action="store_true", help="only print the names of the cases")
     parser.add_argument(
         "--limit", type=int, default=5, help="differences to print for each kind of line"
     )
     parser.add_argument("--scratch", help="folder to keep exports and graphs in")
-    parser.add_argument(
-        "--releases",
-        default=str(ROOT / "target/tmp/releases"),
-        help="folder in which releases are kept from run to run",
-    )
     parser.add_argument(
         "--database",
         default=os.environ.get("QBB_AGREEMENT_DATABASE"),

@@ -20,6 +20,7 @@ from typing import Any
 
 KIT = Path(__file__).resolve().parent
 """The kit's directory; task classes are imported from here."""
+ROOT = KIT.parents[1]
 PIPELINES = KIT / "pipelines"
 CAMERA = "QbbCam"
 SKYMAP = "qbb_rings"
@@ -56,6 +57,24 @@ def make_parser(doc: str | None) -> argparse.ArgumentParser:
     """Make a parser whose help begins with the module's own documentation."""
     return argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def add_case_options(parser: argparse.ArgumentParser) -> None:
+    """Add what scripts that compare with our command have in common: which cases, and on what."""
+    parser.add_argument("--qbb", default=str(ROOT / "target/debug/qbb"), help="our command")
+    parser.add_argument(
+        "--case",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="only cases with this in their name; may be repeated",
+    )
+    parser.add_argument("--list", action="store_true", help="only print the names of the cases")
+    parser.add_argument(
+        "--releases",
+        default=str(ROOT / "target/tmp/releases"),
+        help="folder in which releases are kept from run to run",
     )
 
 

@@ -1,7 +1,7 @@
 //! Native pipelines: steps that are ordinary programs.
 
-use crate::kit::{Scratch, command, json, qbb, real_butler, release, script};
-use crate::sizes::sizes_and_totals;
+use crate::kit::{Prepared, Scratch, command, json, qbb, real_butler, script};
+use crate::sizes::prepare_sizes_and_totals;
 
 /// Counts the bytes of each raw image, and fails for detector 2 when it has.
 const SIZE: &str =
@@ -20,17 +20,8 @@ fn packed_metadata_and_logs_are_read_by_the_real_butler() {
 
 fn execute_and_read(options: &[&str]) {
     let scratch = Scratch::new();
-    let (pipeline, personal, submit) =
-        (scratch.path("pipeline.yaml"), scratch.path("personal"), scratch.path("submit"));
-    let repository = release().display().to_string();
     // One detector fails: what depends on it is blocked, all else is done.
-    fs_err::write(&pipeline, sizes_and_totals(SIZE)).unwrap();
-    qbb(&["create", &personal, "--from", &repository]);
-    let query = "instrument = 'QbbCam' AND detector IN (0..2)";
-    let mut prepare = vec!["prepare", "-b", &repository, "-p", &pipeline, "-i", "QbbCam/defaults"];
-    prepare.extend(["-d", query, "-o", "u/me/sizes", "--output-run", "u/me/sizes/run1"]);
-    prepare.extend(["--personal", &personal, "--submit-dir", &submit]);
-    qbb(&prepare);
+    let Prepared { personal, submit } = prepare_sizes_and_totals(&scratch, SIZE, "0..2");
     let mut run = command();
     run.args(["run", &submit, "-j", "2"])
         .args(options)

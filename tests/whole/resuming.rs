@@ -1,8 +1,28 @@
 //! Runs that are killed in the middle.
 
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::kit::{Prepared, Scratch, command, json, qbb, release, script};
+
+/// A personal repository with the outputs of a run that nobody has disturbed.
+fn undisturbed() -> &'static str {
+    static PERSONAL: OnceLock<String> = OnceLock::new();
+    PERSONAL.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("undisturbed");
+        let _ = fs_err::remove_dir_all(&folder);
+        fs_err::create_dir_all(&folder).unwrap();
+        let [personal, submit] =
+            ["personal", "submit"].map(|name| folder.join(name).display().to_string());
+        let repository = release().display().to_string();
+        qbb(&["create", &personal, "--from", &repository]);
+        Prepared::over(&submit, &personal, &repository, "data_release", Prepared::RUN);
+        qbb(&["run", &submit, "-j", "2"]);
+        qbb(&["transfer", &submit, "--inputs"]);
+        personal
+    })
+}
 
 /// After `kill -9` another run finishes the work, repeats only what was in flight, and leaves what
 /// an undisturbed run leaves.
@@ -10,10 +30,6 @@ use crate::kit::{Prepared, Scratch, command, json, qbb, release, script};
 fn killed_and_run_again() {
     let scratch = Scratch::new();
     let repository = release().display().to_string();
-    let whole = Prepared::new(&scratch, "whole", &repository, "data_release");
-    qbb(&["run", &whole.submit, "-j", "2"]);
-    qbb(&["transfer", &whole.submit, "--inputs"]);
-
     let prepared = Prepared::new(&scratch, "killed", &repository, "data_release");
     let Prepared { personal, submit } = &prepared;
     let mut run = command().args(["run", submit, "-j", "2", "--quiet"]).spawn().unwrap();
@@ -39,7 +55,7 @@ fn killed_and_run_again() {
     assert!(repeated <= 2, "{repeated} quanta were done twice, but only two were in flight");
     qbb(&["transfer", submit, "--inputs"]);
     let run = Prepared::RUN;
-    script("compare_runs.py", &[&whole.personal, run, personal, run]);
+    script("compare_runs.py", &[undisturbed(), run, personal, run]);
 
     let report = json(&["run", submit]);
     assert_eq!(report["executed"], 0, "a finished run has nothing left to do: {report}");
@@ -51,10 +67,6 @@ fn killed_and_run_again() {
 fn killed_again_and_again() {
     let scratch = Scratch::new();
     let repository = release().display().to_string();
-    let whole = Prepared::new(&scratch, "whole", &repository, "data_release");
-    qbb(&["run", &whole.submit, "-j", "2"]);
-    qbb(&["transfer", &whole.submit, "--inputs"]);
-
     let prepared = Prepared::new(&scratch, "killed", &repository, "data_release");
     let Prepared { personal, submit } = &prepared;
     let (mut done, mut strikes) = (0, 0);
@@ -89,7 +101,7 @@ fn killed_again_and_again() {
     assert_eq!(finished["succeeded"], finished["quanta"], "{finished}");
     qbb(&["transfer", submit, "--inputs"]);
     let run = Prepared::RUN;
-    script("compare_runs.py", &[&whole.personal, run, personal, run]);
+    script("compare_runs.py", &[undisturbed(), run, personal, run]);
 }
 
 /// Processes that a process has started, and those that they have.

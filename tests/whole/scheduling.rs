@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::kit::{Scratch, command, json, qbb, real_butler, release, script, succeeded};
-use crate::sizes::sizes_and_totals;
+use crate::kit::{Prepared, Scratch, command, json, qbb, real_butler, script, succeeded};
+use crate::sizes::prepare_sizes_and_totals;
 
 /// Fails each first attempt with a code that is worth another one, and detector 2 for good until a
 /// file says otherwise.
@@ -36,18 +36,10 @@ fn explain(submit: &str, quantum: &str) -> Value {
 #[test]
 fn failures_are_repeated_selected_explained_and_made_good() {
     let scratch = Scratch::new();
-    let (pipeline, personal, submit) =
-        (scratch.path("pipeline.yaml"), scratch.path("personal"), scratch.path("submit"));
     let flags = scratch.path("flags");
     fs_err::create_dir(&flags).unwrap();
-    fs_err::write(&pipeline, sizes_and_totals(&SIZE.replace("FLAGS", &flags))).unwrap();
-    let repository = release().display().to_string();
-    qbb(&["create", &personal, "--from", &repository]);
-    let query = "instrument = 'QbbCam' AND detector IN (0..2)";
-    let mut prepare = vec!["prepare", "-b", &repository, "-p", &pipeline, "-i", "QbbCam/defaults"];
-    prepare.extend(["-d", query, "-o", "u/me/sizes", "--output-run", "u/me/sizes/run1"]);
-    prepare.extend(["--personal", &personal, "--submit-dir", &submit]);
-    qbb(&prepare);
+    let Prepared { personal, submit } =
+        prepare_sizes_and_totals(&scratch, &SIZE.replace("FLAGS", &flags), "0..2");
 
     let forecast = json(&["run", &submit, "--until", "size", "--dry-run"]);
     let quanta = forecast["tasks"][0]["quanta"].as_u64().unwrap();
@@ -127,18 +119,10 @@ echo "bytes: 1" > "$2"
 #[test]
 fn quanta_of_a_run_that_goes_on_are_explained() {
     let scratch = Scratch::new();
-    let (pipeline, personal, submit) =
-        (scratch.path("pipeline.yaml"), scratch.path("personal"), scratch.path("submit"));
     let flags = scratch.path("flags");
     fs_err::create_dir(&flags).unwrap();
-    fs_err::write(&pipeline, sizes_and_totals(&WAITS.replace("FLAGS", &flags))).unwrap();
-    let repository = release().display().to_string();
-    qbb(&["create", &personal, "--from", &repository]);
-    let query = "instrument = 'QbbCam' AND detector IN (0..1)";
-    let mut prepare = vec!["prepare", "-b", &repository, "-p", &pipeline, "-i", "QbbCam/defaults"];
-    prepare.extend(["-d", query, "-o", "u/me/sizes", "--output-run", "u/me/sizes/run1"]);
-    prepare.extend(["--personal", &personal, "--submit-dir", &submit]);
-    qbb(&prepare);
+    let Prepared { personal, submit } =
+        prepare_sizes_and_totals(&scratch, &WAITS.replace("FLAGS", &flags), "0..1");
 
     let mut run = command();
     run.args(["run", &submit, "-j", "1", "--memory", "2GB"]);

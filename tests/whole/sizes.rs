@@ -1,5 +1,7 @@
 //! Native pipelines that measure raw images; what their programs do besides is each test's own.
 
+use crate::kit::{DEFAULTS, Prepared, Scratch, qbb, release};
+
 /// A pipeline of one task, `size`, whose quanta are executed by a script of the shell. It gets the raw
 /// image as `$1`, its output as `$2`, the detector as `$3`, and exposure and detector as `$4`.
 pub fn sizes(script: &str) -> String {
@@ -53,4 +55,19 @@ pub fn sizes_and_totals(script: &str) -> String {
       - "{outputs.total}"
       - "{inputs.sizes}"
 "#
+}
+
+/// Prepares [`sizes_and_totals`] for some detectors of the shared release, into `u/me/sizes/run1`.
+pub fn prepare_sizes_and_totals(scratch: &Scratch, script: &str, detectors: &str) -> Prepared {
+    let (pipeline, personal, submit) =
+        (scratch.path("pipeline.yaml"), scratch.path("personal"), scratch.path("submit"));
+    fs_err::write(&pipeline, sizes_and_totals(script)).unwrap();
+    let repository = release().display().to_string();
+    qbb(&["create", &personal, "--from", &repository]);
+    let query = format!("instrument = 'QbbCam' AND detector IN ({detectors})");
+    let mut prepare = vec!["prepare", "-b", &repository, "-p", &pipeline, "-i", DEFAULTS];
+    prepare.extend(["-d", &query, "-o", "u/me/sizes", "--output-run", "u/me/sizes/run1"]);
+    prepare.extend(["--personal", &personal, "--submit-dir", &submit]);
+    qbb(&prepare);
+    Prepared { personal, submit }
 }

@@ -1,13 +1,14 @@
 //! Arguments of `qbb collections`.
 
 use clap::{Args, Subcommand, ValueEnum};
-use qbb_registry::CollectionKind;
+
+use super::collection_listing::{CollectionListingArguments, CollectionType};
 
 /// The commands on collections.
 #[derive(Debug, Subcommand)]
 pub enum CollectionsCommand {
     /// List collections and what is in chains, as `butler query-collections`.
-    List(CollectionsListArguments),
+    List(CollectionListingArguments),
     /// Make a chain or edit its children, as `butler collection-chain`.
     Chain(ChainArguments),
     /// Register collections.
@@ -27,75 +28,6 @@ pub enum CollectionsCommand {
     RemoveRuns(RemoveRunsArguments),
     /// Remove datasets, or their files, or their tags, as `butler prune-datasets`.
     Prune(PruneArguments),
-}
-
-/// Types of collections on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CollectionType {
-    /// Owns its datasets.
-    Run,
-    /// A selection of datasets.
-    Tagged,
-    /// A list of collections.
-    Chained,
-    /// Datasets with validity ranges.
-    Calibration,
-}
-
-impl From<CollectionType> for CollectionKind {
-    fn from(kind: CollectionType) -> Self {
-        match kind {
-            CollectionType::Run => Self::Run,
-            CollectionType::Tagged => Self::Tagged,
-            CollectionType::Chained => Self::Chained,
-            CollectionType::Calibration => Self::Calibration,
-        }
-    }
-}
-
-/// How chains are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Chains {
-    /// Children below each chain, all the way down.
-    Tree,
-    /// The chains that hold a collection below it, all the way up.
-    InverseTree,
-    /// A column with the children of chains.
-    Table,
-    /// A column with the chains that hold a collection.
-    InverseTable,
-    /// One list, with the children of chains instead of chains.
-    #[value(alias = "flat")]
-    Flatten,
-    /// One list, with chains as they are.
-    NoChildren,
-}
-
-/// Arguments of `qbb collections list`.
-#[derive(Debug, Args)]
-pub struct CollectionsListArguments {
-    /// The repository: its folder, its butler.yaml or its label.
-    pub repository: String,
-    /// Names of collections, or patterns with `*`, `?` and `[…]`; all if there are none.
-    #[arg(value_name = "GLOB")]
-    pub names: Vec<String>,
-    /// Lists collections of these types only.
-    #[arg(long, value_enum, ignore_case = true, value_delimiter = ',')]
-    pub collection_type: Vec<CollectionType>,
-    /// How chains are shown.
-    #[arg(long, value_enum, ignore_case = true, default_value_t = Chains::Tree)]
-    pub chains: Chains,
-    /// Shows the dataset types that collections may contain, too.
-    #[arg(short = 't', long)]
-    pub show_dataset_types: bool,
-    /// Dataset types that are not shown, names or patterns.
-    #[arg(
-        long,
-        value_name = "GLOB",
-        value_delimiter = ',',
-        default_value = "*_config,*_log,*_metadata,packages"
-    )]
-    pub exclude_dataset_types: Vec<String>,
 }
 
 /// What an edit does to a chain.

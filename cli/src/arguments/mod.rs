@@ -2,6 +2,7 @@
 
 mod build;
 mod changes;
+mod collection_listing;
 mod collections;
 mod create;
 mod durability;
@@ -28,10 +29,11 @@ pub use build::{
     BuildArguments, PipelineCommand, PrepareArguments, PythonArguments, ResumeArguments,
 };
 pub use changes::{ChangeKind, split_commas};
+pub use collection_listing::{ChainView, CollectionListingArguments};
 pub use collections::{
-    AssociateArguments, CertifyArguments, ChainArguments, ChainMode, Chains, CollectionsCommand,
-    CollectionsListArguments, DecertifyArguments, DocArguments, PruneArguments, RegisterArguments,
-    RemoveArguments, RemoveRunsArguments, VerifyArguments,
+    AssociateArguments, CertifyArguments, ChainArguments, ChainMode, CollectionsCommand,
+    DecertifyArguments, DocArguments, PruneArguments, RegisterArguments, RemoveArguments,
+    RemoveRunsArguments, VerifyArguments,
 };
 pub use create::CreateArguments;
 pub use durability::CleanArguments;
@@ -45,9 +47,8 @@ pub use log::LogArguments;
 pub use logging::{LogFormat, LoggingArguments};
 pub use provenance::ProvenanceArguments;
 pub use query::{
-    ChainView, CollectionTypeArgument, ConditionArguments, DatasetArguments, ExistingArguments,
-    GetUriArguments, QueryArguments, QueryCollectionsArguments, QueryCommand,
-    QueryDataIdsArguments, QueryDatasetTypesArguments, QueryDatasetsArguments,
+    ConditionArguments, DatasetArguments, ExistingArguments, GetUriArguments, QueryArguments,
+    QueryCommand, QueryDataIdsArguments, QueryDatasetTypesArguments, QueryDatasetsArguments,
     QueryRecordsArguments, RetrieveArguments, RetrieveMode,
 };
 pub use repository::DemoArguments;

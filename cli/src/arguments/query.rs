@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::collection_listing::CollectionListingArguments;
+
 /// Arguments of `qbb query`.
 #[derive(Debug, Args)]
 pub struct QueryArguments {
@@ -23,7 +25,7 @@ pub enum QueryCommand {
     /// List the records of a dimension element.
     DimensionRecords(Box<QueryRecordsArguments>),
     /// List collections and what is in chains.
-    Collections(QueryCollectionsArguments),
+    Collections(CollectionListingArguments),
     /// List dataset types.
     DatasetTypes(QueryDatasetTypesArguments),
 }
@@ -116,62 +118,6 @@ pub struct QueryRecordsArguments {
     /// Conditions.
     #[command(flatten)]
     pub conditions: ConditionArguments,
-}
-
-/// How chains are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ChainView {
-    /// Children below each chain.
-    Tree,
-    /// Parents below each collection.
-    InverseTree,
-    /// A column with the children of each chain.
-    Table,
-    /// A column with the parents of each collection.
-    InverseTable,
-    /// Children in place of each chain.
-    Flatten,
-    /// Chains without their children.
-    NoChildren,
-}
-
-/// Arguments of `qbb query collections`.
-#[derive(Debug, Args)]
-pub struct QueryCollectionsArguments {
-    /// Folder, configuration file or alias of the repository.
-    pub repository: String,
-    /// Names and globs of collections (default: all).
-    pub collections: Vec<String>,
-    /// Only collections of these types.
-    #[arg(long, value_enum, ignore_case = true, value_name = "TYPES", value_delimiter = ',')]
-    pub collection_type: Vec<CollectionTypeArgument>,
-    /// How chains are shown.
-    #[arg(long, value_enum, ignore_case = true, default_value_t = ChainView::Tree)]
-    pub chains: ChainView,
-    /// Also show the dataset types that each collection may hold.
-    #[arg(short = 't', long)]
-    pub show_dataset_types: bool,
-    /// Dataset types not to be shown, as names and globs separated by commas.
-    #[arg(
-        long,
-        value_name = "DATASET_TYPES",
-        default_value = "*_config,*_log,*_metadata,packages",
-        requires = "show_dataset_types"
-    )]
-    pub exclude_dataset_types: String,
-}
-
-/// Types of collections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CollectionTypeArgument {
-    /// Owns its datasets.
-    Run,
-    /// A selection of datasets.
-    Tagged,
-    /// A list of collections.
-    Chained,
-    /// Datasets with validity ranges.
-    Calibration,
 }
 
 /// Arguments of `qbb query dataset-types`.

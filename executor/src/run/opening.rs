@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use qbb::journal::{
-    Event, JournalError, JournalFollower, JournalState, JournalWriter, ProcessIdentity, RunCounts,
-    RunOutcome, Timestamp,
+    Detail, Event, GraphOutline, JournalError, JournalFollower, JournalState, JournalWriter,
+    ProcessIdentity, RunCounts, RunOutcome, Timestamp,
 };
 use qbb::{GraphIdentity, QuantumBackedButler};
 use qbb_datastore::disk;
@@ -58,7 +58,8 @@ impl OpenJournal {
         let writer = Arc::new(writer);
         let journal = Self { writer, closed: false };
         let read = journal.announce(&process, options.to_json(jobs)).and_then(|()| {
-            let mut follower = JournalFollower::open_as(directory, graph, identity)?;
+            let graph = GraphOutline::known(graph, identity);
+            let mut follower = JournalFollower::open_with(directory, graph, Detail::Full, &mut ())?;
             let superseded = journal.make_sure_of_place(&mut follower, &process, options)?;
             let beside: Vec<_> = follower.files().map(ToOwned::to_owned).collect();
             journal.writer.go_on(beside, superseded)?;

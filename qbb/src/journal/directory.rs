@@ -4,8 +4,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use qbb_graph::QuantumGraph;
 
 use super::error::JournalError;
-use super::follower::JournalFollower;
-use super::state::JournalState;
+use super::follower::{GraphOutline, JournalFollower};
+use super::state::{Detail, JournalState};
 use super::writer::EXTENSION;
 use crate::GraphIdentity;
 
@@ -18,7 +18,8 @@ pub fn read_state(
     graph: &QuantumGraph,
     identity: GraphIdentity,
 ) -> Result<JournalState, JournalError> {
-    Ok(JournalFollower::open_as(directory, graph, identity)?.into_state())
+    let graph = GraphOutline::known(graph, identity);
+    Ok(JournalFollower::open_with(directory, graph, Detail::Full, &mut ())?.into_state())
 }
 
 /// Journal files, sorted by name so that messages come in the same order each time.

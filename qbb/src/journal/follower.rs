@@ -22,6 +22,29 @@ use super::state::{Detail, JournalState};
 use super::stretch::{PIECE, Stretch, next_valid_frame};
 use crate::GraphIdentity;
 
+/// What a journal must fit: which graph it is of, and how many things its columns are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraphOutline {
+    /// What tells the graph from others.
+    pub identity: GraphIdentity,
+    /// Number of quanta, without those that initialise tasks.
+    pub n_quanta: usize,
+    /// Number of datasets.
+    pub n_datasets: usize,
+}
+
+impl GraphOutline {
+    /// Of a graph, whose identity is computed.
+    pub fn of(graph: &QuantumGraph) -> Self {
+        Self::known(graph, GraphIdentity::of(graph))
+    }
+
+    /// Of a graph whose identity was computed before.
+    pub fn known(graph: &QuantumGraph, identity: GraphIdentity) -> Self {
+        Self { identity, n_quanta: graph.quanta.len(), n_datasets: graph.datasets.len() }
+    }
+}
+
 /// Keeps the state of a journal directory up to date, reading only what was appended.
 ///
 /// It disturbs nobody: files are opened for reading, for the time of a [poll](Self::poll). A frame
@@ -29,9 +52,7 @@ use crate::GraphIdentity;
 #[derive(Debug)]
 pub struct JournalFollower {
     directory: Utf8PathBuf,
-    identity: GraphIdentity,
-    n_quanta: usize,
-    n_datasets: usize,
+    graph: GraphOutline,
     files: BTreeMap<Utf8PathBuf, FileProgress>,
     state: JournalState,
     /// Where files of runs that were taken for dead end, whatever was appended later.
@@ -56,82 +77,36 @@ impl JournalFollower {
     /// # Errors
     /// If a file cannot be read, is not a journal, or belongs to another graph.
     pub fn open(directory: &Utf8Path, graph: &QuantumGraph) -> Result<Self, JournalError> {
-        Self::open_as(directory, graph, GraphIdentity::of(graph))
+        Self::open_with(directory, GraphOutline::of(graph), Detail::Full, &mut ())
     }
 
-    /// As [`JournalFollower::open`], of a graph whose identity was computed before.
-    ///
-    /// # Errors
-    /// As for [`JournalFollower::open`].
-    pub fn open_as(
-        directory: &Utf8Path,
-        graph: &QuantumGraph,
-        identity: GraphIdentity,
-    ) -> Result<Self, JournalError> {
-        Self::open_with(directory, graph, identity, &mut ())
-    }
-
-    /// As [`JournalFollower::open_as`]; `sink` is told of all attempts.
+    /// As [`JournalFollower::open`], of a graph that need not be there, with as much as `detail`
+    /// says; `sink` is told of all attempts.
     ///
     /// # Errors
     /// As for [`JournalFollower::open`].
     pub fn open_with(
         directory: &Utf8Path,
-        graph: &QuantumGraph,
-        identity: GraphIdentity,
-        sink: &mut (dyn AttemptSink + Send),
-    ) -> Result<Self, JournalError> {
-        let size = (graph.quanta.len(), graph.datasets.len());
-        Self::open_sized(directory, identity, size, Detail::Full, sink)
-    }
-
-    /// As [`JournalFollower::open_with`], for those who only want to look at a run.
-    ///
-    /// # Errors
-    /// As for [`JournalFollower::open`].
-    pub fn open_to_look(
-        directory: &Utf8Path,
-        graph: &QuantumGraph,
-        identity: GraphIdentity,
-        sink: &mut (dyn AttemptSink + Send),
-    ) -> Result<Self, JournalError> {
-        let size = (graph.quanta.len(), graph.datasets.len());
-        Self::open_sized(directory, identity, size, Detail::Progress, sink)
-    }
-
-    /// As [`JournalFollower::open`], of a graph that need not be there.
-    ///
-    /// # Errors
-    /// As for [`JournalFollower::open`].
-    pub fn open_for(
-        directory: &Utf8Path,
-        identity: GraphIdentity,
-        n_quanta: usize,
-        n_datasets: usize,
-    ) -> Result<Self, JournalError> {
-        Self::open_sized(directory, identity, (n_quanta, n_datasets), Detail::Full, &mut ())
-    }
-
-    fn open_sized(
-        directory: &Utf8Path,
-        identity: GraphIdentity,
-        (n_quanta, n_datasets): (usize, usize),
+        graph: GraphOutline,
         detail: Detail,
         sink: &mut (dyn AttemptSink + Send),
     ) -> Result<Self, JournalError> {
-        let mut follower = Self {
+        let mut follower = Self::new(directory, graph, detail);
+        follower.poll_with(sink)?;
+        Ok(follower)
+    }
+
+    /// A follower that has read nothing yet.
+    fn new(directory: &Utf8Path, graph: GraphOutline, detail: Detail) -> Self {
+        Self {
             directory: directory.to_owned(),
-            identity,
-            n_quanta,
-            n_datasets,
+            graph,
             files: BTreeMap::new(),
-            state: JournalState::of_directory(directory, detail, n_quanta, n_datasets),
+            state: JournalState::of_directory(directory, detail, graph.n_quanta, graph.n_datasets),
             fences: FxHashMap::default(),
             polls: 0,
             piece: PIECE,
-        };
-        follower.poll_with(sink)?;
-        Ok(follower)
+        }
     }
 
     /// The state at the last poll.
@@ -179,8 +154,9 @@ impl JournalFollower {
     fn start_again(&mut self, sink: &mut dyn AttemptSink) {
         sink.start_again();
         self.files.clear();
-        let (n_quanta, n_datasets, detail) = (self.n_quanta, self.n_datasets, self.state.detail);
-        self.state = JournalState::of_directory(&self.directory, detail, n_quanta, n_datasets);
+        let (graph, detail) = (self.graph, self.state.detail);
+        self.state =
+            JournalState::of_directory(&self.directory, detail, graph.n_quanta, graph.n_datasets);
     }
 
     /// Notes where files end that a later run has taken over; tells whether too much was read.
@@ -268,9 +244,9 @@ impl JournalFollower {
         let Some(header) = JournalHeader::of_file(length, path, read)? else {
             return Ok(None);
         };
-        if header.graph != self.identity {
+        if header.graph != self.graph.identity {
             let path = path.to_owned();
-            let (found, wanted) = (header.graph, self.identity);
+            let (found, wanted) = (header.graph, self.graph.identity);
             return Err(JournalError::OtherGraph { path, found, wanted });
         }
         Ok(Some(FileProgress::new(path, &header, &mut self.state, sink)))

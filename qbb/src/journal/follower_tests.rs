@@ -13,17 +13,9 @@ use crate::journal::{Event, JournalReader, JournalWriter, QuantumEnd, QuantumOut
 const IDENTITY: GraphIdentity = GraphIdentity([3; 32]);
 
 fn follower(directory: &Utf8Path) -> JournalFollower {
-    JournalFollower {
-        directory: directory.to_owned(),
-        identity: IDENTITY,
-        n_quanta: N_QUANTA as usize,
-        n_datasets: N_DATASETS as usize,
-        files: BTreeMap::new(),
-        state: JournalState::new(N_QUANTA as usize, N_DATASETS as usize),
-        fences: FxHashMap::default(),
-        polls: 0,
-        piece: PIECE,
-    }
+    let (n_quanta, n_datasets) = (N_QUANTA as usize, N_DATASETS as usize);
+    let graph = GraphOutline { identity: IDENTITY, n_quanta, n_datasets };
+    JournalFollower::new(directory, graph, Detail::Full)
 }
 
 fn directory() -> (tempfile::TempDir, Utf8PathBuf) {

@@ -238,19 +238,9 @@ proptest! {
         let path = Utf8Path::from_path(folder.path()).unwrap();
         written(path, n_files, &steps);
         let (state, told) = by_definition(path);
-        let mut follower = JournalFollower {
-            directory: path.to_owned(),
-            identity: IDENTITY,
-            n_quanta: N_QUANTA as usize,
-            n_datasets: N_DATASETS as usize,
-            files: BTreeMap::new(),
-            state: JournalState::of_directory(
-                path, detail, N_QUANTA as usize, N_DATASETS as usize,
-            ),
-            fences: FxHashMap::default(),
-            polls: 0,
-            piece,
-        };
+        let (n_quanta, n_datasets) = (N_QUANTA as usize, N_DATASETS as usize);
+        let graph = GraphOutline { identity: IDENTITY, n_quanta, n_datasets };
+        let mut follower = JournalFollower { piece, ..JournalFollower::new(path, graph, detail) };
         let mut seen = Told::default();
         follower.poll_with(&mut seen).unwrap();
         prop_assert_eq!(all_of(follower.state(), detail), all_of(&state, detail));
@@ -287,18 +277,8 @@ fn records_of_failures_are_kept_for_those_who_look() {
         }
     };
     journal.record(&[end(0, QuantumEnd::Succeeded), end(1, QuantumEnd::Failed)]).unwrap();
-    let state = JournalState::of_directory(path, Detail::Progress, 2, 2);
-    let mut follower = JournalFollower {
-        directory: path.to_owned(),
-        identity: IDENTITY,
-        n_quanta: 2,
-        n_datasets: 2,
-        files: BTreeMap::new(),
-        state,
-        fences: FxHashMap::default(),
-        polls: 0,
-        piece: PIECE,
-    };
+    let graph = GraphOutline { identity: IDENTITY, n_quanta: 2, n_datasets: 2 };
+    let mut follower = JournalFollower::new(path, graph, Detail::Progress);
     follower.poll().unwrap();
     let state = follower.state();
     assert_eq!((state.bytes(DatasetIx(0)), state.records(DatasetIx(0)).len()), (7, 0));

@@ -42,7 +42,7 @@ pub use event::{
     DatasetOutput, Event, ExceptionInfo, FileRecord, QuantumEnd, QuantumOutcome, RepeatReason,
     RunCounts, RunOutcome,
 };
-pub use follower::JournalFollower;
+pub use follower::{GraphOutline, JournalFollower};
 pub use header::JournalHeader;
 pub use left_running::LeftRunning;
 pub use packed::{PackedBlock, PackedRow};

@@ -4,8 +4,8 @@ use qbb_dimensions::Timespan;
 
 use super::RepositoryUnderTest;
 use super::sample::{Sample, id};
+use crate::changes::Association;
 use crate::error::{ConflictKind, RegistryError};
-use crate::writer::Association;
 
 pub(super) fn check(repository: &dyn RepositoryUnderTest, mut sample: Sample) {
     let mut writer = repository.writer();

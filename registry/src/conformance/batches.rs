@@ -4,9 +4,10 @@ use qbb_dimensions::Timespan;
 
 use super::RepositoryUnderTest;
 use super::sample::{Sample, file, id};
+use crate::changes::{Association, DatasetBatch, NewCollection, StoredFile};
 use crate::collection::CollectionKind;
 use crate::error::{ConflictKind, RegistryError};
-use crate::writer::{Association, DatasetBatch, NewCollection, RegistryWriter, StoredFile};
+use crate::writer::RegistryWriter;
 
 /// Datasets of a type in a RUN, each with a file.
 #[derive(Clone)]

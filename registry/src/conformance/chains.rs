@@ -2,8 +2,9 @@
 
 use super::RepositoryUnderTest;
 use super::sample::Sample;
+use crate::changes::{ChainChange, ChainEdit};
 use crate::error::RegistryError;
-use crate::writer::{ChainChange, ChainEdit, RegistryWriter};
+use crate::writer::RegistryWriter;
 
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()

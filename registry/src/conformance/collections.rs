@@ -2,9 +2,10 @@
 
 use super::RepositoryUnderTest;
 use super::sample::Sample;
+use crate::changes::NewCollection;
 use crate::collection::CollectionKind;
 use crate::error::{ConflictKind, RegistryError};
-use crate::writer::{NewCollection, RegistryWriter};
+use crate::writer::RegistryWriter;
 
 fn prepend(
     writer: &mut dyn RegistryWriter,

@@ -2,8 +2,8 @@
 
 use super::RepositoryUnderTest;
 use super::sample::Sample;
+use crate::changes::DatasetBatch;
 use crate::error::{ConflictKind, RegistryError};
-use crate::writer::DatasetBatch;
 
 pub(super) fn check(repository: &dyn RepositoryUnderTest, sample: Sample) {
     let wanted = sample.dataset_types();

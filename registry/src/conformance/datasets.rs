@@ -2,8 +2,9 @@
 
 use super::RepositoryUnderTest;
 use super::sample::{Sample, file, id};
+use crate::changes::{Association, DatasetBatch, StoredFile};
 use crate::error::{Conflict, ConflictKind, RegistryError};
-use crate::writer::{Association, DatasetBatch, RegistryWriter, StoredFile};
+use crate::writer::RegistryWriter;
 
 fn conflict(error: RegistryError) -> Conflict {
     match error {

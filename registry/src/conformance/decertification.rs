@@ -4,9 +4,9 @@ use qbb_dimensions::{TaiNanos, Timespan};
 
 use super::RepositoryUnderTest;
 use super::sample::{Sample, id};
+use crate::changes::{Association, DataIdColumns, Decertified};
 use crate::error::RegistryError;
 use crate::filter::Filter;
-use crate::writer::{Association, DataIdColumns, Decertified};
 
 const END: i64 = TaiNanos::MAX.0;
 

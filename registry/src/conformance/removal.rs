@@ -2,9 +2,10 @@
 
 use super::RepositoryUnderTest;
 use super::sample::{Sample, file, id};
+use crate::changes::{DatasetBatch, Trash, TrueSize};
 use crate::error::RegistryError;
 use crate::reader::DatastoreContents;
-use crate::writer::{DatasetBatch, RegistryWriter, Trash, TrueSize};
+use crate::writer::RegistryWriter;
 
 fn contents(repository: &dyn RepositoryUnderTest) -> DatastoreContents {
     repository.reader().snapshot().unwrap().datastore_contents().unwrap()

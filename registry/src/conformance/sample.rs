@@ -5,10 +5,9 @@ use std::sync::Arc;
 use qbb_dimensions::{DatasetType, RecordTable, Symbols, Timespan, Universe};
 use serde_json::{Value, json};
 
+use crate::changes::{Association, DatasetBatch, NewCollection, StoredFile};
 use crate::collection::CollectionKind;
-use crate::writer::{
-    Association, DatasetBatch, NewCollection, RegistryWriter, StoredFile, Transaction,
-};
+use crate::writer::{RegistryWriter, Transaction};
 
 const UNIVERSE: &str = include_str!("universe.json");
 

@@ -2,8 +2,8 @@
 
 use super::RepositoryUnderTest;
 use super::sample::{Sample, id};
+use crate::changes::DatasetBatch;
 use crate::error::RegistryError;
-use crate::writer::DatasetBatch;
 
 pub(super) fn check(repository: &dyn RepositoryUnderTest, mut sample: Sample) {
     let mut reader = repository.reader();

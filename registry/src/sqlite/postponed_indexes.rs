@@ -100,9 +100,10 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
+    use crate::changes::{DatasetBatch, StoredFile};
     use crate::conformance::Sample;
     use crate::sqlite::SqliteRegistry;
-    use crate::writer::{DatasetBatch, RegistryWriter as _, StoredFile};
+    use crate::writer::RegistryWriter as _;
     use crate::{DatastoreTable, Transaction};
 
     /// Names and definitions of all that the database has, by name.

@@ -12,10 +12,11 @@ use super::connection::DatabaseFile;
 use super::open_transaction::OpenTransaction;
 use super::transaction::{Publication, SqliteTransaction};
 use crate::DatastoreTable;
+use crate::changes::{Association, DatasetBatch, NewCollection, StoredFile};
 use crate::collection::CollectionKind;
 use crate::conformance::Sample;
 use crate::schema::Access;
-use crate::writer::{Association, DatasetBatch, NewCollection, StoredFile, Transaction};
+use crate::writer::Transaction;
 use crate::writing::TableTransaction;
 
 /// Datasets, which are in as many RUNs as there may be.

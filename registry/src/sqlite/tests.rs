@@ -8,11 +8,12 @@ use qbb_dimensions::{Symbols, Universe};
 
 use super::SqliteRegistry;
 use crate::DatastoreTable;
+use crate::changes::NewCollection;
 use crate::collection::CollectionKind;
 use crate::conformance::{MakeRepository, RepositoryUnderTest, Sample, check_all, check_reading};
 use crate::error::RegistryError;
 use crate::reader::RegistryReader;
-use crate::writer::{NewCollection, RegistryWriter};
+use crate::writer::RegistryWriter;
 
 pub(super) struct TemporaryRepository {
     folder: tempfile::TempDir,

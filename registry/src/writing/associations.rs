@@ -8,11 +8,11 @@ use super::members::Members;
 use super::source::{ROW, WriteSource, staged_row, statement};
 use super::transaction::TableTransaction;
 use super::value::uuid_name;
+use crate::changes::Association;
 use crate::collection::CollectionKind;
 use crate::error::{Conflict, ConflictKind, RegistryError};
 use crate::reader::RegisteredDatasetType;
 use crate::reading::{Query, ResultRow as _, quoted};
-use crate::writer::Association;
 
 impl<S: WriteSource> TableTransaction<'_, S> {
     pub(super) fn write_associations(

@@ -3,9 +3,9 @@
 use super::collections::{children_of, ids_of};
 use super::source::WriteSource;
 use super::transaction::TableTransaction;
+use crate::changes::{ChainChange, ChainEdit};
 use crate::collection::{Collection, CollectionCatalog, CollectionIx};
 use crate::error::RegistryError;
-use crate::writer::{ChainChange, ChainEdit};
 
 impl<S: WriteSource> TableTransaction<'_, S> {
     /// Edits a chain. All positions are given anew, from 0, so that they never run out of their two

@@ -4,10 +4,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::source::{WriteSource, statement};
 use super::transaction::TableTransaction;
+use crate::changes::NewCollection;
 use crate::collection::{Collection, CollectionCatalog, CollectionIx, CollectionKind};
 use crate::error::{Conflict, ConflictKind, RegistryError};
 use crate::reading::{ResultRow as _, read_collections};
-use crate::writer::NewCollection;
 
 /// Positions in chains are two bytes wide, in databases that care.
 const LAST_POSITION: i64 = i16::MAX as i64;

@@ -9,11 +9,11 @@ use super::member_rows::MemberRows;
 use super::members::Members;
 use super::source::{WriteSource, statement};
 use super::transaction::TableTransaction;
+use crate::changes::DatasetBatch;
 use crate::collection::CollectionKind;
 use crate::error::RegistryError;
 use crate::reader::RegisteredDatasetType;
 use crate::reading::{Query, ResultRow as _};
-use crate::writer::DatasetBatch;
 
 impl<S: WriteSource> TableTransaction<'_, S> {
     pub(super) fn write_datasets(

@@ -4,10 +4,10 @@ use super::known::{SIZE, TEXTS, texts};
 use super::source::{BulkColumn, ROW, WriteSource, staged_row, statement};
 use super::transaction::TableTransaction;
 use super::value::{Value, uuid_name};
+use crate::changes::{DatasetBatch, StoredFile};
 use crate::error::{Conflict, ConflictKind, RegistryError};
 use crate::reading::{NO_COMPONENT, Query, ResultRow as _, UNKNOWN_SIZE};
 use crate::schema::ColumnType;
-use crate::writer::{DatasetBatch, StoredFile};
 
 /// Files of the datasets of batches, as rows one behind the other.
 pub(super) struct FileRows<'a> {

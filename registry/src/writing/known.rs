@@ -11,10 +11,10 @@ use super::member_rows::MemberRows;
 use super::source::WriteSource;
 use super::transaction::TableTransaction;
 use super::value::Value;
+use crate::changes::StoredFile;
 use crate::error::RegistryError;
 use crate::reading::{NO_COMPONENT, Query, ResultRow as _, UNKNOWN_SIZE};
 use crate::schema::dataset_key_columns;
-use crate::writer::StoredFile;
 
 /// Of so many datasets of a batch it is asked whether they are there, before it is tried.
 const ASKED: usize = 100;

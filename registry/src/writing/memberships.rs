@@ -5,12 +5,12 @@ use rustc_hash::FxHashSet;
 
 use super::removal::{CHUNK, Chosen};
 use super::source::{WriteSource, statement};
+use crate::changes::{DataIdColumns, Decertified};
 use crate::collection::CollectionKind;
 use crate::error::RegistryError;
 use crate::reader::RegisteredDatasetType;
 use crate::reading::{Dialect, Query, ResultRow as _, quoted, read_collections};
 use crate::schema::dataset_key_columns;
-use crate::writer::{DataIdColumns, Decertified};
 
 /// Removes datasets of one type from a TAGGED collection.
 pub(super) fn disassociate(

@@ -3,10 +3,10 @@
 use rustc_hash::FxHashSet;
 
 use super::source::{WriteSource, statement};
+use crate::changes::RemovedCollections;
 use crate::collection::{CollectionCatalog, CollectionIx, CollectionKind};
 use crate::error::RegistryError;
 use crate::reading::{DatastoreTable, Query, ResultRow as _, read_collections};
-use crate::writer::RemovedCollections;
 
 /// Most UUIDs that one statement is handed; keeps its text to some megabytes.
 pub(super) const CHUNK: usize = 50_000;

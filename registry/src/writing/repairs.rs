@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::removal::{CHUNK, Chosen};
 use super::source::{WriteSource, statement};
+use crate::changes::TrueSize;
 use crate::error::RegistryError;
 use crate::reading::{DatastoreTable, Dialect, NO_COMPONENT, UNKNOWN_SIZE, text_literal};
-use crate::writer::TrueSize;
 
 /// Most rows of values that one statement is handed.
 const ROWS: usize = 5_000;

@@ -10,6 +10,10 @@ use super::repairs::{document, record_locations, record_sizes};
 use super::source::{Staged, Violation, ViolationKind, WriteSource, statement};
 use super::trash::{forget_trash, read_trash, trash_datasets};
 use super::value::{Value, describe};
+use crate::changes::{
+    Association, ChainChange, ChainEdit, DataIdColumns, DatasetBatch, Decertified, NewCollection,
+    RemovedCollections, Trash, TrueSize,
+};
 use crate::collection::CollectionKind;
 use crate::error::RegistryError;
 use crate::reader::RegisteredDatasetType;
@@ -18,10 +22,7 @@ use crate::reading::{
     read_dataset_types,
 };
 use crate::schema::{key_column_name, records_table};
-use crate::writer::{
-    Association, ChainChange, ChainEdit, DataIdColumns, DatasetBatch, Decertified, NewCollection,
-    RemovedCollections, Transaction, Trash, TrueSize,
-};
+use crate::writer::Transaction;
 
 /// A write transaction, undone when dropped.
 pub(crate) struct TableTransaction<'a, S> {

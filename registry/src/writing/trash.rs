@@ -9,9 +9,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::removal::{CHUNK, Chosen};
 use super::source::{WriteSource, statement};
+use crate::changes::{Trash, TrashedFile};
 use crate::error::RegistryError;
 use crate::reading::{DatastoreTable, Dialect, Query, ResultRow as _};
-use crate::writer::{Trash, TrashedFile};
 
 /// What stands between an archive's path and the member's in paths of records.
 const MEMBER: &str = "#zip-path=";

@@ -5,6 +5,7 @@ mod certify;
 mod chain;
 mod chosen;
 mod list;
+mod listing;
 mod prune;
 mod remove;
 mod removed;
@@ -14,6 +15,8 @@ use qbb_registry::RegistryWriter;
 
 use crate::arguments::CollectionsCommand;
 use crate::output::{ExitCode, Failure, Terminal};
+
+pub use listing::{CollectionListing, Listed};
 
 /// Does what the arguments say.
 pub fn execute(command: &CollectionsCommand, terminal: Terminal) -> Result<ExitCode, Failure> {

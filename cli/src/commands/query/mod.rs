@@ -20,6 +20,7 @@ use crate::arguments::{QueryArguments, QueryCommand};
 use crate::output::{ExitCode, Failure, Terminal};
 
 pub use retrieval::execute as retrieve_artifacts;
+pub use selection::all_unless_named;
 pub use uris::execute as get_uri;
 
 /// Answers a question.
