@@ -77,7 +77,7 @@ impl Origins {
     /// [`StoreError::NotFound`] if it is not there; or if it cannot be read or the copy not written.
     pub fn local_file(&self, uri: &ArtifactUri) -> Result<LocalFile, StoreError> {
         if let Some(path) = uri.to_file_path() {
-            return Ok(LocalFile { path, copied: None });
+            return Ok(LocalFile { path, _copy: None });
         }
         let (store, path) = self.find(uri)?;
         let failed = |source| {
@@ -90,7 +90,7 @@ impl Origins {
             .ok_or_else(|| failed(std::io::Error::from(std::io::ErrorKind::InvalidFilename)))?
             .join("artifact");
         store.fetch(&path, &copy)?;
-        Ok(LocalFile { path: copy, copied: Some(folder) })
+        Ok(LocalFile { path: copy, _copy: Some(folder) })
     }
 }
 
@@ -98,18 +98,14 @@ impl Origins {
 #[derive(Debug)]
 pub struct LocalFile {
     path: Utf8PathBuf,
-    copied: Option<tempfile::TempDir>,
+    /// What removes the file when it is dropped, if it is a copy.
+    _copy: Option<tempfile::TempDir>,
 }
 
 impl LocalFile {
     /// Where it is.
     pub fn path(&self) -> &Utf8Path {
         &self.path
-    }
-
-    /// Whether it is a copy of something that is elsewhere.
-    pub fn is_copy(&self) -> bool {
-        self.copied.is_some()
     }
 }
 

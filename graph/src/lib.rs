@@ -47,7 +47,7 @@ pub use model::{
 };
 pub use native::{BLOCK, Check, MAGIC, MAJOR, MINOR, open_native, write_native};
 pub use native_copy::{MissingCopy, open_by_copy};
-pub use open::{open, open_with};
+pub use open::{check_kind, open, open_with};
 pub use part::{GraphPart, open_quanta};
 pub use picture::{DEFAULT_NODE_LIMIT, NodeKind, Picture, PictureNode};
 pub use publish::remove_unfinished;

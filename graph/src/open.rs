@@ -31,17 +31,38 @@ pub(crate) fn beginning(path: &Utf8Path) -> Result<Vec<u8>> {
     Ok(begin)
 }
 
+/// The kinds of graph files.
+enum Kind {
+    Native,
+    Exchange,
+}
+
+/// Looks at the beginning of a file: whether it can be a graph at all.
+///
+/// # Errors
+/// If it is of no known kind, or cannot be read.
+pub fn check_kind(path: &Utf8Path) -> Result<()> {
+    kind(path).map(|_| ())
+}
+
 /// Opens a graph file of either kind; `check` matters to native ones, a `.qg` is always read whole.
 ///
 /// # Errors
 /// As [`open`].
 pub fn open_with(path: &Utf8Path, check: Check) -> Result<QuantumGraph> {
+    match kind(path)? {
+        Kind::Native => open_native(path, check),
+        Kind::Exchange => read_qg(path),
+    }
+}
+
+fn kind(path: &Utf8Path) -> Result<Kind> {
     let begin = beginning(path)?;
     if begin.starts_with(&MAGIC[..4]) {
-        return open_native(path, check);
+        return Ok(Kind::Native);
     }
     if begin.starts_with(ZIP) {
-        return read_qg(path);
+        return Ok(Kind::Exchange);
     }
     let reason = if begin.is_empty() {
         "it is empty"

@@ -136,16 +136,22 @@ impl DataIdFilter {
         GraphError::NoQuantum { name: self.to_string(), reason }
     }
 
-    /// The only one of the quanta that fit.
+    /// The only one of the quanta that fit; `group` is that of the task.
     ///
     /// # Errors
     /// If none or several do.
-    pub(crate) fn single<T: Copy>(&self, found: &[T]) -> Result<T> {
+    pub(crate) fn single<T: Copy>(&self, found: &[T], group: &DimensionGroup) -> Result<T> {
         match found {
             [quantum] => Ok(*quantum),
             [] => Err(self.failed("the task has no quantum with this data ID".to_owned())),
-            several => Err(self
-                .failed(format!("{} quanta fit: give values of more dimensions", several.len()))),
+            several => {
+                let universe = group.universe();
+                let names = group.required().iter().map(|&ix| &*universe.element(ix).name);
+                let missing =
+                    names.filter(|&name| self.values.iter().all(|(given, _)| given != name));
+                let n = several.len();
+                Err(self.failed(format!("{n} quanta fit: give values of {} too", joined(missing))))
+            }
         }
     }
 }
@@ -163,7 +169,11 @@ impl QuantumGraph {
     pub fn find_named(&self, name: &QuantumName) -> Result<QuantumIx> {
         match name {
             QuantumName::Id(id) => self.find_quantum(*id).ok_or_else(|| no_such_id(*id)),
-            QuantumName::DataId(filter) => filter.single(&self.filter_quanta(filter)?),
+            QuantumName::DataId(filter) => {
+                let found = self.filter_quanta(filter)?;
+                let task = filter.task(&self.pipeline)?;
+                filter.single(&found, self.task_data_ids(task).group())
+            }
         }
     }
 

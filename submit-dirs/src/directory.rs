@@ -142,6 +142,9 @@ impl SubmitDirectory {
                     false => "it does not exist".to_owned(),
                 }));
             }
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+                return Err(refuse("it is a file".to_owned()));
+            }
             Err(error) => return Err(io(&file, "read")(error)),
         };
         let submission: Submission = serde_json::from_str(&text)

@@ -121,7 +121,7 @@ fn quanta_of_a_run_that_goes_on_are_explained() {
     let scratch = Scratch::new();
     let flags = scratch.path("flags");
     fs_err::create_dir(&flags).unwrap();
-    let Prepared { personal, submit } =
+    let Prepared { submit, .. } =
         prepare_sizes_and_totals(&scratch, &WAITS.replace("FLAGS", &flags), "0..1");
 
     let mut run = command();

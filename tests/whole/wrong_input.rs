@@ -156,6 +156,18 @@ fn wrong_arguments_are_told_from_wrong_input() {
     qbb_fails(2, &["frobnicate"]);
     let scratch = Scratch::new();
     contains(&qbb_fails(3, &["run", &scratch.path("nope")]), &["nope"]);
+    contains(&qbb_fails(2, &["prepare", "-p", "any", "-o", ""]), &["--output"]);
+    // Files that are something else.
+    let garbage = scratch.path("garbage");
+    fs_err::write(&garbage, [0x80; 100]).unwrap();
+    contains(&qbb_fails(3, &["run", &garbage]), &[&garbage, "not a quantum graph"]);
+    contains(&qbb_fails(3, &["status", &garbage]), &["not a submit directory", "it is a file"]);
+    contains(&qbb_fails(3, &["query", "collections", &garbage]), &[&garbage, "UTF-8"]);
+    let released = release().display().to_string();
+    let query = ["query", "collections", &released, "-o"];
+    let inside = format!("{garbage}/new");
+    contains(&qbb_fails(3, &[&query[..], &[&inside]].concat()), &["is not a folder"]);
+    contains(&qbb_fails(3, &[&query[..], &[&released]].concat()), &["is a folder"]);
     contains(&qbb_fails(3, &["status", &scratch.path("nope")]), &["nope"]);
     contains(&qbb_fails(3, &["transfer", &scratch.path("nope")]), &["nope"]);
 }

@@ -1,6 +1,7 @@
 //! Arguments of graph building; they are those of `pipetask qgraph` where it has them.
 
 use camino::Utf8PathBuf;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use super::changes::Changes;
@@ -31,10 +32,10 @@ pub struct BuildArguments {
     pub input: Vec<String>,
     /// CHAINED output collection: a new one, or an existing one that is also read from. The run is
     /// named after it and the time unless --output-run is given.
-    #[arg(short, long, value_name = "COLLECTION")]
+    #[arg(short, long, value_name = "COLLECTION", value_parser = NonEmptyStringValueParser::new())]
     pub output: Option<String>,
     /// RUN collection of the outputs; a new one, unless --extend-run is given.
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", value_parser = NonEmptyStringValueParser::new())]
     pub output_run: Option<String>,
     #[command(flatten)]
     pub resume: ResumeArguments,

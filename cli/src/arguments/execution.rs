@@ -1,6 +1,7 @@
 //! Arguments of commands that execute and what follows.
 
 use camino::Utf8PathBuf;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use super::durability::DurabilityChoice;
@@ -93,7 +94,7 @@ pub struct TransferArguments {
     pub from: Option<String>,
     /// Transfer the outputs into this RUN, with UUIDs of their own, as if the run had been executed
     /// under that name; files get further names there.
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", value_parser = NonEmptyStringValueParser::new())]
     pub output_run: Option<String>,
     /// Keep metadata, logs and configurations in one file, the provenance graph of the run, which is
     /// registered too; their own files are removed. Goes on that way in later transfers.

@@ -1,6 +1,7 @@
 //! Arguments of commands on graph files.
 
 use camino::Utf8PathBuf;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use qbb_graph::{DEFAULT_NODE_LIMIT, QuantumName};
 
@@ -53,7 +54,7 @@ pub enum GraphCommand {
         record_paths: RecordPathsArgument,
         /// Put the outputs into another RUN, with new UUIDs, as `pipetask update-graph-run` does; the
         /// same name gives the same UUIDs each time.
-        #[arg(long, value_name = "RUN")]
+        #[arg(long, value_name = "RUN", value_parser = NonEmptyStringValueParser::new())]
         output_run: Option<String>,
     },
     /// Print a picture for Graphviz.

@@ -91,7 +91,7 @@ pub fn attempt(
         skip_existing_in: list(&resume.skip_existing_in),
         skip_existing: resume.skip_existing,
         clobber: resume.clobber_outputs,
-        retained: retained(resume)?,
+        retained: retained(resume).map_err(|error| error.of_option("--retained-dataset-types"))?,
         prune_unanchored: unanchored(resume)?,
         data_id_tables: tables::load(&arguments.data_id_table, &arguments.python)?,
         output: arguments.output.clone(),

@@ -2,7 +2,9 @@
 
 use camino::Utf8Path;
 use qbb_datastore::{ArtifactUri, DatabaseUrl, RepositoryConfig, lasting_place};
-use qbb_personal::{CreateReport, CreateRequest, GovernorChoice, RecordChoice, SelectionReport};
+use qbb_personal::{
+    CreateError, CreateReport, CreateRequest, GovernorChoice, RecordChoice, SelectionReport,
+};
 use qbb_registry::NewDatabase;
 use serde::Serialize;
 
@@ -55,7 +57,12 @@ pub fn execute(arguments: &CreateArguments, terminal: Terminal) -> Result<ExitCo
         datastore_root: datastore_root.as_ref(),
         records: &records,
     };
-    let report = qbb_personal::create(&request, &mut *registry)?;
+    let report = qbb_personal::create(&request, &mut *registry).map_err(|error| match error {
+        CreateError::Registry(error) if database.is_some() => {
+            Failure::from(error).of_option("--db")
+        }
+        error => error.into(),
+    })?;
     let bars = ProgressBars::new(terminal);
     let calibrations = match calibrations.is_empty() {
         true => None,

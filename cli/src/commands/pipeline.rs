@@ -95,7 +95,7 @@ pub fn write_whole(path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
         Some(parent) if !parent.as_str().is_empty() => parent.to_owned(),
         _ => Utf8PathBuf::from("."),
     };
-    let fail = |error| Failure::system(format!("{path} could not be written"), error);
+    let fail = |error| Failure::unwritable(path, error);
     fs_err::create_dir_all(&folder).map_err(fail)?;
     let mut file = tempfile::Builder::new()
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))

@@ -10,12 +10,15 @@ use qbb_submit_dirs::SubmitDirectory;
 use serde::Serialize;
 
 use crate::arguments::ProvenanceArguments;
-use crate::output::bytes;
-use crate::output::{ExitCode, Failure, ProgressBars, Terminal, remove_unfinished_at_signals};
+use crate::output::{
+    ExitCode, Failure, ProgressBars, Terminal, bytes, check_destination,
+    remove_unfinished_at_signals,
+};
 
 /// Writes what happened as a provenance graph.
 pub fn execute(arguments: &ProvenanceArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
     let place = Place::of(arguments)?;
+    check_destination(&place.output)?;
     let graph = qbb_graph::open(&place.graph)?;
     let identity = GraphIdentity::of(&graph);
     let mut journal = read_state(&place.journal, &graph, identity)?;

@@ -134,6 +134,7 @@ impl Place {
     }
 
     fn of_graph(graph: &Utf8Path, arguments: &RunArguments) -> Result<Self, Failure> {
+        qbb_graph::check_kind(graph)?;
         let personal = arguments.personal.clone().ok_or_else(|| {
             Failure::usage(format!("{graph} does not say where its outputs go"))
                 .with_hint("name the repository whose datastore takes them with --personal")

@@ -94,9 +94,10 @@ impl SizeEntry {
 }
 
 fn read_resources(path: &Utf8Path) -> Result<BTreeMap<String, TaskResources>, Failure> {
-    let text = fs_err::read_to_string(path).map_err(Failure::from_error)?;
+    let option = |failure: Failure| failure.of_option("--resources");
+    let text = fs_err::read_to_string(path).map_err(Failure::from_error).map_err(option)?;
     parse_resources(&text).map_err(|reason| {
-        Failure::input(format!("{path}: {reason}")).with_hint(
+        option(Failure::input(format!("{path}: {reason}"))).with_hint(
             "a file of resources looks like `isr: {cores: 1, memory: 2GB, scratch: 10GB, \
              resources: {gpu: 1}}`",
         )

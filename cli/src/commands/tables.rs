@@ -11,7 +11,8 @@ use crate::output::{ExitCode, Failure};
 
 /// Reads tables: CSV and ECSV files here, everything else with Python.
 pub fn load(paths: &[String], python: &PythonArguments) -> Result<Vec<DataIdTable>, Failure> {
-    paths.iter().map(|path| load_one(path, python)).collect()
+    let load = |path| load_one(path, python).map_err(|error| error.of_option("--data-id-table"));
+    paths.iter().map(|path| load(path)).collect()
 }
 
 fn load_one(path: &str, python: &PythonArguments) -> Result<DataIdTable, Failure> {

@@ -4,12 +4,13 @@ use qbb::journal::Timestamp;
 use qbb_submit_dirs::{Watch, write_trace};
 
 use crate::arguments::TraceArguments;
-use crate::output::{ExitCode, Failure, Terminal, bytes};
+use crate::output::{ExitCode, Failure, Terminal, bytes, check_destination};
 
 /// Writes what happened as a trace.
 pub fn execute(arguments: &TraceArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
-    let watch = Watch::open(&arguments.submit_dir)?;
     let output = &arguments.output;
+    check_destination(output)?;
+    let watch = Watch::open(&arguments.submit_dir)?;
     let summary = write_trace(watch.graph(), watch.history(), Timestamp::now(), output)?;
     terminal.result(&summary, |summary| {
         format!(

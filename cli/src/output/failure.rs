@@ -2,7 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::ErrorKind;
 
+use camino::Utf8Path;
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 
 /// Exit codes, as `qbb --help` documents them.
@@ -75,7 +77,7 @@ impl Failure {
         let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
         while let Some(current) = cause {
             if let Some(io) = current.downcast_ref::<std::io::Error>()
-                && io.kind() != std::io::ErrorKind::NotFound
+                && !is_about_input(io.kind())
             {
                 code = ExitCode::System;
             }
@@ -84,6 +86,19 @@ impl Failure {
         let message = error.to_string();
         let source = Chain::of_causes(&error, &message).map(Into::into);
         Self { code, message, hint: None, place: None, details: None, source }
+    }
+
+    /// A file for results that could not be written.
+    pub fn unwritable(path: &Utf8Path, source: impl Error + Send + Sync + 'static) -> Self {
+        match check_destination(path) {
+            Ok(()) => Self::system(format!("{path} could not be written"), source),
+            Err(failure) => failure,
+        }
+    }
+
+    /// Names the option by which the input came.
+    pub fn of_option(self, option: &str) -> Self {
+        Self { message: format!("{option}: {}", self.message), ..self }
     }
 
     /// Adds advice.
@@ -165,6 +180,29 @@ impl Diagnostic for Failure {
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+    }
+}
+
+/// Whether what was named cannot be what it should be, which is nobody's fault but the user's.
+fn is_about_input(kind: ErrorKind) -> bool {
+    use ErrorKind as K;
+    matches!(
+        kind,
+        K::NotFound | K::InvalidData | K::InvalidFilename | K::IsADirectory | K::NotADirectory
+    )
+}
+
+/// Looks whether a file can be made at a place, before there is anything to write.
+pub fn check_destination(path: &Utf8Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_str().is_empty());
+    match folder {
+        _ if path.is_dir() => Err(Failure::input(format!("{path} is a folder"))
+            .with_hint("name the file that is to be written")),
+        Some(folder) if !folder.is_dir() => {
+            let reason = if folder.exists() { "is not a folder" } else { "does not exist" };
+            Err(Failure::input(format!("{path} cannot be written: {folder} {reason}")))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -352,4 +390,40 @@ impl From<qbb_personal::CreateError> for Failure {
 fn is_refusal(error: &qbb_registry::RegistryError) -> bool {
     use qbb_registry::RegistryError as E;
     matches!(error, E::ReadOnly { .. } | E::Busy { .. } | E::Contended { .. } | E::Server { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_place_for_results_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let file = folder.join("file");
+        fs_err::write(&file, "").unwrap();
+        let said = |path: &Utf8Path| check_destination(path).map_err(|failure| failure.message);
+        assert_eq!(said(&file), Ok(()));
+        assert_eq!(said(&folder.join("new")), Ok(()));
+        assert_eq!(said("new".into()), Ok(()));
+        assert_eq!(said(folder), Err(format!("{folder} is a folder")));
+        for (inside, reason) in [("no", "does not exist"), ("file", "is not a folder")] {
+            let inside = folder.join(inside);
+            let wanted = format!("{inside}/new cannot be written: {inside} {reason}");
+            assert_eq!(said(&inside.join("new")), Err(wanted));
+        }
+    }
+
+    #[test]
+    fn files_of_another_kind_are_bad_input_and_refusals_are_the_systems() {
+        for (kind, code) in [
+            (ErrorKind::NotFound, ExitCode::Input),
+            (ErrorKind::InvalidData, ExitCode::Input),
+            (ErrorKind::IsADirectory, ExitCode::Input),
+            (ErrorKind::PermissionDenied, ExitCode::System),
+            (ErrorKind::StorageFull, ExitCode::System),
+        ] {
+            assert_eq!(Failure::from_error(std::io::Error::from(kind)).code(), code, "{kind:?}");
+        }
+    }
 }

@@ -44,9 +44,8 @@ pub fn start_logging(arguments: &LoggingArguments) -> Result<(), Failure> {
         None => Sink::StandardError,
         Some(path) => {
             let file = File::options().create(true).append(true).open(path);
-            let file = file.map_err(|error| {
-                Failure::system(format!("log file {path} could not be opened"), error)
-            })?;
+            let file =
+                file.map_err(|error| Failure::unwritable(path, error).of_option("--log-file"))?;
             Sink::File(Arc::new(Mutex::new(file)))
         }
     };

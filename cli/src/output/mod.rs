@@ -12,7 +12,7 @@ mod signals;
 mod terminal;
 
 pub use explanation::{data_id_text, explanation_text};
-pub use failure::{ExitCode, Failure};
+pub use failure::{ExitCode, Failure, check_destination};
 pub use logging::{python_levels, start_logging};
 pub use pace::{ended_with, pace};
 pub use progress::ProgressBars;

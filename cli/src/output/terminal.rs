@@ -68,8 +68,7 @@ impl Terminal {
                 _ => Ok(()),
             };
         };
-        write_file(path, write)
-            .map_err(|error| Failure::system(format!("{path} could not be written"), error))
+        write_file(path, write).map_err(|error| Failure::unwritable(path, error))
     }
 
     /// Prints text as it is, with a newline at its end. A reader that went away is no failure.

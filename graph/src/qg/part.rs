@@ -109,7 +109,10 @@ fn identify(
     (names.iter().zip(&found))
         .map(|(name, found)| match name {
             QuantumName::Id(id) => Ok(*id),
-            QuantumName::DataId(filter) => filter.single(found),
+            QuantumName::DataId(filter) => {
+                let task = filter.task(assembly.pipeline())?;
+                filter.single(found, &assembly.pipeline().task(task).dimensions)
+            }
         })
         .collect()
 }

@@ -14,7 +14,9 @@ use serde::Serialize;
 use crate::arguments::{BuildArguments, GraphCommand, RecordPathsArgument};
 use crate::commands::build::{Built, build};
 use crate::commands::opened::open_graph;
-use crate::output::{ExitCode, Failure, Terminal, remove_unfinished_at_signals, table};
+use crate::output::{
+    ExitCode, Failure, Terminal, check_destination, remove_unfinished_at_signals, table,
+};
 
 /// Does what a graph command says.
 pub fn execute(command: GraphCommand, terminal: Terminal) -> Result<ExitCode, Failure> {
@@ -30,6 +32,7 @@ pub fn execute(command: GraphCommand, terminal: Terminal) -> Result<ExitCode, Fa
         GraphCommand::Convert { graph, output, record_paths, output_run } => {
             remove_unfinished_at_signals()?;
             let format = FileFormat::of(&output)?;
+            check_destination(&output)?;
             let mut converted = open_graph(&graph)?;
             if let Some(run) = output_run {
                 converted = converted.into_output_run(&run)?;
@@ -115,6 +118,7 @@ fn build_file(
     terminal: Terminal,
 ) -> Result<ExitCode, Failure> {
     let format = FileFormat::of(path)?;
+    check_destination(path)?;
     let Built { build, .. } = build(arguments, terminal)?;
     write(&build.graph, path, format, RecordPathsArgument::Recorded)?;
     let built = BuiltGraph {

@@ -55,6 +55,10 @@ pub fn execute(arguments: &RetrieveArguments, terminal: Terminal) -> Result<Exit
         .unwrap_or_else(|| arguments.destination.clone());
     let archive = (arguments.zip && !found.is_empty())
         .then(|| archive_name(places.indexed.iter().map(|artifact| artifact.path.as_str())));
+    if destination.exists() && !destination.is_dir() {
+        return Err(Failure::input(format!("{destination} is not a folder"))
+            .with_hint("name the folder in which the files are to be; it is made if need be"));
+    }
     if !arguments.dry_run && !found.is_empty() {
         let index = ArtifactIndex {
             universe: &universe,
@@ -96,7 +100,10 @@ fn bring(
     retrievals: &[Retrieval],
     index: &[u8],
 ) -> Result<(), Failure> {
-    let folder = RetrievalFolder::open(destination).map_err(Failure::from_error)?;
+    let folder = RetrievalFolder::open(destination).map_err(|error| {
+        let message = format!("the folder {destination} cannot be made or written");
+        Failure::system(message, error)
+    })?;
     let unfinished = folder.unfinished().to_owned();
     let cleared = move || {
         // Other threads may still be making files.

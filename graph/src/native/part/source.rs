@@ -114,7 +114,7 @@ impl<'a> Source<'a> {
             .filter(|(row, _)| fits.get(**row as usize) == Some(&true))
             .map(|(_, quantum)| quantum)
             .collect();
-        filter.single(&found)
+        filter.single(&found, &self.groups[group])
     }
 
     /// The row of a data ID by binary search, if all required values are given.
