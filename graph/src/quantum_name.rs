@@ -149,8 +149,8 @@ impl DataIdFilter {
                 let names = group.required().iter().map(|&ix| &*universe.element(ix).name);
                 let missing =
                     names.filter(|&name| self.values.iter().all(|(given, _)| given != name));
-                let n = several.len();
-                Err(self.failed(format!("{n} quanta fit: give values of {} too", joined(missing))))
+                let (n, missing) = (several.len(), joined(missing));
+                Err(self.failed(format!("{n} quanta fit: give values of more of {missing}")))
             }
         }
     }

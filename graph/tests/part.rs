@@ -116,7 +116,10 @@ fn data_ids_may_be_shortened_while_they_are_unambiguous() {
         let part = find(path, "gather,visit=1000002,band=g").unwrap();
         assert!(part.graph.describe_quantum(part.quanta[0]).starts_with("gather"));
         for (name, expected) in [
-            ("calibrate,visit=1000001", "2 quanta fit: give values of `detector` too"),
+            (
+                "calibrate,visit=1000001",
+                "2 quanta fit: give values of more of `instrument`, `detector`",
+            ),
             ("calibrate,visit=7", "the task has no quantum with this data ID"),
             ("gather,visit=1000002,band=r", "the task has no quantum with this data ID"),
             ("gathre,visit=1", "there is no such task; is it `gather`?"),

@@ -166,8 +166,8 @@ fn wrong_arguments_are_told_from_wrong_input() {
     let released = release().display().to_string();
     let query = ["query", "collections", &released, "-o"];
     let inside = format!("{garbage}/new");
-    contains(&qbb_fails(3, &[&query[..], &[&inside]].concat()), &["is not a folder"]);
-    contains(&qbb_fails(3, &[&query[..], &[&released]].concat()), &["is a folder"]);
+    contains(&qbb_fails(4, &[&query[..], &[&inside]].concat()), &["is not a folder"]);
+    contains(&qbb_fails(4, &[&query[..], &[&released]].concat()), &["it is a folder"]);
     contains(&qbb_fails(3, &["status", &scratch.path("nope")]), &["nope"]);
     contains(&qbb_fails(3, &["transfer", &scratch.path("nope")]), &["nope"]);
 }

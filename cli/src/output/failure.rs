@@ -195,15 +195,13 @@ fn is_about_input(kind: ErrorKind) -> bool {
 /// Looks whether a file can be made at a place, before there is anything to write.
 pub fn check_destination(path: &Utf8Path) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_str().is_empty());
-    match folder {
-        _ if path.is_dir() => Err(Failure::input(format!("{path} is a folder"))
-            .with_hint("name the file that is to be written")),
-        Some(folder) if !folder.is_dir() => {
-            let reason = if folder.exists() { "is not a folder" } else { "does not exist" };
-            Err(Failure::input(format!("{path} cannot be written: {folder} {reason}")))
-        }
-        _ => Ok(()),
-    }
+    let reason = match folder {
+        _ if path.is_dir() => "it is a folder".to_owned(),
+        Some(folder) if !folder.exists() => format!("the folder {folder} does not exist"),
+        Some(folder) if !folder.is_dir() => format!("{folder} is not a folder"),
+        _ => return Ok(()),
+    };
+    Err(Failure::new(ExitCode::System, format!("{path} cannot be written: {reason}")))
 }
 
 /// An owned copy of a chain of causes, since the causes themselves are borrowed.
@@ -406,12 +404,12 @@ mod tests {
         assert_eq!(said(&file), Ok(()));
         assert_eq!(said(&folder.join("new")), Ok(()));
         assert_eq!(said("new".into()), Ok(()));
-        assert_eq!(said(folder), Err(format!("{folder} is a folder")));
-        for (inside, reason) in [("no", "does not exist"), ("file", "is not a folder")] {
-            let inside = folder.join(inside);
-            let wanted = format!("{inside}/new cannot be written: {inside} {reason}");
-            assert_eq!(said(&inside.join("new")), Err(wanted));
-        }
+        assert_eq!(said(folder), Err(format!("{folder} cannot be written: it is a folder")));
+        let wanted =
+            format!("{folder}/no/new cannot be written: the folder {folder}/no does not exist");
+        assert_eq!(said(&folder.join("no/new")), Err(wanted));
+        let wanted = format!("{file}/new cannot be written: {file} is not a folder");
+        assert_eq!(said(&file.join("new")), Err(wanted));
     }
 
     #[test]
