@@ -1,17 +1,16 @@
 //! Runs that are killed in the middle.
 
-use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::fixtures::fixtures;
 use crate::kit::{Prepared, Scratch, command, json, qbb, release, script};
 
 /// A personal repository with the outputs of a run that nobody has disturbed.
 fn undisturbed() -> &'static str {
     static PERSONAL: OnceLock<String> = OnceLock::new();
     PERSONAL.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("undisturbed");
-        let _ = fs_err::remove_dir_all(&folder);
+        let folder = fixtures().join("undisturbed");
         fs_err::create_dir_all(&folder).unwrap();
         let [personal, submit] =
             ["personal", "submit"].map(|name| folder.join(name).display().to_string());
