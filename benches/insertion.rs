@@ -43,7 +43,8 @@ fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
-    let (wanted, rounds) = (amount("QBB_BENCH_DATASETS", 300_000)?, amount("QBB_BENCH_ROUNDS", 3)?);
+    let (wanted, rounds) =
+        (amount("QBB_BENCH_DATASETS", 300_000_usize)?, amount("QBB_BENCH_ROUNDS", 3)?);
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let root = Utf8Path::from_path(scratch.path()).ok_or("the folder's name is no text")?;
     let made = MadeUp::new(wanted.div_ceil(TYPES * DETECTORS))?;
