@@ -11,7 +11,7 @@ use crate::object_artifacts::ObjectStoreArtifacts;
 use crate::store_error::StoreError;
 
 /// Most bytes of one request, so that its time limit is one for a network and not for a size.
-const PIECE: u64 = 64 << 20;
+const PIECE: u64 = 16 << 20;
 
 impl ObjectStoreArtifacts {
     /// As [`ArtifactStore::fetch`](crate::ArtifactStore::fetch). What is in memory is what the
@@ -21,6 +21,15 @@ impl ObjectStoreArtifacts {
         path: &ArtifactPath,
         target: &Utf8Path,
     ) -> Result<u64, StoreError> {
+        self.fetch_in_pieces(path, target, PIECE)
+    }
+
+    fn fetch_in_pieces(
+        &self,
+        path: &ArtifactPath,
+        target: &Utf8Path,
+        piece: u64,
+    ) -> Result<u64, StoreError> {
         let name = path.whole()?;
         let key = self.key(name)?;
         let mut found = self.content(name, &key, None, None)?;
@@ -29,7 +38,7 @@ impl ObjectStoreArtifacts {
         let mut file = disk::create(target).map_err(failed)?;
         let mut at = 0;
         loop {
-            let end = size.min(at + PIECE);
+            let end = size.min(at + piece);
             let mut content = found.into_stream();
             while at < end {
                 let Some(bytes) = self.block_on("read", name, content.try_next())? else {
@@ -42,7 +51,7 @@ impl ObjectStoreArtifacts {
             if at == size {
                 return Ok(size);
             }
-            let next = at..size.min(at + PIECE);
+            let next = at..size.min(at + piece);
             found = self.content(name, &key, Some(next), tag.as_deref())?;
         }
     }
@@ -78,6 +87,35 @@ impl ObjectStoreArtifacts {
             if length == 0 {
                 return Ok(true);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use camino::Utf8PathBuf;
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::artifact::{ArtifactStore as _, PutOptions};
+    use crate::uri::ArtifactUri;
+
+    #[test]
+    fn pieces_make_the_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = ArtifactUri::parse("mem://bucket/").unwrap();
+        let store = ObjectStoreArtifacts::new(Arc::new(InMemory::new()), root, "");
+        let path = ArtifactPath::plain("x").unwrap();
+        for length in [0, 1, 6, 7, 8, 14, 20_u8] {
+            let content: Vec<u8> = (0..length).collect();
+            store.put(&path, &content, PutOptions::default()).unwrap();
+            let file = folder.path().join(length.to_string());
+            let file = Utf8PathBuf::from_path_buf(file).unwrap();
+            assert_eq!(store.fetch_in_pieces(&path, &file, 7).unwrap(), u64::from(length));
+            assert_eq!(fs_err::read(&file).unwrap(), content);
+            assert!(store.holds_copy(&path, &file).unwrap());
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::uri::ArtifactUri;
 const REQUESTS_AT_ONCE: NonZeroUsize = NonZeroUsize::new(16).expect("it is not zero");
 /// After it a server that does not even take a connection is out of reach.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Longest time of one request, which brings 64 MiB at most and sends less.
+/// Longest time of one request, which sends or brings 16 MiB (of enormous files some more).
 const REQUEST: Duration = Duration::from_secs(300);
 /// How often, and how long, a request is repeated that may yet succeed.
 const RETRIES: usize = 5;

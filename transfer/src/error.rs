@@ -61,8 +61,8 @@ pub enum TransferError {
          {path} meanwhile; transfer again"
     )]
     Replaced {
-        /// The file.
-        path: Utf8PathBuf,
+        /// The file, or its URI.
+        path: String,
     },
     /// Files that are in the provenance graph now could not be removed.
     #[error(

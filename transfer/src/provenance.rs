@@ -7,12 +7,13 @@ use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 use qbb::journal::JournalState;
 use qbb::provenance::ProvenanceDataset;
 use qbb_datastore::{
-    ArtifactIdentity, ArtifactPath, ArtifactStore as _, IfExists, LocalStore, PutOptions,
-    StagedArtifact,
+    ArtifactIdentity, ArtifactPath, ArtifactStore, ArtifactUri, IfExists, LocalStore, PutOptions,
+    StagedArtifact, open_store,
 };
 use qbb_graph::{DatasetIx, DatasetRole, QuantumGraph};
 use qbb_registry::{RegistryWriter, StoredFile};
 
+use crate::arrivals::shown;
 use crate::contents::DatasetColumns;
 use crate::error::TransferError;
 use crate::insertion::Insertion;
@@ -33,7 +34,7 @@ pub struct PackedProducts {
 /// A file in its place, which another one may take.
 #[derive(Debug, Clone)]
 struct InPlace {
-    root: Utf8PathBuf,
+    root: ArtifactUri,
     identity: Option<ArtifactIdentity>,
 }
 
@@ -82,20 +83,28 @@ impl PackedProducts {
             transaction.commit()?;
             staged.commit(PutOptions { durable: true, if_exists: IfExists::Replace })?;
         }
-        let (root, identity) = (store.root_path().to_owned(), store.identity(&path));
-        self.in_place = Some(InPlace { root, identity });
+        self.has_come(store, store.identity(&path));
         Ok(())
+    }
+
+    /// Remembers what is in the place now.
+    pub(crate) fn has_come(
+        &mut self,
+        store: &dyn ArtifactStore,
+        identity: Option<ArtifactIdentity>,
+    ) {
+        self.in_place = Some(InPlace { root: store.root().clone(), identity });
     }
 
     /// Makes sure that no other file has taken the place since.
     pub(crate) fn check_in_place(&self) -> Result<(), TransferError> {
         let Some(InPlace { root, identity }) = &self.in_place else { return Ok(()) };
         let path = ArtifactPath::plain(&self.dataset.path)?;
-        let store = LocalStore::new(root)?;
-        if store.identity(&path) == *identity {
+        if open_store(root)?.identity(&path) == *identity {
             return Ok(());
         }
-        Err(TransferError::Replaced { path: store.file(&path) })
+        let place = root.join(&self.dataset.path)?;
+        Err(TransferError::Replaced { path: shown(&place) })
     }
 
     /// Prepares a place of its own for a provenance graph that is written. What killed transfers

@@ -19,14 +19,17 @@ impl PackedProducts {
     /// # Errors
     /// If the store or the registry refuses. What was there before is there still.
     pub fn put_in_store(
-        &self,
+        &mut self,
         staged: &Utf8Path,
         store: &dyn ArtifactStore,
         personal: &mut dyn RegistryWriter,
     ) -> Result<(), TransferError> {
         let path = ArtifactPath::of_record(&self.dataset.path)?;
         match store.holds_copy(&path, staged) {
-            Ok(true) => return Ok(()),
+            Ok(true) => {
+                self.has_come(store, store.identity(&path));
+                return Ok(());
+            }
             Ok(false) | Err(StoreError::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -34,6 +37,7 @@ impl PackedProducts {
         transaction.forget_file_size(&self.dataset.path)?;
         transaction.commit()?;
         store.place(&path, staged, Placing::Copy, false, PutOptions::default())?;
+        self.has_come(store, store.own_identity(&path));
         Ok(())
     }
 
