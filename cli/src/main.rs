@@ -11,7 +11,7 @@ use std::process;
 use clap::Parser as _;
 
 use crate::arguments::{Arguments, Command, Format};
-use crate::output::{Failure, Terminal};
+use crate::output::{ExitCode, Failure, Terminal};
 
 fn main() -> process::ExitCode {
     let mut arguments = Arguments::parse();
@@ -23,6 +23,10 @@ fn main() -> process::ExitCode {
     match started.and_then(|()| commands::execute(arguments.command, terminal)) {
         Ok(code) => process::ExitCode::from(code as u8),
         Err(failure) => {
+            let failure = match qbb_transfer::is_interrupted() {
+                true => failure.with_code(ExitCode::Interrupted),
+                false => failure,
+            };
             let code = failure.code();
             report(failure, arguments.format);
             process::ExitCode::from(code as u8)

@@ -77,14 +77,16 @@ pub fn check_fit(
     };
     let (universe, other) = (ours.universe().clone(), theirs.universe().clone());
     let same_universe = *universe == *other;
-    if !same_universe {
-        let text = |u: &Universe| format!("{} version {}", u.namespace(), u.version());
+    let text = |u: &Universe| format!("{} version {}", u.namespace(), u.version());
+    let (name, other_name) = (text(&universe), text(&other));
+    if !same_universe || name != other_name {
         report.findings.push(Finding {
             what: "universe",
             name: "dimensions".to_owned(),
-            personal: text(&universe),
-            release: text(&other),
-            matters: true,
+            personal: name,
+            release: other_name,
+            // Versions with the same elements are the same tables and records.
+            matters: !same_universe,
         });
     }
     let (mut ours, mut theirs) = (ours.snapshot()?, theirs.snapshot()?);

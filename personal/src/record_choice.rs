@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use qbb_dimensions::expression::{Bindings, Context, bind, parse};
 use qbb_dimensions::{
     DataValue, DimensionElement, ElementIx, RecordTable, Storage, Symbols, Universe, nearest_name,
 };
-use qbb_query::{DataIdQuery, Selection, data_ids};
+use qbb_query::{DataIdQuery, QueryError, Selection, data_ids};
 use qbb_registry::{CellSet, Filter, Glob, Snapshot, is_glob};
 
 use crate::create_error::CreateError;
@@ -16,7 +17,8 @@ use crate::record_closure::{add_populated, complete, insert_sorted};
 pub struct RecordChoice {
     /// The governors, such as instruments and skymaps.
     pub governors: Vec<GovernorChoice>,
-    /// Dimensions of data IDs whose records are chosen, by name.
+    /// Dimensions of data IDs whose records are chosen, by name; none for those that the condition
+    /// names.
     pub dimensions: Vec<String>,
     /// Condition on those data IDs.
     pub restriction: String,
@@ -43,17 +45,17 @@ impl RecordChoice {
         universe: &Arc<Universe>,
     ) -> Result<(Vec<RecordTable>, Symbols), CreateError> {
         let (mut tables, mut symbols) = (Vec::new(), Symbols::new());
-        if !self.dimensions.is_empty() {
+        let dimensions = match self.dimensions.is_empty() {
+            true => named_dimensions(universe, &self.restriction)?,
+            false => self.dimensions.clone(),
+        };
+        if !dimensions.is_empty() {
             let selection = Selection {
                 restriction: self.restriction.clone(),
                 with_records: true,
                 ..Selection::default()
             };
-            let query = DataIdQuery {
-                dimensions: self.dimensions.clone(),
-                selection,
-                ..DataIdQuery::default()
-            };
+            let query = DataIdQuery { dimensions, selection, ..DataIdQuery::default() };
             let found = data_ids(universe, snapshot, &query)?;
             tables = found.records;
             symbols = found.symbols;
@@ -81,6 +83,23 @@ impl RecordChoice {
         complete(snapshot, universe, &mut tables, &mut symbols)?;
         Ok((tables, symbols))
     }
+}
+
+/// Dimensions that a condition names, itself or by fields of their records.
+fn named_dimensions(
+    universe: &Arc<Universe>,
+    restriction: &str,
+) -> Result<Vec<String>, CreateError> {
+    let context = Context {
+        dimensions: &universe.conform([])?,
+        datasets: &[],
+        bindings: &Bindings::default(),
+        constrained: &[],
+    };
+    let expression = parse(restriction).map_err(QueryError::from)?;
+    let conditions = bind(&expression, &context).map_err(QueryError::from)?;
+    let named = conditions.iter().flat_map(|conjunct| conjunct.dimensions(universe));
+    Ok(named.map(|ix| universe.element(ix).name.clone()).collect())
 }
 
 impl GovernorChoice {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Have `qbb transfer` fail in every way that we can think of.
 
-It is killed, the disk is full from some moment on or does not keep what it
+It is killed or interrupted, the disk is full from some moment on or does not keep what it
 was given, nothing may be written, something else has the name of a
 collection, and a server loses the connection or cannot be reached any more.
 Somebody else inserts what it inserts in another order, which ends in a
@@ -133,6 +133,18 @@ class Transfers:
             if fault == "kill" and code != -signal.SIGKILL:
                 self.problems.append(f"{where}: it was to be killed and ended with {code}: {err}")
             self.judge(where, code, out + err, expected if code > 0 else [])
+            self.complete(where)
+
+    def interrupted(self) -> None:
+        """Let somebody press Ctrl-C; what was placed must go then."""
+        for call, place in self.places():
+            where = f"interrupted {place}"
+            with self.commands.stopped(self.words, call) as process:
+                process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=240)
+            if process.returncode not in (0, 128 + signal.SIGINT):
+                self.problems.append(f"{where}: it ended with {process.returncode}: {out}{err}")
+            self.judge(where, min(process.returncode, 1), out + err, [])
             self.complete(where)
 
     def limited(self) -> None:
@@ -350,6 +362,7 @@ def main(args: Any) -> int:
         transfers.interposed("kill", "crs", [])
         transfers.interposed("full", "r", [root])
         transfers.interposed("sync", "s", [root])
+        transfers.interrupted()
         transfers.occupied()
         if permissions_matter():
             transfers.forbidden()

@@ -142,6 +142,7 @@ fn whoever_empties_the_trash_finishes_what_another_began() {
         fs_err::create_dir(&file).unwrap();
         fs_err::write(format!("{file}/x"), "").unwrap();
         let arguments = ["collections", "remove-runs", &root, "r/one", "--yes", "--force"];
+        qbb(&[&arguments[..], &["--dry-run"]].concat());
         let output = command().args(arguments).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(4), "{text}");

@@ -94,6 +94,10 @@ fn data_ids_and_calibrations_come_along() {
     let again = json(&create);
     assert_eq!((&again["created"], &again["records_inserted"]), (&false.into(), &0.into()));
     assert_eq!(again["calibrations"]["inserted"]["datasets_inserted"], 0);
+    // Without dimensions they are those that the condition names.
+    let same = ["--where", "instrument='QbbCam' AND visit=2025062000003 AND detector IN (0,1)"];
+    let named = json(&[&create[..4], &same].concat());
+    assert_eq!((&named["records_inserted"], &named["records"]), (&0.into(), &created["records"]));
     let none = scratch.path("none");
     let message =
         qbb_fails(3, &["create", &none, "--from", &from, "--calibrations", "QbbCam/kalib"]);

@@ -8,6 +8,7 @@ use qbb_datastore::{
 };
 
 use crate::error::TransferError;
+use crate::interruption::{Unregistered, check_interruption, is_interrupted};
 
 /// Brings files into a datastore, many at a time, and removes those that it has brought if it is
 /// dropped before [`Arrivals::keep`].
@@ -22,6 +23,8 @@ pub(crate) struct Arrivals {
     arrived: Vec<Arrival>,
     /// Whether the registry has them.
     kept: bool,
+    /// Goes after what was not kept is removed.
+    _unregistered: Unregistered,
 }
 
 /// A file in its new place.
@@ -46,6 +49,7 @@ impl Arrivals {
             checksum: datastore.checksum,
             arrived: Vec::new(),
             kept: false,
+            _unregistered: Unregistered::new(),
         })
     }
 
@@ -78,8 +82,8 @@ impl Arrivals {
     /// Brings files to their paths. `progress` is called after each with its size.
     ///
     /// # Errors
-    /// If a file cannot be read, copied or linked, or its place is taken by another one; the rest is
-    /// not tried then.
+    /// If a file cannot be read, copied or linked, or its place is taken by another one, or if
+    /// somebody asked for the end; the rest is not tried then.
     pub fn bring(
         &mut self,
         planned: Vec<(String, ArtifactUri)>,
@@ -89,7 +93,7 @@ impl Arrivals {
         let results = for_many(&*self.store, planned.len(), &|at| {
             let (path, source) = &planned[at];
             let mut arrival = Arrival { path: path.as_str().into(), placed: None, created: None };
-            if failed.load(Ordering::Relaxed) {
+            if failed.load(Ordering::Relaxed) || is_interrupted() {
                 return (arrival, Ok(()));
             }
             let result = self.bring_one(&mut arrival, source);
@@ -105,7 +109,7 @@ impl Arrivals {
                 first_error = result;
             }
         }
-        first_error
+        first_error.and_then(|()| check_interruption())
     }
 
     fn bring_one(&self, arrival: &mut Arrival, source: &ArtifactUri) -> Result<(), TransferError> {
@@ -154,8 +158,9 @@ impl Arrivals {
     /// Waits until everything that was brought outlives a crash of the machine.
     ///
     /// # Errors
-    /// If the system does not say so.
+    /// If the system does not say so, or somebody asked for the end.
     pub fn sync(&self) -> Result<(), TransferError> {
+        check_interruption()?;
         match self.arrived.iter().any(|arrival| arrival.placed.is_some()) {
             true => Ok(self.store.sync()?),
             false => Ok(()),

@@ -25,6 +25,11 @@ pub enum TransferError {
         /// Namespace and version of the graph.
         graph: String,
     },
+    /// Somebody asked for its end; see [`interrupt`](crate::interrupt).
+    #[error(
+        "nothing was transferred: it was interrupted, and files that it had placed are removed"
+    )]
+    Interrupted,
     /// A pack cannot be read.
     #[error("nothing was transferred: {0}")]
     Pack(#[from] PackError),

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::contents::{BATCH, DatasetColumns, Definitions, MemberColumns};
 use crate::error::TransferError;
+use crate::interruption::check_interruption;
 
 /// What was inserted. What was there already is not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -92,6 +93,7 @@ impl<'t> Insertion<'t> {
                     files,
                 })
                 .collect();
+            check_interruption()?;
             self.report.datasets_inserted +=
                 self.transaction.insert_dataset_batches(&batches, symbols)?;
             self.report.datasets += datasets.iter().map(|d| d.len() as u64).sum::<u64>();

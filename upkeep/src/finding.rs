@@ -3,6 +3,8 @@
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::trash::is_absolute;
+
 /// In what registry and datastore differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -38,11 +40,6 @@ impl FindingKind {
         !matches!(self, Self::UnknownSize | Self::Unchecked)
     }
 
-    /// Whether [`repair`](crate::repair) puts it right.
-    pub fn is_repairable(self) -> bool {
-        matches!(self, Self::UnknownSize | Self::NotLocated | Self::Trash)
-    }
-
     /// The name, as in JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -76,4 +73,35 @@ pub struct Finding {
     pub component: Option<String>,
     /// True size in bytes, where it is told.
     pub size: Option<u64>,
+}
+
+impl Finding {
+    /// Whether [`repair`](crate::repair) puts it right, as long as the file is there: records of
+    /// referenced files stay as they are.
+    pub fn is_repairable(&self) -> bool {
+        match self.kind {
+            FindingKind::UnknownSize => !self.path.as_deref().is_some_and(is_absolute),
+            kind => matches!(kind, FindingKind::NotLocated | FindingKind::Trash),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_referenced_files_are_not_called_repairable() {
+        let unknown = |path: &str| Finding {
+            kind: FindingKind::UnknownSize,
+            dataset: Some(Uuid::nil()),
+            path: Some(path.to_owned()),
+            detail: None,
+            component: None,
+            size: Some(1),
+        };
+        assert!(unknown("run/file.json").is_repairable());
+        assert!(!unknown("file:///release/file.json").is_repairable());
+        assert!(!Finding { kind: FindingKind::Orphan, ..unknown("file") }.is_repairable());
+    }
 }

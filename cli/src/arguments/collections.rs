@@ -171,6 +171,24 @@ pub struct DecertifyArguments {
     pub data_id: Vec<String>,
 }
 
+/// Whether a removal is done.
+#[derive(Debug, Args)]
+pub struct Confirmation {
+    /// Does it; otherwise only what would be removed is listed.
+    #[arg(long, visible_alias = "no-confirm")]
+    yes: bool,
+    /// Only lists what would be removed, whatever else is said.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Confirmation {
+    /// Whether it is not only listed.
+    pub fn is_given(&self) -> bool {
+        self.yes && !self.dry_run
+    }
+}
+
 /// Arguments of `qbb collections remove`.
 #[derive(Debug, Args)]
 pub struct RemoveArguments {
@@ -182,9 +200,8 @@ pub struct RemoveArguments {
     /// Takes them out of the chains that hold them.
     #[arg(long)]
     pub remove_from_parents: bool,
-    /// Removes them; otherwise only what would be removed is listed.
-    #[arg(long, visible_alias = "no-confirm")]
-    pub yes: bool,
+    #[command(flatten)]
+    pub confirmation: Confirmation,
 }
 
 /// Arguments of `qbb collections remove-runs`.
@@ -198,9 +215,8 @@ pub struct RemoveRunsArguments {
     /// Takes them out of the chains that hold them.
     #[arg(long)]
     pub force: bool,
-    /// Removes them; otherwise only what would be removed is listed.
-    #[arg(long, visible_alias = "no-confirm")]
-    pub yes: bool,
+    #[command(flatten)]
+    pub confirmation: Confirmation,
 }
 
 /// Arguments of `qbb collections prune`.
@@ -231,9 +247,8 @@ pub struct PruneArguments {
     /// Deletes the files of the datasets.
     #[arg(long)]
     pub unstore: bool,
-    /// Does it; otherwise only what would be done is listed.
-    #[arg(long, visible_alias = "no-confirm")]
-    pub yes: bool,
+    #[command(flatten)]
+    pub confirmation: Confirmation,
 }
 
 /// Arguments of `qbb verify`.

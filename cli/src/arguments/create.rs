@@ -18,12 +18,12 @@ pub struct CreateArguments {
     /// Sky map to register, with its tracts and patches: a name, or a glob.
     #[arg(long, value_name = "NAME|GLOB")]
     pub skymap: Vec<String>,
-    /// Dimensions of data IDs whose records are registered too, such as visit,detector; --where
-    /// says which of them.
+    /// Dimensions of data IDs whose records are registered too, such as visit,detector; without,
+    /// those that --where names.
     #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',')]
     pub dimensions: Vec<String>,
     /// Restriction of those data IDs, such as "instrument = 'Cam' AND visit IN (1..9)".
-    #[arg(long, value_name = "EXPRESSION", requires = "dimensions")]
+    #[arg(long, value_name = "EXPRESSION")]
     pub r#where: Option<String>,
     /// Collection whose datasets are registered by reference, as `qbb reference` does: curated
     /// calibrations with all their validity ranges, chains with what is in them.

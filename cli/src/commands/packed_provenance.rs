@@ -13,7 +13,7 @@ use qbb_transfer::{PackedProducts, TransferError};
 use crate::arguments::TransferArguments;
 use crate::commands::executed::Executed;
 use crate::commands::provenance::{Former, Told};
-use crate::output::{Failure, ProgressBars, remove_unfinished_at_signals};
+use crate::output::{Failure, ProgressBars};
 
 /// A provenance graph in its place in the datastore, not yet registered.
 pub struct Packed {
@@ -61,7 +61,6 @@ pub fn pack(
         return Err(Failure::from_error(GraphError::NoTaskClass { task })
             .with_hint("transfer without --provenance"));
     }
-    remove_unfinished_at_signals()?;
     let history = read_attempts(&directory.journal(), executed.identity, journal)?;
     // What goes to an object store is written beside the outputs, and stays there as long.
     let place = config.datastore.root.join(&dataset.path).map_err(Failure::from_error)?;

@@ -15,7 +15,8 @@ pub fn release_of(named: Option<&str>, personal: Option<&str>) -> Result<String,
     match RepositoryConfig::open(personal)?.release()? {
         Some(release) => Ok(release.to_owned()),
         None => Err(Failure::usage(format!("{personal} does not remember a release")).with_hint(
-            "name it with -b RELEASE; repositories made by `qbb create` remember theirs",
+            "name it with `--from RELEASE` (`-b RELEASE` where a graph is built); repositories made by \
+             `qbb create` remember theirs",
         )),
     }
 }

@@ -13,10 +13,13 @@ use crate::arguments::{
 use crate::commands::build::bindings;
 use crate::commands::conversion::{check_conversions, conversion_note};
 use crate::commands::remembered::release_of;
-use crate::output::{ExitCode, Failure, ProgressBars, Terminal, bytes, table};
+use crate::output::{
+    ExitCode, Failure, ProgressBars, Terminal, bytes, end_transfers_at_signals, table,
+};
 
 /// Brings datasets of the release by reference, with their collections.
 pub fn reference(arguments: &ReferenceArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
+    end_transfers_at_signals()?;
     let release = release_of(arguments.from.as_deref(), Some(&arguments.repository))?;
     let release = RepositoryConfig::open(&release)?;
     let personal = RepositoryConfig::open(&arguments.repository)?;
@@ -43,6 +46,7 @@ pub fn transfer(
     arguments: &TransferDatasetsArguments,
     terminal: Terminal,
 ) -> Result<ExitCode, Failure> {
+    end_transfers_at_signals()?;
     let source = RepositoryConfig::open(&arguments.source)?;
     let destination = RepositoryConfig::open(&arguments.destination)?;
     let python = arguments.selection.python.as_deref();

@@ -20,10 +20,11 @@ use crate::commands::executed::Executed;
 use crate::commands::opened::{OpenedRun, outputs_of};
 use crate::commands::packed_provenance::pack;
 use crate::commands::selection::whole_collections;
-use crate::output::{ExitCode, Failure, ProgressBars, Terminal, bytes};
+use crate::output::{ExitCode, Failure, ProgressBars, Terminal, bytes, end_transfers_at_signals};
 
 /// Puts the outputs of a submit directory into its personal repository.
 pub fn execute(arguments: &TransferArguments, terminal: Terminal) -> Result<ExitCode, Failure> {
+    end_transfers_at_signals()?;
     let bars = ProgressBars::new(terminal);
     let (mut opened, config, _lock) = open(arguments, &bars)?;
     let place = opened.directory.submission().personal.clone();

@@ -1,6 +1,6 @@
 //! `qbb verify`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qbb_datastore::RepositoryConfig;
 use qbb_upkeep::{Finding, FindingKind, Repairs, Verification, VerifyOptions, repair, verify};
@@ -49,12 +49,13 @@ pub fn execute(arguments: &VerifyArguments, terminal: Terminal) -> Result<ExitCo
     };
     let mut verification = compare()?;
     let mut repaired = None;
-    let is_repairable = |finding: &Finding| finding.kind.is_repairable();
-    if arguments.repair && verification.findings.iter().any(is_repairable) {
+    if arguments.repair && verification.findings.iter().any(Finding::is_repairable) {
         let mut registry = qbb_registry::open_writer(&config)?;
         let repairs = repair(&config, &mut *registry, &verification)?;
         let before = std::mem::replace(&mut verification, compare()?);
-        let what = before.findings.into_iter().filter(is_repairable).collect();
+        let left: BTreeSet<&Finding> = verification.findings.iter().collect();
+        let gone = |finding: &Finding| finding.is_repairable() && !left.contains(finding);
+        let what = before.findings.into_iter().filter(gone).collect();
         repaired = Some(Repaired::new(&repairs, what));
     }
     let mut counts = BTreeMap::new();
@@ -94,12 +95,13 @@ fn describe(report: &Report, listed: usize) -> String {
         text.push_str(&format!("{line}\n"));
     }
     if !report.counts.is_empty() {
-        let kinds = verification.findings.iter().map(|finding| finding.kind);
-        let mut kinds: Vec<FindingKind> = kinds.collect();
-        kinds.dedup();
-        let rows = kinds.iter().map(|kind| {
-            let repair = if kind.is_repairable() { "with --repair" } else { "" };
-            [meaning(*kind).to_owned(), repair.to_owned(), report.counts[kind.name()].to_string()]
+        let rows = verification.findings.chunk_by(|a, b| a.kind == b.kind).map(|same| {
+            let repair = match same.iter().filter(|finding| finding.is_repairable()).count() {
+                0 => String::new(),
+                all if all == same.len() => "with --repair".to_owned(),
+                some => format!("{some} with --repair"),
+            };
+            [meaning(same[0].kind).to_owned(), repair, same.len().to_string()]
         });
         text.push_str(&format!("{}\n", table(["what", "can be repaired", "number"], 2, rows)));
     }

@@ -19,5 +19,5 @@ pub use progress::ProgressBars;
 pub use qbb_submit_dirs::{bytes, duration};
 pub use redrawn::Redrawn;
 pub use shell_word::shell_word;
-pub use signals::{remove_at_signals, remove_unfinished_at_signals};
+pub use signals::{end_transfers_at_signals, remove_at_signals, remove_unfinished_at_signals};
 pub use terminal::{Terminal, rows_table, table};

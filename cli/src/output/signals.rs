@@ -14,6 +14,26 @@ pub fn remove_unfinished_at_signals() -> Result<(), Failure> {
         .map_err(|error| Failure::system("signals cannot be waited for", error))
 }
 
+/// From now on, Ctrl-C or a request to terminate has a transfer remove what it has placed and not
+/// registered; if there is nothing of the kind, or if it comes again, it ends the process as the
+/// shell expects of that signal.
+pub fn end_transfers_at_signals() -> Result<(), Failure> {
+    let watch = |mut signals: Signals| {
+        for (earlier, signal) in signals.forever().enumerate() {
+            if earlier > 0 || !qbb_transfer::interrupt() {
+                qbb_graph::remove_unfinished();
+                std::process::exit(128 + signal);
+            }
+        }
+    };
+    Signals::new([SIGINT, SIGTERM])
+        .and_then(|signals| {
+            let thread = std::thread::Builder::new().name("signals".to_owned());
+            thread.spawn(move || watch(signals)).map(drop)
+        })
+        .map_err(|error| Failure::system("signals cannot be waited for", error))
+}
+
 /// From now on, Ctrl-C or a request to terminate removes what is unfinished, and then ends the
 /// process as the shell expects of that signal.
 pub fn remove_at_signals(remove: impl FnOnce() + Send + 'static) -> io::Result<()> {

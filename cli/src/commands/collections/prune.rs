@@ -51,7 +51,7 @@ pub fn execute(arguments: &PruneArguments, terminal: Terminal) -> Result<ExitCod
     let found = chosen::find(&config, &query)?;
     check_targets(&found.collections.catalog, arguments)?;
     let mut plan = Plan::of(&found, arguments);
-    if arguments.yes && (plan.unstore || !plan.datasets.is_empty()) {
+    if arguments.confirmation.is_given() && (plan.unstore || !plan.datasets.is_empty()) {
         let (config, mut registry) = open_to_write(&arguments.repository)?;
         if !plan.datasets.is_empty() {
             plan.remove(&found, &mut *registry)?;

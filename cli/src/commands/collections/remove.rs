@@ -97,7 +97,7 @@ pub fn execute(arguments: &RemoveArguments, terminal: Terminal) -> Result<ExitCo
         }
         plan
     };
-    if arguments.yes && !plan.collections.is_empty() {
+    if arguments.confirmation.is_given() && !plan.collections.is_empty() {
         refuse_linked(&plan, arguments.remove_from_parents, "--remove-from-parents")?;
         let (_, mut registry) = open_to_write(&arguments.repository)?;
         let mut transaction = registry.begin()?;
@@ -122,7 +122,7 @@ pub fn runs(arguments: &RemoveRunsArguments, terminal: Terminal) -> Result<ExitC
         let collections = runs.iter().map(|&ix| doomed(&catalog, ix)).collect();
         Plan { collections, datasets, ..Plan::default() }
     };
-    if arguments.yes {
+    if arguments.confirmation.is_given() {
         refuse_linked(&plan, arguments.force, "--force")?;
         let (config, mut registry) = open_to_write(&arguments.repository)?;
         if !plan.collections.is_empty() {
