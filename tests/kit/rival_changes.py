@@ -171,7 +171,9 @@ if __name__ == "__main__":
     parser.add_argument("--run", required=True, help="the first RUN")
     parser.add_argument("--other-run", required=True, help="the second RUN")
     parser.add_argument(
-        "--provenance", action="store_true", help="only transfers into the provenance graph of a run"
+        "--provenance",
+        action="store_true",
+        help="only transfers into the provenance graph of a run",
     )
     parser.add_argument("--qbb", required=True, help="the command")
     parser.add_argument("--database", help="URL of the PostgreSQL database, if it is in one")

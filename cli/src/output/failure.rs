@@ -7,6 +7,8 @@ use std::io::ErrorKind;
 use camino::Utf8Path;
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 
+use super::destination::why_not_writable;
+
 /// Exit codes, as `qbb --help` documents them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -90,10 +92,15 @@ impl Failure {
 
     /// A file for results that could not be written.
     pub fn unwritable(path: &Utf8Path, source: impl Error + Send + Sync + 'static) -> Self {
-        match check_destination(path) {
-            Ok(()) => Self::system(format!("{path} could not be written"), source),
-            Err(failure) => failure,
+        match why_not_writable(path) {
+            Some(reason) => Self::unwritable_because(path, &reason),
+            None => Self::system(format!("{path} could not be written"), source),
         }
+    }
+
+    /// The same where it is known beforehand.
+    pub fn unwritable_because(path: &Utf8Path, reason: &str) -> Self {
+        Self::new(ExitCode::System, format!("{path} cannot be written: {reason}"))
     }
 
     /// Names the option by which the input came.
@@ -190,18 +197,6 @@ fn is_about_input(kind: ErrorKind) -> bool {
         kind,
         K::NotFound | K::InvalidData | K::InvalidFilename | K::IsADirectory | K::NotADirectory
     )
-}
-
-/// Looks whether a file can be made at a place, before there is anything to write.
-pub fn check_destination(path: &Utf8Path) -> Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_str().is_empty());
-    let reason = match folder {
-        _ if path.is_dir() => "it is a folder".to_owned(),
-        Some(folder) if !folder.exists() => format!("the folder {folder} does not exist"),
-        Some(folder) if !folder.is_dir() => format!("{folder} is not a folder"),
-        _ => return Ok(()),
-    };
-    Err(Failure::new(ExitCode::System, format!("{path} cannot be written: {reason}")))
 }
 
 /// An owned copy of a chain of causes, since the causes themselves are borrowed.
@@ -391,37 +386,5 @@ fn is_refusal(error: &qbb_registry::RegistryError) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_wrong_with_a_place_for_results_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(folder.path()).unwrap();
-        let file = folder.join("file");
-        fs_err::write(&file, "").unwrap();
-        let said = |path: &Utf8Path| check_destination(path).map_err(|failure| failure.message);
-        assert_eq!(said(&file), Ok(()));
-        assert_eq!(said(&folder.join("new")), Ok(()));
-        assert_eq!(said("new".into()), Ok(()));
-        assert_eq!(said(folder), Err(format!("{folder} cannot be written: it is a folder")));
-        let wanted =
-            format!("{folder}/no/new cannot be written: the folder {folder}/no does not exist");
-        assert_eq!(said(&folder.join("no/new")), Err(wanted));
-        let wanted = format!("{file}/new cannot be written: {file} is not a folder");
-        assert_eq!(said(&file.join("new")), Err(wanted));
-    }
-
-    #[test]
-    fn files_of_another_kind_are_bad_input_and_refusals_are_the_systems() {
-        for (kind, code) in [
-            (ErrorKind::NotFound, ExitCode::Input),
-            (ErrorKind::InvalidData, ExitCode::Input),
-            (ErrorKind::IsADirectory, ExitCode::Input),
-            (ErrorKind::PermissionDenied, ExitCode::System),
-            (ErrorKind::StorageFull, ExitCode::System),
-        ] {
-            assert_eq!(Failure::from_error(std::io::Error::from(kind)).code(), code, "{kind:?}");
-        }
-    }
-}
+#[path = "failure_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! What people and programs see.
 
+mod destination;
 mod explanation;
 mod failure;
 mod logging;
@@ -11,8 +12,9 @@ mod shell_word;
 mod signals;
 mod terminal;
 
+pub use destination::check_destination;
 pub use explanation::{data_id_text, explanation_text};
-pub use failure::{ExitCode, Failure, check_destination};
+pub use failure::{ExitCode, Failure};
 pub use logging::{python_levels, start_logging};
 pub use pace::{ended_with, pace};
 pub use progress::ProgressBars;
