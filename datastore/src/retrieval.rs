@@ -345,11 +345,8 @@ mod tests {
         assert_eq!(link, "../../../store/a/x.json");
         let Setting { root, folder, .. } = setting;
         drop(folder);
-        assert_eq!(
-            root.join("out").read_dir_utf8().unwrap().count(),
-            6,
-            "nothing unfinished stays"
-        );
+        let left = root.join("out").read_dir_utf8().unwrap().count();
+        assert_eq!(left, 6, "nothing unfinished stays");
     }
 
     #[test]
