@@ -17,7 +17,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from .conditions import Watch
@@ -77,6 +77,12 @@ def _parser() -> _Parser:
         metavar="EXPR",
         help="keep only tasks that match an expression",
     )
+    parser.add_argument(
+        "--storage-classes",
+        default="{}",
+        metavar="JSON",
+        help="storage classes that the repository defines, by name",
+    )
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="'-' is stdout")
     parser.add_argument(
         "--conditions",
@@ -87,7 +93,11 @@ def _parser() -> _Parser:
 
 
 def export_pipeline(
-    uri: str, actions: Sequence[Action], select_tasks: str = "", opened: OpenedFiles | None = None
+    uri: str,
+    actions: Sequence[Action],
+    select_tasks: str = "",
+    opened: OpenedFiles | None = None,
+    storage_classes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Load a pipeline and describe it.
 
@@ -101,6 +111,8 @@ def export_pipeline(
         Expression that selects tasks.
     opened : `OpenedFiles`, optional
         Where to record the files that are read.
+    storage_classes : `~collections.abc.Mapping` [ `str`, `dict` ], optional
+        Storage classes that the repository defines.
 
     Returns
     -------
@@ -113,7 +125,11 @@ def export_pipeline(
         Raised if anything in the pipeline is wrong.
     """
     opened = opened or OpenedFiles()
+    defined = storage_classes or {}
     with opened.recording():
+        from .storage import define_storage_classes
+
+        define_storage_classes(defined)
         from .pipelines import load_pipeline_graph
 
         graph = load_pipeline_graph(uri, actions, select_tasks)
@@ -126,7 +142,7 @@ def export_pipeline(
     serialized = SerializedPipelineGraph.serialize(graph).model_dump(mode="json")
     # The graph's own idea of dimensions must come from a repository.
     serialized["dimensions"] = None
-    storage_classes, formatters = describe_storage_classes(storage_classes_of(graph))
+    described, formatters = describe_storage_classes(storage_classes_of(graph), defined)
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -139,7 +155,7 @@ def export_pipeline(
         },
         "pipeline_graph": serialized,
         "tasks": describe_tasks(graph),
-        "storage_classes": storage_classes,
+        "storage_classes": described,
         "formatters": formatters,
     }
 
@@ -210,7 +226,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         opened = OpenedFiles()
         watch = Watch() if args.conditions else None
         try:
-            document = export_pipeline(args.pipeline, args.actions, args.select_tasks, opened)
+            defined = json.loads(args.storage_classes)
+            document = export_pipeline(
+                args.pipeline, args.actions, args.select_tasks, opened, defined
+            )
         except WorkerError:
             raise
         except ImportError as exc:

@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
-__all__ = ("describe_storage_classes",)
+__all__ = ("define_storage_classes", "describe_storage_classes")
 
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 
+def define_storage_classes(definitions: Mapping[str, Any]) -> None:
+    """Make known the storage classes that a repository defines.
+
+    The middleware does so when it opens the repository, for the whole process.
+
+    Parameters
+    ----------
+    definitions : `~collections.abc.Mapping` [ `str`, `dict` ]
+        The ``storageClasses`` section of the repository's configuration.
+
+    Raises
+    ------
+    WorkerError
+        Raised if one contradicts a definition of the middleware, or another.
+    """
+    from lsst.daf.butler import ButlerConfig, Config, StorageClassConfig, StorageClassFactory
+
+    from .errors import WorkerError
+
+    factory = StorageClassFactory()
+    factory.addFromConfig(ButlerConfig())
+    if not definitions:
+        return
+    try:
+        factory.addFromConfig(StorageClassConfig(Config({"storageClasses": dict(definitions)})))
+    except (KeyError, ValueError) as exc:
+        raise WorkerError(
+            "pipeline",
+            f"Storage classes of the repository cannot be used: {exc}",
+            hint="Correct `storageClasses` in the repository's butler.yaml.",
+        ) from exc
+
+
 def describe_storage_classes(
     names: Iterable[str],
+    definitions: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Describe storage classes and how the default configuration stores them.
 
@@ -18,6 +52,8 @@ def describe_storage_classes(
     ----------
     names : `~collections.abc.Iterable` [ `str` ]
         Storage classes; those of their components are added.
+    definitions : `~collections.abc.Mapping` [ `str`, `dict` ], optional
+        Storage classes that a repository defines, which are known already.
 
     Returns
     -------
@@ -36,7 +72,7 @@ def describe_storage_classes(
     factory = StorageClassFactory()
     factory.addFromConfig(config)
     known = _with_components(factory, names)
-    tree = config["storageClasses"].toDict()
+    tree = config["storageClasses"].toDict() | dict(definitions or {})
     everything = {name: factory.getStorageClass(name) for name in tree if name in factory} | known
     examined = {
         name: storage_class
@@ -82,8 +118,8 @@ def _with_components(factory: Any, names: Iterable[str]) -> dict[str, Any]:
             raise WorkerError(
                 "pipeline",
                 f"Storage class {name!r} is not defined.",
-                hint="Set DAF_BUTLER_CONFIG_PATH to a folder with a storageClasses.yaml that "
-                "defines it.",
+                hint="Define it below `storageClasses` in the release's butler.yaml, or set "
+                "DAF_BUTLER_CONFIG_PATH to a folder with a storageClasses.yaml that does.",
             ) from exc
         pending.extend(part.name for part in known[name].allComponents().values())
     return known

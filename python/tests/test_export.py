@@ -10,7 +10,23 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from .release import PIPELINE, environment, interpreter
+from .release import PIPELINE, PYTHON_FOLDER, environment, interpreter
+
+OWN_TASKS = """
+import lsst.pipe.base.connectionTypes as cT
+from lsst.pipe.base import PipelineTask, PipelineTaskConfig, PipelineTaskConnections
+
+class OwnConnections(PipelineTaskConnections, dimensions=()):
+    own = cT.Output(doc="Own.", name="own", storageClass="OwnNumbers")
+
+class OwnConfig(PipelineTaskConfig, pipelineConnections=OwnConnections):
+    pass
+
+class OwnTask(PipelineTask):
+    ConfigClass = OwnConfig
+    _DefaultName = "own"
+"""
+"""A module of tasks with a storage class that only some repository defines."""
 
 
 class ExportTest(unittest.TestCase):
@@ -30,7 +46,9 @@ class ExportTest(unittest.TestCase):
     def run_export(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [interpreter(), "-m", "qbb_worker.export", *arguments],
-            env=environment(FOLDER=str(self.folder)),
+            env=environment(
+                FOLDER=str(self.folder), PYTHONPATH=f"{PYTHON_FOLDER}:{self.folder}"
+            ),
             capture_output=True,
             text=True,
             check=False,
@@ -86,6 +104,21 @@ class ExportTest(unittest.TestCase):
             TaskImportMode.REQUIRE_CONSISTENT_EDGES
         )
         self.assertEqual(graph.tasks["produce"].config.factor, 3.5)
+
+    def test_storage_classes_of_a_repository(self) -> None:
+        self.write("own_tasks.py", OWN_TASKS)
+        pipeline = self.write(
+            "own.yaml", "description: Own.\ntasks: {own: {class: own_tasks.OwnTask}}\n"
+        )
+        error = self.fail(pipeline)
+        self.assertIn("'OwnNumbers' is not defined", error["message"])
+        self.assertIn("storageClasses", error["hint"])
+        definitions = {"OwnNumbers": {"inheritsFrom": "StructuredDataDict"}}
+        document = self.export(pipeline, f"--storage-classes={json.dumps(definitions)}")
+        self.assertEqual(document["storage_classes"]["OwnNumbers"]["pytype"], "dict")
+        contradiction = {"StructuredDataDict": {"pytype": "list"}}
+        error = self.fail(pipeline, f"--storage-classes={json.dumps(contradiction)}")
+        self.assertIn("StructuredDataDict", error["message"])
 
     def test_storage_classes_and_formatters(self) -> None:
         document = self.export(self.pipeline)

@@ -156,6 +156,9 @@ def main(args: Any) -> int:
         repository.restore("one")
         commands.succeed(rivals.other)
         repository.save("both")
+        # What it has not deleted yet when it is stopped is in the trash, and nothing else is wrong.
+        trash = frozenset({"trash"})
+        rivals.meet("removal and verify", "both", remove, [*verify, "--checksums"], trash)
         more = rivals.remove(args.run, args.other_run)
         rivals.meet("removals that overlap", "both", remove, more)
         rivals.meet("purges that overlap", "both", rivals.prune(args.run), rivals.prune(args.run))

@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use crate::kit::{Prepared, RELEASED, Scratch, json, python, qbb_fails, release, succeeded};
+use crate::kit::{
+    DEFAULTS, Prepared, RELEASED, Scratch, command, json, kit, python, qbb_fails, release, script,
+    succeeded,
+};
 
 fn butler(code: &str, arguments: &[&str]) {
     let output = Command::new(python()).args(["-c", code]).args(arguments).output().unwrap();
@@ -46,6 +49,47 @@ fn storage_classes_that_convert_are_no_conflict() {
     // Without its inputs the run has nothing to do with them.
     assert_eq!(json(&["transfer", &submit])["storage_classes"], serde_json::json!([]));
 }
+
+/// Tasks may use what only the release's configuration defines, as with the middleware, which knows it
+/// from then on that it opens the release.
+#[test]
+fn storage_classes_of_the_release_are_known_to_pipelines() {
+    let scratch = Scratch::new();
+    let [folder, pipeline] = ["", "own.yaml"].map(|name| scratch.path(name));
+    fs_err::write(scratch.path("own_tasks.py"), OWN_TASKS).unwrap();
+    let text = "description: Own.\ntasks: {own: {class: own_tasks.OwnTask}}\n";
+    fs_err::write(&pipeline, text).unwrap();
+    let [ours, theirs] = ["ours.qg", "theirs.qg"].map(|name| scratch.path(name));
+    let from = release().display().to_string();
+    let common = ["-b", &from, "-p", &pipeline, "-i", DEFAULTS, "-d", "instrument='QbbCam'"];
+    let run = ["--output-run", "u/me/own"];
+    let mut build = command();
+    build.args(["graph", "build", "-q", &ours]).args(common).args(run);
+    build.env("PYTHONPATH", format!("{}:{folder}", kit().display()));
+    succeeded("qbb graph build", build.output().unwrap());
+    let mut real = Command::new(std::path::Path::new(python()).with_file_name("pipetask"));
+    real.args(["qgraph", "-q", &theirs]).args(common).args(run);
+    real.env("PYTHONPATH", format!("{}:{folder}", kit().display()));
+    succeeded("pipetask qgraph", real.output().unwrap());
+    script("compare_graphs.py", &[&theirs, &ours]);
+}
+
+const OWN_TASKS: &str = r#"
+import lsst.pipe.base.connectionTypes as cT
+from lsst.pipe.base import PipelineTask, PipelineTaskConfig, PipelineTaskConnections
+
+DIMENSIONS = ("instrument", "detector")
+
+class OwnConnections(PipelineTaskConnections, dimensions=DIMENSIONS):
+    own = cT.Output(doc="Own.", name="own", storageClass="KitParts", dimensions=DIMENSIONS)
+
+class OwnConfig(PipelineTaskConfig, pipelineConnections=OwnConnections):
+    pass
+
+class OwnTask(PipelineTask):
+    ConfigClass = OwnConfig
+    _DefaultName = "own"
+"#;
 
 const REGISTER: &str = "
 import sys

@@ -4,6 +4,7 @@ mod error;
 mod finding;
 mod listing;
 mod repairs;
+mod second_look;
 mod trash;
 mod verification;
 

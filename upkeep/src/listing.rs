@@ -35,8 +35,12 @@ impl Listing {
         };
         let own = own_files(config);
         files.retain(|file| !own.contains(&file.path));
+        Ok(Self::new(files))
+    }
+
+    pub(crate) fn new(files: Vec<ListedArtifact>) -> Self {
         let by_path = (files.iter().zip(0..)).map(|(file, at)| (file.path.clone(), at)).collect();
-        Ok(Self { files, by_path })
+        Self { files, by_path }
     }
 }
 

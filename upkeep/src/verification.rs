@@ -7,7 +7,7 @@ use qbb_datastore::{
     ArtifactPath, ArtifactStore, ArtifactUri, RepositoryConfig, checksum_of_file, for_many,
     open_store,
 };
-use qbb_registry::{DatastoreContents, Snapshot};
+use qbb_registry::{DatastoreContents, RegistryReader};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::error::UpkeepError;
 use crate::finding::{Finding, FindingKind};
 use crate::listing::Listing;
+use crate::second_look::{SecondLook, Suspects, confirmed};
 use crate::trash::is_absolute;
 
 /// What is compared.
@@ -48,38 +49,40 @@ impl Verification {
     }
 }
 
-/// Compares a repository's registry with its datastore. Nothing is changed. `progress` is told what
-/// is done and how much of it, by several threads.
+/// How many artifacts of a store that is asked over a network are looked at one by one.
+const FEW_REQUESTS: usize = 1000;
+
+/// Compares a repository's registry with its datastore. Nothing is changed, and nobody has to wait:
+/// the registry is not read while files are looked at. What others change meanwhile is looked at
+/// again before it is told. `progress` is told what is done and how much of it, by several threads.
 ///
 /// # Errors
 /// If the registry cannot be read, or the datastore not be listed.
 pub fn verify(
     config: &RepositoryConfig,
-    snapshot: &mut dyn Snapshot,
+    registry: &mut dyn RegistryReader,
     options: VerifyOptions,
     progress: &(dyn Fn(&str, u64, Option<u64>) + Sync),
 ) -> Result<Verification, UpkeepError> {
     let store = open_store(&config.datastore.root)?;
     progress("reading the registry", 0, None);
-    let contents = snapshot.datastore_contents()?;
-    let listing = Listing::read(config, &*store, &|files| {
-        progress("listing files", files, None);
+    let contents = registry.snapshot()?.datastore_contents()?;
+    let list = || Listing::read(config, &*store, &|files| progress("listing files", files, None));
+    let listing = list()?;
+    let place = (&config.datastore.root, &*store);
+    let comparison = Comparison::new(place, (&contents, &listing), options, progress);
+    let findings = confirmed(comparison.findings(), &mut |suspects| {
+        progress("looking again", suspects.len() as u64, None);
+        let contents = registry.snapshot()?.datastore_contents()?;
+        let contents = suspects.within(&contents, |path| comparison.inside(path));
+        let listing = match store.requests_at_once() {
+            Some(_) if suspects.len() > FEW_REQUESTS => list()?,
+            _ => Listing::of(&*store, comparison.files_of(suspects, &contents))?,
+        };
+        let files = listing.files.len();
+        let comparison = Comparison::new(place, (&contents, &listing), options, progress);
+        Ok(SecondLook { findings: comparison.findings(), files })
     })?;
-    let comparison = Comparison {
-        contents: &contents,
-        listing: &listing,
-        used: listing.files.iter().map(|_| AtomicBool::new(false)).collect(),
-        root: &config.datastore.root,
-        store: &*store,
-        options,
-        done: AtomicU64::new(0),
-        checksums: AtomicU64::new(0),
-        progress,
-    };
-    let mut findings = comparison.records();
-    findings.extend(comparison.orphans());
-    findings.extend(comparison.tables());
-    findings.sort_unstable();
     Ok(Verification {
         records: contents.id.len() as u64,
         files: listing.files.len() as u64,
@@ -111,7 +114,42 @@ enum Look {
     Unchecked,
 }
 
-impl Comparison<'_> {
+impl<'a> Comparison<'a> {
+    fn new(
+        (root, store): (&'a ArtifactUri, &'a dyn ArtifactStore),
+        (contents, listing): (&'a DatastoreContents, &'a Listing),
+        options: VerifyOptions,
+        progress: &'a (dyn Fn(&str, u64, Option<u64>) + Sync),
+    ) -> Self {
+        Self {
+            contents,
+            listing,
+            used: listing.files.iter().map(|_| AtomicBool::new(false)).collect(),
+            root,
+            store,
+            options,
+            done: AtomicU64::new(0),
+            checksums: AtomicU64::new(0),
+            progress,
+        }
+    }
+
+    /// All differences, sorted.
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings = self.records();
+        findings.extend(self.orphans());
+        findings.extend(self.tables());
+        findings.sort_unstable();
+        findings
+    }
+
+    /// Files of suspects that are in the datastore, or should be.
+    fn files_of(&self, suspects: &Suspects, contents: &DatastoreContents) -> FxHashSet<String> {
+        let recorded = contents.path.iter().filter_map(|path| self.inside(path));
+        let recorded = recorded.map(|path| path.as_str().to_owned());
+        recorded.chain(suspects.files.iter().cloned()).collect()
+    }
+
     /// Looks at the file of each record that is not in the trash.
     fn records(&self) -> Vec<Finding> {
         let trashed: FxHashSet<&[u8; 16]> = self.contents.trashed.iter().collect();

@@ -68,7 +68,9 @@ pub fn attempt(
     bars.stage("reading the pipeline");
     // Neither needs the other, and each takes a good part of the time of a small build.
     let (registry, pipeline) = std::thread::scope(|scope| {
-        let pipeline = scope.spawn(|| pipeline::load(arguments.pipeline(), &arguments.python));
+        let pipeline = scope.spawn(|| {
+            pipeline::load(arguments.pipeline(), &arguments.python, &release.storage_classes)
+        });
         let registry = qbb_registry::open_reader(&release);
         (registry, pipeline.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });

@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use qbb_exports::{Export, ExportRequest};
 use qbb_pipeline::{LoadedPipeline, PipelineDefinition};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::arguments::{ChangeKind, PipelineCommand, PythonArguments};
 use crate::output::{ExitCode, Failure, ProgressBars, Terminal};
@@ -13,7 +14,7 @@ pub fn execute(command: PipelineCommand, terminal: Terminal) -> Result<ExitCode,
     let PipelineCommand::Export { pipeline, output, python } = command;
     let bars = ProgressBars::new(terminal);
     bars.stage("exporting the pipeline with Python");
-    let export = export(&pipeline, &python)?;
+    let export = export(&pipeline, &python, &Map::new())?;
     let definition = PipelineDefinition::from_export(&export.text)?;
     write_whole(&output, export.text.as_bytes())?;
     drop(bars);
@@ -41,11 +42,16 @@ pub struct PipelineText {
     pub name: &'static str,
 }
 
-/// Reads an exported or native pipeline, or has Python export one.
-pub fn load(pipeline: &str, python: &PythonArguments) -> Result<PipelineText, Failure> {
+/// Reads an exported or native pipeline, or has Python export one, given the storage classes that the
+/// repository defines.
+pub fn load(
+    pipeline: &str,
+    python: &PythonArguments,
+    storage_classes: &Map<String, Value>,
+) -> Result<PipelineText, Failure> {
     if pipeline.is_empty() {
         // Python makes one of the tasks that were given by class.
-        let text = export(pipeline, python)?.text;
+        let text = export(pipeline, python, storage_classes)?.text;
         let definition = PipelineDefinition::from_export(&text)?;
         return Ok(PipelineText { definition, text, name: "pipeline.json" });
     }
@@ -55,7 +61,7 @@ pub fn load(pipeline: &str, python: &PythonArguments) -> Result<PipelineText, Fa
     };
     let (loaded, text) = PipelineDefinition::load_with_text(path)?;
     if let LoadedPipeline::Python = loaded {
-        let text = export(pipeline, python)?.text;
+        let text = export(pipeline, python, storage_classes)?.text;
         let definition = PipelineDefinition::from_export(&text)?;
         return Ok(PipelineText { definition, text, name: "pipeline.json" });
     }
@@ -81,8 +87,15 @@ pub fn load(pipeline: &str, python: &PythonArguments) -> Result<PipelineText, Fa
 }
 
 /// An export of a pipeline, made earlier if nothing has changed since, else now by Python.
-fn export(pipeline: &str, python: &PythonArguments) -> Result<Export, Failure> {
-    let changes = python.changes.exporter_options();
+fn export(
+    pipeline: &str,
+    python: &PythonArguments,
+    storage_classes: &Map<String, Value>,
+) -> Result<Export, Failure> {
+    let mut changes = python.changes.exporter_options();
+    if !storage_classes.is_empty() {
+        changes.push(format!("--storage-classes={}", Value::Object(storage_classes.clone())));
+    }
     let request =
         ExportRequest { pipeline: pipeline.to_owned(), changes, python: python.python.clone() };
     let cache = ExportRequest::default_cache();

@@ -36,7 +36,6 @@ pub fn execute(arguments: &VerifyArguments, terminal: Terminal) -> Result<ExitCo
     let options = VerifyOptions { checksums: arguments.checksums };
     let compare = || -> Result<Verification, Failure> {
         let mut reader = qbb_registry::open_reader(&config)?;
-        let mut snapshot = reader.snapshot()?;
         let bars = ProgressBars::new(terminal);
         let progress = |what: &str, done: u64, total: Option<u64>| match total {
             Some(total) => bars.count(what, done, total),
@@ -45,7 +44,7 @@ pub fn execute(arguments: &VerifyArguments, terminal: Terminal) -> Result<ExitCo
                 done => format!("{what}: {done}"),
             }),
         };
-        Ok(verify(&config, &mut *snapshot, options, &progress)?)
+        Ok(verify(&config, &mut *reader, options, &progress)?)
     };
     let mut verification = compare()?;
     let mut repaired = None;

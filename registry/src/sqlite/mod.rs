@@ -11,6 +11,7 @@ mod postponed_indexes;
 mod registry;
 mod replacement;
 mod rows;
+mod successor;
 mod transaction;
 mod unchecked;
 mod write_source;

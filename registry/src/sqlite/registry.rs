@@ -211,7 +211,7 @@ impl RegistryWriter for SqliteRegistry {
                 let transaction = OpenTransaction::begin(copy).map_err(fail)?;
                 (transaction, Publication::Replacement(made.replacing(lock, database)))
             }
-            Copied::NoRoom(open) => (lock, Publication::InPlace(Some(open))),
+            Copied::InPlace(open) => (lock, Publication::InPlace(Some(open))),
         };
         let source = SqliteTransaction::new(transaction, publication, database);
         Ok(Box::new(TableTransaction::new(source, universe, datastore).with_records_table()?))

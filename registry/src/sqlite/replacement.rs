@@ -10,7 +10,6 @@
 //! itself, which looks whether the file still has its name; ours are opened again.
 
 use std::io::{Read as _, Seek as _};
-use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -18,10 +17,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::connection::DatabaseFile;
 use super::open_transaction::OpenTransaction;
+use super::successor::Successor;
 use crate::error::RegistryError;
 
 /// Where a database's header counts its transactions.
 const COUNTER: std::ops::Range<usize> = 24..28;
+
+/// Where it says how to read it, and what it says of a database with a write-ahead log.
+const READ_VERSION: usize = 19;
+const WITH_LOG: u8 = 2;
 
 /// File systems of other machines, by the numbers that the kernel has for them.
 const NETWORKS: [(u64, &str); 13] = [
@@ -68,6 +72,8 @@ pub(super) struct FileState {
     len: u64,
     modified: Option<SystemTime>,
     counter: Vec<u8>,
+    /// Whether committed transactions may be in another file.
+    has_log: bool,
     /// Stays open as long as locks matter, since closing it would end those of this process.
     file: fs_err::File,
 }
@@ -80,8 +86,9 @@ impl FileState {
             let mut header = [0; 100];
             let length = file.read(&mut header)?;
             let counter = header[..length].get(COUNTER).unwrap_or_default().to_vec();
+            let has_log = header[READ_VERSION] == WITH_LOG;
             let (inode, len) = (inode(&metadata), metadata.len());
-            Ok(Self { inode, len, modified: metadata.modified().ok(), counter, file })
+            Ok(Self { inode, len, modified: metadata.modified().ok(), counter, has_log, file })
         };
         look().map_err(look_failed)
     }
@@ -119,6 +126,7 @@ pub(super) struct Replacement<'a> {
     _lock: OpenTransaction<'a>,
     database: &'a DatabaseFile,
     original: FileState,
+    successor: Successor,
     /// Holds the copy, and is removed with it.
     _folder: tempfile::TempDir,
     copy: Utf8PathBuf,
@@ -132,8 +140,9 @@ pub(super) struct KeptOpen(#[expect(dead_code, reason = "it is open, that is all
 pub(super) enum Copied {
     /// There is one.
     Made(Copy),
-    /// There is no room for it on this host, so the file itself must be written.
-    NoRoom(KeptOpen),
+    /// There is no room for it on this host, or nothing can take the place of the file, so that
+    /// itself must be written.
+    InPlace(KeptOpen),
 }
 
 /// A copy that nobody has opened yet.
@@ -141,12 +150,16 @@ pub(super) struct Copy {
     folder: tempfile::TempDir,
     pub(super) path: Utf8PathBuf,
     original: FileState,
+    successor: Successor,
 }
 
 impl Copy {
     /// Copies a database that is locked into a new folder inside of another.
     pub(super) fn of(path: &Utf8Path, place: &Path) -> Result<Copied, RegistryError> {
         let mut original = FileState::of(path)?;
+        if original.has_log {
+            return Ok(Copied::InPlace(KeptOpen(original)));
+        }
         let mut copy = || {
             let folder = tempfile::Builder::new().prefix("qbb-registry-").tempdir_in(place)?;
             let copy = Utf8Path::from_path(folder.path())
@@ -155,9 +168,11 @@ impl Copy {
             original.copy_to(&copy).map(|()| (folder, copy))
         };
         // A full disk is no reason not to go on in the file itself.
-        Ok(match copy() {
-            Ok((folder, path)) => Copied::Made(Self { path, original, folder }),
-            Err(_) => Copied::NoRoom(KeptOpen(original)),
+        Ok(match Successor::beside(path).and_then(|successor| Ok((copy()?, successor))) {
+            Ok(((folder, path), successor)) => {
+                Copied::Made(Self { path, original, successor, folder })
+            }
+            Err(_) => Copied::InPlace(KeptOpen(original)),
         })
     }
 
@@ -171,6 +186,7 @@ impl Copy {
             _lock: lock,
             database,
             original: self.original,
+            successor: self.successor,
             copy: self.path,
             _folder: self.folder,
         }
@@ -179,41 +195,20 @@ impl Copy {
 
 impl Replacement<'_> {
     /// Puts the copy in the place of the file. Until the last step nothing has changed.
-    pub(super) fn publish(self) -> Result<(), RegistryError> {
-        let path = &self.database.path;
+    pub(super) fn publish(mut self) -> Result<(), RegistryError> {
         let _open = self.check_unchanged()?;
-        let parent = path.parent().filter(|parent| !parent.as_str().is_empty());
-        let folder = parent.unwrap_or(Utf8Path::new("."));
-        let replace = || {
-            let mut beside =
-                tempfile::Builder::new().prefix(".new-registry-").tempfile_in(folder)?;
-            let mut copy = fs_err::File::open(&self.copy)?;
-            std::io::copy(&mut copy, beside.as_file_mut())?;
-            let former = fs_err::metadata(path)?;
-            // Who shares the file by its group still does. Only root gives files away.
-            fchown(beside.as_file(), Some(former.uid()), Some(former.gid()))
-                .or_else(|_| fchown(beside.as_file(), None, Some(former.gid())))
-                .or_else(|error| match beside.as_file().metadata()?.gid() == former.gid() {
-                    true => Ok(()),
-                    false => Err(error),
-                })?;
-            beside.as_file().set_permissions(former.permissions())?;
-            beside.as_file().sync_all()?;
-            Ok(beside)
-        };
-        let beside = replace().map_err(|source| io("write the changed registry", source))?;
+        self.successor
+            .fill(&self.copy)
+            .map_err(|source| io("write the changed registry", source))?;
         let _still_open = self.check_unchanged()?;
-        beside
-            .persist(path)
-            .map_err(|error| io("put the changed registry in its place", error.error))?;
-        fs_err::File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|source| io("make the changed registry durable", source))
+        self.successor
+            .succeed()
+            .map_err(|source| io("put the changed registry in its place", source))
     }
 
     /// The file as it is, which is as it was.
     fn check_unchanged(&self) -> Result<FileState, RegistryError> {
-        let path = &self.database.path;
+        let path = self.successor.place();
         let present = FileState::of(path)?;
         let reason = if !present.is_same(&self.original) {
             "somebody else wrote the file meanwhile, in spite of its lock"
@@ -223,7 +218,7 @@ impl Replacement<'_> {
             return Ok(present);
         };
         Err(RegistryError::Contended {
-            database: path.to_string(),
+            database: self.database.path.to_string(),
             action: "put the changed registry in its place".to_owned(),
             reason: reason.to_owned(),
         })
