@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,12 @@ from repository_twins import (
     DETECTORS,
     HASH,
     RUNS,
+    SOURCE_RUNS,
     TAGS,
     TYPES,
     describe,
     make_repository,
+    make_source,
     put,
     timespan,
 )
@@ -70,11 +72,17 @@ class Step:
     theirs: Callable[[str], None]
 
 
+def placed(words: Iterable[str], root: Path) -> list[str]:
+    """Return words with the repository for ``REPO``, and that beside it for ``SOURCE``."""
+    places = {"REPO": str(root), "SOURCE": str(root.with_name("source"))}
+    return [places.get(word, word) for word in words]
+
+
 def butler_command(command: click.Command, *words: str) -> Callable[[str], None]:
-    """Return what runs a `butler` subcommand; ``REPO`` stands for the repository."""
+    """Return what runs a `butler` subcommand; for ``REPO`` and ``SOURCE`` see `placed`."""
 
     def run(root: str) -> None:
-        arguments = [root if word == "REPO" else word for word in words]
+        arguments = placed(words, Path(root))
         result = click.testing.CliRunner().invoke(command, arguments)
         if result.exit_code != 0:
             raise RuntimeError(f"{result.exception!r} {result.output}")
@@ -223,6 +231,19 @@ class Steps:
         ours = ["collections", "prune", *words]
         return Step(f"prune {how}", ours, butler_command(cmd.prune_datasets, *words))
 
+    def bring(self) -> Step:
+        words = ["SOURCE", "REPO", "--dataset-type", self.random.choice([*TYPES, "*"])]
+        words += ["--collections", ",".join(self.some(SOURCE_RUNS, 2))]
+        words += ["--transfer", self.random.choice(["copy", "hardlink"])]
+        words += ["--register-dataset-types"]
+        if self.random.random() < 0.5:
+            words += ["--where", f"instrument = '{CAMERA}' AND detector < 3"]
+        return Step(
+            "transfer-datasets",
+            ["transfer-datasets", *words],
+            butler_command(cmd.transfer_datasets, *words),
+        )
+
     def put(self) -> Step:
         name, run = self.random.choice(TYPES), self.random.choice(RUNS)
         detector = self.random.choice(DETECTORS)
@@ -239,6 +260,7 @@ class Steps:
             (self.remove_runs, 1),
             (self.prune, 4),
             (self.put, 4),
+            (self.bring, 3),
         ]
         (maker,) = self.random.choices(*map(list, zip(*makers, strict=True)))
         return maker()
@@ -253,6 +275,7 @@ class Twins:
         """Whether rows come from the database in the order in which they were inserted."""
         self.elsewhere = folder / "elsewhere"
         self.ours, self.theirs = folder / "ours", folder / "theirs"
+        make_source(folder / "source")
         if database is None:
             make_repository(self.ours, self.elsewhere)
             shutil.copytree(self.ours, self.theirs)
@@ -264,7 +287,7 @@ class Twins:
 
     def run_ours(self, words: list[str]) -> tuple[int, str, str]:
         """Run `qbb` on our repository."""
-        words = [str(self.ours) if word == "REPO" else word for word in words]
+        words = placed(words, self.ours)
         done = subprocess.run([self.qbb, *words], capture_output=True, text=True)
         if done.returncode not in (0, 1, 2, 3):
             raise KitError(f"qbb {' '.join(words)} ended with {done.returncode}: {done.stderr}")
@@ -311,7 +334,7 @@ class Twins:
             for more in (["-t"], ["r/*", "chain/?", "--collection-type", "run"]):
                 words = ["REPO", "--chains", chains, *more]
                 ours = printed(self.run_ours(["collections", "list", *words])[1])
-                arguments = [str(self.ours) if word == "REPO" else word for word in words]
+                arguments = placed(words, self.ours)
                 result = click.testing.CliRunner().invoke(cmd.query_collections, arguments)
                 theirs = printed(result.output)
                 if not self.has_order:

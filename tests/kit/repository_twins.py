@@ -26,6 +26,8 @@ HASH = "r/a#b"
 ``#`` for the name of a member of an archive.
 """
 RUNS = ["r/one", "r/two", HASH, "r/three four"]
+SOURCE_RUNS = ["r/one", "r/three four"]
+"""RUNs of the repository from which datasets can be brought."""
 TAGS = ["t/one", "t/two"]
 CALIBS = ["c/one", "c/two"]
 CHAINS = ["chain/a", "chain/b", "chain/c"]
@@ -58,8 +60,23 @@ def make_ref(butler: Butler, name: str, run: str, detector: int) -> DatasetRef:
 def put(root: str, name: str, run: str, detector: int) -> None:
     """Put a dataset as the middleware does."""
     with Butler.from_config(root, writeable=True) as butler:
-        ref = make_ref(butler, name, run, detector)
-        butler.put({"what": f"{name} {run} {detector}"}, ref)
+        put_into(butler, name, run, detector)
+
+
+def put_into(butler: Butler, name: str, run: str, detector: int) -> None:
+    """Put a dataset whose content and UUID depend on what it is of alone."""
+    ref = make_ref(butler, name, run, detector)
+    butler.put({"what": f"{name} {run} {detector}"}, ref)
+
+
+def register_camera(butler: Butler) -> None:
+    """Register what all datasets need."""
+    butler.registry.insertDimensionData("instrument", {"name": CAMERA, "detector_max": 9})
+    for detector in DETECTORS:
+        record = {"instrument": CAMERA, "id": detector, "full_name": f"D{detector}"}
+        butler.registry.insertDimensionData("detector", record)
+    for dataset_type in dataset_types(butler).values():
+        butler.registry.registerDatasetType(dataset_type)
 
 
 def make_repository(
@@ -76,12 +93,7 @@ def make_repository(
     Butler.makeRepo(str(root), config=config)
     elsewhere.mkdir()
     with Butler.from_config(root, writeable=True) as butler:
-        butler.registry.insertDimensionData("instrument", {"name": CAMERA, "detector_max": 9})
-        for detector in DETECTORS:
-            record = {"instrument": CAMERA, "id": detector, "full_name": f"D{detector}"}
-            butler.registry.insertDimensionData("detector", record)
-        for dataset_type in dataset_types(butler).values():
-            butler.registry.registerDatasetType(dataset_type)
+        register_camera(butler)
         for run in RUNS:
             butler.collections.register(run)
         for names, kind in [
@@ -94,8 +106,7 @@ def make_repository(
         for run in ("r/one", HASH):
             for name in TYPES:
                 for detector in DETECTORS[: 1 if name == "note" else 3]:
-                    ref = make_ref(butler, name, run, detector)
-                    butler.put({"what": f"{name} {run} {detector}"}, ref)
+                    put_into(butler, name, run, detector)
         referenced = elsewhere / "referenced.json"
         referenced.write_text("{}")
         ref = make_ref(butler, "image", "r/two", 1)
@@ -112,12 +123,7 @@ def make_repository(
     beside = elsewhere / "beside"
     Butler.makeRepo(beside)
     with Butler.from_config(beside, writeable=True) as source:
-        source.registry.insertDimensionData("instrument", {"name": CAMERA, "detector_max": 9})
-        for detector in DETECTORS:
-            record = {"instrument": CAMERA, "id": detector, "full_name": f"D{detector}"}
-            source.registry.insertDimensionData("detector", record)
-        for dataset_type in dataset_types(source).values():
-            source.registry.registerDatasetType(dataset_type)
+        register_camera(source)
         source.collections.register("r/two")
         refs = [make_ref(source, "flat", "r/two", detector) for detector in DETECTORS]
         for ref in refs:
@@ -126,6 +132,18 @@ def make_repository(
     with Butler.from_config(root, writeable=True) as butler:
         butler.ingest_zip(archive, transfer="copy")
     shutil.rmtree(beside)
+
+
+def make_source(root: Path) -> None:
+    """Make a repository whose datasets can be brought, some of them those of `make_repository`."""
+    Butler.makeRepo(root)
+    with Butler.from_config(root, writeable=True) as butler:
+        register_camera(butler)
+        for run in SOURCE_RUNS:
+            butler.collections.register(run)
+            for name in TYPES:
+                for detector in DETECTORS[: 1 if name == "note" else 3]:
+                    put_into(butler, name, run, detector)
 
 
 def describe(root: Path, elsewhere: Path) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class Rivals:
         self.most = args.rounds
         self.transfer = ["transfer", args.submit, "--inputs", "copy"]
         self.other = ["transfer", args.other, "--inputs", "copy"]
+        self.copies = ["reference", self.root, "--how", "copy", "--dataset-type", "raw"]
+        self.copies += ["--where", "instrument = 'QbbCam' AND detector IN (0..1)"]
         self.problems: list[str] = []
         self.rounds = 0
 
@@ -146,6 +148,8 @@ def main(args: Any) -> int:
             return rivals.tell()
         rivals.meet("the same run twice", "nothing", rivals.transfer, rivals.transfer)
         rivals.meet("two runs", "nothing", rivals.transfer, rivals.other)
+        rivals.meet("inputs and references", "nothing", rivals.transfer, rivals.copies)
+        rivals.meet("references and inputs", "nothing", rivals.copies, rivals.transfer)
         rivals.meet("transfer and verify", "nothing", rivals.transfer, verify, orphans)
         repository.restore("nothing")
         commands.succeed(rivals.transfer)
